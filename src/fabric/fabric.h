@@ -1,0 +1,221 @@
+/* src/fabric/fabric.h: the one interface by which everything above publishes, looks back and consumes.
+ *
+ * A fabric is two addresses: a mailbox for appends and a mailbox for reads. A request is a message; its
+ * answer is the same message, sent to its reply_to. Behind them stand, in this process, the journal (one
+ * actor that writes and syncs) and the library (one actor that reads and indexes). A node keeps nothing that
+ * the fabric cannot give back.
+ *
+ * A record is {stream, sequence, time, subject, headers, payload}: exactly a NATS message. Sequences of a
+ * stream start at 1 and rise; some may be void (burnt by a failed write, or removed). An answered append is
+ * on disk. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/str.h"
+#include "io/clock.h"
+#include "io/file.h"
+#include "io/mailbox.h"
+#include "io/random.h"
+#include "io/thread.h"
+
+enum {
+    NX_RECORD_SIZE_MAX = 1024 * 1024,     /* bytes of subject, headers and payload together */
+    NX_HEADERS_SIZE_MAX = 64 * 1024,      /* bytes of one record's header block */
+    NX_SUBJECT_SIZE_MAX = 1024,           /* bytes */
+    NX_STREAM_NAME_SIZE_MAX = 255,        /* bytes; [A-Za-z0-9_-]+ */
+    NX_APPEND_ENTRIES_MAX = 1024,         /* records in one atomic append */
+    NX_APPEND_SIZE_MAX = 8 * 1024 * 1024, /* bytes of all records in one atomic append */
+    NX_READ_COUNT_MAX = 4096,             /* records in one answer */
+    NX_READ_SIZE_MAX = 8 * 1024 * 1024    /* bytes in one answer, unless its first record alone is larger */
+};
+
+struct nx_record {
+    struct nx_str stream;
+    uint64_t sequence;
+    int64_t time_ns; /* wall time of arrival; never falls within a stream */
+    struct nx_str subject;
+    struct nx_str
+        headers; /* "K: v\r\n" lines, without the NATS/1.0 line and the closing empty line; may be empty */
+    struct nx_str payload;
+};
+
+enum nx_fabric_message_kind {
+    NX_FABRIC_APPEND = 0x100, /* struct nx_append, to the append mailbox */
+    NX_FABRIC_READ,           /* struct nx_read, to the read mailbox */
+    NX_FABRIC_PROTECT,        /* struct nx_protect, to the append mailbox */
+};
+
+/* One record to be appended. The strings are borrowed from the append's arena. */
+struct nx_append_entry {
+    struct nx_str stream; /* must exist, or be declared by its prefix: KV_…, OBJ_… are created on first use */
+    struct nx_str subject;
+    struct nx_str headers;
+    struct nx_str payload;
+    struct nx_str dedup_key; /* empty: never a duplicate; else hashed, remembered in the stream's window */
+    /* Answer: */
+    uint64_t sequence; /* the record's; for a duplicate the first one's */
+    int64_t time_ns;
+    bool duplicate; /* not written: its dedup key is in the window */
+};
+
+/* Before anything is written each condition must hold: the last record with this subject has this sequence,
+ * 0: there is none. Compare-and-set, and the check that what was read is unchanged. */
+struct nx_append_condition {
+    struct nx_str stream;
+    struct nx_str subject;
+    uint64_t last_sequence;
+};
+
+/* Write these records, all or none of them, then answer. */
+struct nx_append {
+    struct nx_message message; /* first; kind NX_FABRIC_APPEND */
+    struct nx_arena arena;     /* owns every string below */
+    struct nx_append_entry *entries;
+    size_t entry_count;
+    struct nx_append_condition *conditions;
+    size_t condition_count;
+    /* Answer: NX_OK: on disk. NX_FAILED_PRECONDITION kind wrong-last-sequence: nothing was written. Kinds
+     * disk-full, disk-budget-full, log-frozen; NX_NOT_FOUND: no such stream; NX_INVALID_ARGUMENT: a limit
+     * above. */
+    enum nx_status status;
+    struct nx_error error;
+};
+
+/** Room for this many entries and conditions. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_append_new(size_t entry_count_max, size_t condition_count_max,
+                                           struct nx_append **append_out, struct nx_error *err);
+void nx_append_free(struct nx_append *append); /* NULL allowed; also message.release */
+/** Add an entry; its strings are copied. Errors: out of memory, too-large, NX_INVALID_ARGUMENT for a bad
+ * subject */
+NX_MUST_CHECK enum nx_status nx_append_add(struct nx_append *append, const struct nx_append_entry *entry,
+                                           struct nx_error *err);
+NX_MUST_CHECK enum nx_status nx_append_add_condition(struct nx_append *append,
+                                                     const struct nx_append_condition *condition,
+                                                     struct nx_error *err);
+
+enum nx_read_kind {
+    NX_READ_BY_SEQUENCE,  /* the one record `stream`:`from_sequence` */
+    NX_READ_LAST,         /* the newest record of `stream` whose subject is exactly `subject` */
+    NX_READ_BY_ID,        /* every record whose header ce-id is `key`, oldest first */
+    NX_READ_BY_REFERENCE, /* every record whose header Nexus-Event is `key` ("EVENTS:17"), oldest first */
+    NX_READ_SCAN,         /* records of `stream` in order, see below */
+    NX_READ_INFO,         /* what `stream` holds; empty: every stream */
+};
+
+struct nx_stream_info {
+    struct nx_str name;
+    uint64_t first_sequence; /* 0 when empty; else of the oldest record still there */
+    uint64_t last_sequence;  /* of the newest record ever; 0: none yet */
+    uint64_t count;
+    uint64_t size; /* bytes on disk, about */
+    int64_t first_time_ns;
+    int64_t last_time_ns;
+};
+
+struct nx_read {
+    struct nx_message message; /* first; kind NX_FABRIC_READ */
+    struct nx_arena arena;     /* owns every string: those of the question and those of the answer */
+    enum nx_read_kind kind;
+    struct nx_str stream;
+    struct nx_str subject; /* NX_READ_LAST: exact; NX_READ_SCAN: filter with NATS's * and >, empty: all */
+    struct nx_str key;
+    /* NX_READ_SCAN: from_sequence <= sequence <= to_sequence (0: no end), from_time_ns <= time < to_time_ns
+     * (0: no end), at most count_max records and size_max bytes. Backward starts at the end of the range.
+     * With `wait` a scan that would be empty is answered when a record arrives, or at wait_until (monotonic).
+     */
+    uint64_t from_sequence;
+    uint64_t to_sequence;
+    int64_t from_time_ns;
+    int64_t to_time_ns;
+    size_t count_max; /* 0: NX_READ_COUNT_MAX */
+    size_t size_max;  /* 0: NX_READ_SIZE_MAX */
+    bool backward;
+    bool wait;
+    int64_t wait_until_ns;
+    /* Answer. NX_NOT_FOUND: no such record or stream (kind expired when retention took it); NX_DATA_LOSS: it
+     * is damaged (a scan goes on behind the damage and counts it in lost_count). */
+    enum nx_status status;
+    struct nx_error error;
+    struct nx_record *records;
+    size_t record_count;
+    uint64_t
+        next_sequence;   /* scan: where the next one goes on (backward: the highest not yet seen; 0: done) */
+    bool at_end;         /* scan: nothing more in the range now */
+    uint64_t lost_count; /* scan: records known to have been destroyed in what was walked over */
+    struct nx_stream_info *infos;
+    size_t info_count;
+};
+
+/** Errors: NX_RESOURCE_EXHAUSTED (out of memory). Set the question's fields, strings by
+ * nx_arena_copy(&read->arena). */
+NX_MUST_CHECK enum nx_status nx_read_new(enum nx_read_kind kind, struct nx_read **read_out,
+                                         struct nx_error *err);
+void nx_read_free(struct nx_read *read); /* NULL allowed; also message.release */
+
+/* Keep the records of `stream` from `from_sequence` on, whatever retention says, for the consumer of this
+ * name; from_sequence UINT64_MAX: no longer. Not on disk: said again after each start. No answer. */
+struct nx_protect {
+    struct nx_message message; /* first; kind NX_FABRIC_PROTECT */
+    uint64_t from_sequence;
+    char stream[NX_STREAM_NAME_SIZE_MAX + 1];
+    char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
+};
+
+enum nx_sync_policy { NX_SYNC_ALWAYS, NX_SYNC_INTERVAL, NX_SYNC_NEVER };
+
+struct nx_stream_config {
+    struct nx_str name;
+    struct nx_str subjects[4]; /* filters; empty ones unused */
+    int64_t age_max_ns;        /* 0: no limit */
+    uint64_t size_max;         /* bytes; 0: no limit */
+    uint64_t per_subject_max;  /* records kept of one subject; 0: no limit; 1 for key-value */
+    int64_t dedup_window_ns;   /* 0: two minutes */
+    enum nx_sync_policy sync;
+};
+
+struct nx_fabric_options {
+    struct nx_disk *disk; /* borrowed, as the rest, for the fabric's life */
+    struct nx_clock clock;
+    struct nx_random random;
+    const struct nx_log *log;
+    const char *directory; /* the data directory: journal/, index/ and nexus.lock are in it */
+    bool read_only;        /* look, write nothing, take no lock: also while a server runs on it */
+    const struct nx_stream_config *streams;
+    size_t stream_count;
+    uint64_t disk_budget;  /* bytes for all streams together; 0: no limit */
+    uint64_t segment_size; /* bytes; 0: 64 MiB */
+    size_t appends_max;    /* requests waiting at once; 0: 4096 */
+};
+
+struct nx_fabric;
+
+/** Open the data directory, creating it unless read_only, and recover what a crash left. Blocks on the disk.
+ * Ownership: the caller ends it by nx_fabric_close(), after its actors were stopped.
+ * Errors:    NX_FAILED_PRECONDITION  kind data-directory-in-use (the message names the process),
+ * format-version NX_NOT_FOUND            read_only and there is nothing NX_UNAVAILABLE          the disk
+ * refused */
+NX_MUST_CHECK enum nx_status nx_fabric_open(const struct nx_fabric_options *options,
+                                            struct nx_fabric **fabric_out, struct nx_error *err);
+/** Syncs and closes. NULL allowed. */
+void nx_fabric_close(struct nx_fabric *fabric);
+struct nx_mailbox *nx_fabric_appends(struct nx_fabric *fabric);
+struct nx_mailbox *nx_fabric_reads(struct nx_fabric *fabric);
+/** The actors to be run, by nx_thread_start() or by the simulated world: journal, then library. */
+void nx_fabric_actors(struct nx_fabric *fabric, struct nx_actor *journal_out, struct nx_actor *library_out);
+/** Answer a read at once on the caller's thread: only while no actor runs (a tool that looks at the
+ * directory). `wait` is ignored. The answer is in `read`, which stays the caller's. */
+void nx_fabric_read_now(struct nx_fabric *fabric, struct nx_read *read);
+/** True while appends are taken; false with the reason (disk full, frozen) in `err`. Any thread. */
+bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err);
+/** What recovery found, for the operator: lines of text, empty when all was well. Borrowed. */
+struct nx_str nx_fabric_recovery_report(const struct nx_fabric *fabric);
+
+NX_DEFINE_AUTO(nx_append, nx_append_free)
+NX_DEFINE_AUTO(nx_read, nx_read_free)
+NX_DEFINE_AUTO(nx_fabric, nx_fabric_close)

@@ -1,0 +1,60 @@
+/* src/platform/function/function.h: what nexus.yaml says of a function. Immutable once made; shared by
+ * reference.
+ *
+ * app/config fills it from the file, dispatch and the HTTP server read it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+enum {
+    NX_FUNCTION_TRIGGERS_MAX = 32,
+    NX_FUNCTION_ENV_MAX = 128,
+    NX_FUNCTION_NAME_SIZE_MAX = 64, /* bytes; [a-z0-9]([a-z0-9-]*[a-z0-9])? */
+};
+
+enum nx_trigger_kind { NX_TRIGGER_HTTP, NX_TRIGGER_EVENT };
+
+struct nx_trigger {
+    enum nx_trigger_kind kind;
+    struct nx_str method; /* HTTP: upper case */
+    struct nx_str path;   /* HTTP: absolute */
+    /* The CloudEvents type that fires it. For an HTTP path under /events/ the type which that path stores;
+     * for other paths "http.<function>". */
+    struct nx_str event_type;
+};
+
+struct nx_env_entry {
+    struct nx_str name;
+    struct nx_str value;
+};
+
+struct nx_retry_policy {
+    uint32_t attempts_max; /* the first one included */
+    int64_t backoff_ns;    /* before the second attempt; doubles each time */
+    int64_t backoff_max_ns;
+    double jitter; /* 0..1: the wait is multiplied by 1 - jitter .. 1 + jitter */
+};
+
+enum nx_function_from_kind { NX_FROM_NEW, NX_FROM_ALL, NX_FROM_TIME, NX_FROM_SEQUENCE };
+
+struct nx_function {
+    struct nx_str name;
+    struct nx_trigger triggers[NX_FUNCTION_TRIGGERS_MAX];
+    size_t trigger_count;
+    struct nx_str code_path;     /* of the .wasm file, relative to the project's folder */
+    struct nx_str build_command; /* empty: none */
+    int64_t timeout_ns;
+    uint64_t memory_max; /* bytes */
+    struct nx_env_entry env[NX_FUNCTION_ENV_MAX];
+    size_t env_count;
+    struct nx_retry_policy retry;
+    struct nx_str order_key;  /* such as "data.user_id"; empty: no order */
+    uint32_t concurrency_max; /* calls of this function at once */
+    enum nx_function_from_kind from;
+    int64_t from_time_ns;
+    uint64_t from_sequence;
+    bool input_is_data; /* standard input holds the data alone, not the whole CloudEvent */
+};
