@@ -48,8 +48,9 @@ NX_MUST_CHECK enum nx_status nx_file_write_at(struct nx_file *file, uint64_t off
                                               struct nx_error *err);
 /** Put the bytes, and what is needed to find them, on disk (fdatasync). */
 NX_MUST_CHECK enum nx_status nx_file_sync(struct nx_file *file, struct nx_error *err);
-/** Reserve space so that writes below `size` cannot fill the disk; the file is `size` bytes long afterwards
- * and reads as zeros where nothing was written. Errors: kind disk-full. */
+/** Reserve space so that writes below `size` cannot fill the disk; the file is at least `size` bytes long
+ * afterwards and reads as zeros where nothing was written. Where the disk cannot reserve, zeros are written
+ * behind the end. Errors: kind disk-full. */
 NX_MUST_CHECK enum nx_status nx_file_preallocate(struct nx_file *file, uint64_t size, struct nx_error *err);
 NX_MUST_CHECK enum nx_status nx_file_truncate(struct nx_file *file, uint64_t size, struct nx_error *err);
 /** Give back the space of a range, which then reads as zeros. Where the disk cannot, nothing happens. */
@@ -69,7 +70,7 @@ struct nx_disk_entry {
 /** Called for each entry but "." and "..", in no order. Returns false to stop. */
 typedef bool nx_disk_visit(void *data, const struct nx_disk_entry *entry);
 
-/** Create the directory and its parents, mode 0700; present is fine. */
+/** Create the directory and its parents, mode 0700, their names safe on disk; present is fine. */
 NX_MUST_CHECK enum nx_status nx_disk_make_directory(struct nx_disk *disk, const char *path,
                                                     struct nx_error *err);
 NX_MUST_CHECK enum nx_status nx_disk_list(struct nx_disk *disk, const char *path, nx_disk_visit *visit,

@@ -1,0 +1,138 @@
+/* src/io/mailbox_test.c: messages keep their order, are bounded, and find their way back. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "io/mailbox.h"
+
+static int released_count;
+
+struct note {
+    struct nx_message message;
+    int value;
+};
+
+static void note_release(struct nx_message *message) {
+    released_count++;
+    free(message);
+}
+
+static struct note *note_new(int value, struct nx_mailbox *reply_to) {
+    struct note *note = calloc(1, sizeof *note);
+    assert_non_null(note);
+    note->message.release = note_release;
+    note->message.reply_to = reply_to;
+    note->value = value;
+    return note;
+}
+
+static int take_value(struct nx_message_queue *queue) {
+    struct note *note = (struct note *)(void *)nx_message_queue_pop(queue);
+    assert_non_null(note);
+    const int value = note->value;
+    nx_message_release(&note->message);
+    return value;
+}
+
+static void test_gives_messages_in_the_order_sent(void **state) {
+    NX_AUTO(nx_mailbox) *mailbox = NULL;
+    struct nx_message_queue queue = { 0 };
+    (void)state;
+    assert_int_equal(nx_mailbox_open(10, &mailbox, NULL), NX_OK);
+    assert_false(nx_mailbox_take(mailbox, &queue));
+    for (int i = 0; i < 3; i++) {
+        assert_true(nx_mailbox_send(mailbox, &note_new(i, NULL)->message));
+    }
+    assert_true(nx_mailbox_take(mailbox, &queue));
+    assert_int_equal(queue.count, 3);
+    assert_true(nx_mailbox_send(mailbox, &note_new(3, NULL)->message));
+    assert_true(nx_mailbox_take(mailbox, &queue)); /* appended behind what is there */
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(take_value(&queue), i);
+    }
+    assert_null(nx_message_queue_pop(&queue));
+}
+
+static void test_refuses_requests_past_the_maximum_but_never_answers(void **state) {
+    NX_AUTO(nx_mailbox) *mailbox = NULL;
+    struct nx_message_queue queue = { 0 };
+    struct note *refused = note_new(3, NULL);
+    (void)state;
+    assert_int_equal(nx_mailbox_open(2, &mailbox, NULL), NX_OK);
+    assert_true(nx_mailbox_send(mailbox, &note_new(1, NULL)->message));
+    assert_true(nx_mailbox_send(mailbox, &note_new(2, NULL)->message));
+    assert_false(nx_mailbox_send(mailbox, &refused->message));
+    nx_mailbox_send_reply(mailbox, &note_new(4, NULL)->message);
+    assert_true(nx_mailbox_take(mailbox, &queue));
+    assert_int_equal(queue.count, 3);
+    assert_true(nx_mailbox_send(mailbox, &refused->message)); /* there is room again */
+    nx_message_queue_release(&queue);
+}
+
+static void test_a_request_comes_back_as_its_own_answer(void **state) {
+    NX_AUTO(nx_mailbox) *asked = NULL;
+    NX_AUTO(nx_mailbox) *asking = NULL;
+    struct nx_message_queue queue = { 0 };
+    (void)state;
+    assert_int_equal(nx_mailbox_open(1, &asked, NULL), NX_OK);
+    assert_int_equal(nx_mailbox_open(1, &asking, NULL), NX_OK);
+    assert_true(nx_mailbox_send(asked, &note_new(7, asking)->message));
+    assert_true(nx_mailbox_take(asked, &queue));
+    nx_message_reply(nx_message_queue_pop(&queue));
+    assert_true(nx_mailbox_take(asking, &queue));
+    assert_int_equal(take_value(&queue), 7);
+}
+
+static void test_an_unwanted_answer_is_released(void **state) {
+    (void)state;
+    released_count = 0;
+    nx_message_reply(&note_new(1, NULL)->message);
+    assert_int_equal(released_count, 1);
+}
+
+static void count_wake(void *data) {
+    (*(int *)data)++;
+}
+
+static void test_wakes_only_when_it_was_empty(void **state) {
+    NX_AUTO(nx_mailbox) *mailbox = NULL;
+    struct nx_message_queue queue = { 0 };
+    int wake_count = 0;
+    (void)state;
+    assert_int_equal(nx_mailbox_open(10, &mailbox, NULL), NX_OK);
+    nx_mailbox_set_waker(mailbox, (struct nx_waker){ count_wake, &wake_count });
+    assert_true(nx_mailbox_send(mailbox, &note_new(1, NULL)->message));
+    assert_true(nx_mailbox_send(mailbox, &note_new(2, NULL)->message));
+    assert_int_equal(wake_count, 1);
+    assert_true(nx_mailbox_take(mailbox, &queue));
+    assert_true(nx_mailbox_send(mailbox, &note_new(3, NULL)->message));
+    assert_int_equal(wake_count, 2);
+    nx_message_queue_release(&queue);
+}
+
+static void test_closing_releases_what_was_never_taken(void **state) {
+    struct nx_mailbox *mailbox = NULL;
+    (void)state;
+    released_count = 0;
+    assert_int_equal(nx_mailbox_open(10, &mailbox, NULL), NX_OK);
+    assert_true(nx_mailbox_send(mailbox, &note_new(1, NULL)->message));
+    nx_mailbox_send_reply(mailbox, &note_new(2, NULL)->message);
+    nx_mailbox_close(mailbox);
+    nx_mailbox_close(NULL);
+    assert_int_equal(released_count, 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gives_messages_in_the_order_sent),
+        cmocka_unit_test(test_refuses_requests_past_the_maximum_but_never_answers),
+        cmocka_unit_test(test_a_request_comes_back_as_its_own_answer),
+        cmocka_unit_test(test_an_unwanted_answer_is_released),
+        cmocka_unit_test(test_wakes_only_when_it_was_empty),
+        cmocka_unit_test(test_closing_releases_what_was_never_taken),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
