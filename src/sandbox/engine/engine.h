@@ -15,11 +15,11 @@
 #include "base/error.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "codec/digest.h"
 #include "io/file.h"
 #include "io/random.h"
 
 enum {
-    NX_DIGEST_SIZE = 32,
     NX_MODULE_SIZE_MAX = 64 * 1024 * 1024, /* bytes of a .wasm file */
     NX_MODULE_IMPORTS_MAX = 1000,
     NX_GUEST_STACK_SIZE_MAX = 512 * 1024, /* bytes of WebAssembly stack; deeper is stack-overflow */

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "codec/outcome.h"
 
 struct nx_call;
 
@@ -22,30 +23,6 @@ enum {
     NX_KV_VALUE_SIZE_MAX = 512 * 1024, /* bytes */
     NX_PUBLISH_TYPE_SIZE_MAX = 512,    /* bytes */
 };
-
-/* X(outcome, name in records, errors and metrics): how a call ended. Values are stored: never renumber. */
-#define NX_OUTCOME_TABLE(X)                          \
-    X(NX_OUTCOME_OK, "ok")                           \
-    X(NX_OUTCOME_EXIT, "exit")                       \
-    X(NX_OUTCOME_TRAP, "trap")                       \
-    X(NX_OUTCOME_DEADLINE, "deadline")               \
-    X(NX_OUTCOME_MEMORY_LIMIT, "memory-limit")       \
-    X(NX_OUTCOME_STACK_OVERFLOW, "stack-overflow")   \
-    X(NX_OUTCOME_OUTPUT_LIMIT, "output-limit")       \
-    X(NX_OUTCOME_LOG_LIMIT, "log-limit")             \
-    X(NX_OUTCOME_HOST_CALL_LIMIT, "host-call-limit") \
-    X(NX_OUTCOME_EFFECT_LIMIT, "effect-limit")       \
-    X(NX_OUTCOME_TAPE_LIMIT, "tape-limit")           \
-    X(NX_OUTCOME_HOST_ERROR, "host-error")           \
-    X(NX_OUTCOME_REPLAY_DIFFERS, "replay-differs")
-#define NX_OUTCOME_MEMBER(outcome, name) outcome,
-enum nx_outcome { NX_OUTCOME_TABLE(NX_OUTCOME_MEMBER) NX_OUTCOME_COUNT };
-#undef NX_OUTCOME_MEMBER
-
-/** Such as "output-limit"; static storage. */
-const char *nx_outcome_name(enum nx_outcome outcome);
-/** False when there is no such outcome. */
-bool nx_outcome_parse(struct nx_str name, enum nx_outcome *outcome_out);
 
 /* 0 anywhere: the default. */
 struct nx_call_limits {

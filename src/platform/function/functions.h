@@ -1,0 +1,168 @@
+/* src/platform/function/functions.h: the functions of a node, running: what the server and the commands see.
+ *
+ *   EVENTS -> dispatch -> worker -> one append to INVOCATIONS (with effects, dead letter, keys) -> dispatch
+ *
+ * dispatch follows EVENTS and decides what runs when; each worker runs many guests at once, a slice each, and
+ * writes what they did; the replayer runs recorded invocations again. All are actors. Whoever wants something
+ * of them sends one of the requests below to nx_functions_mailbox() and gets it back as its own answer.
+ *
+ * Nothing here is kept but in the log: where a function stands is told by its INVOCATIONS records, shortened by
+ * checkpoints in CONSUMERS. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "codec/digest.h"
+#include "fabric/fabric.h"
+#include "io/clock.h"
+#include "io/mailbox.h"
+#include "io/random.h"
+#include "io/thread.h"
+#include "platform/function/guest.h"
+#include "platform/function/registry.h"
+#include "platform/function/replay.h"
+#include "telemetry/metric.h"
+
+enum {
+    NX_FUNCTIONS_WORKERS_MAX = 64,
+    NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 2,
+    NX_FUNCTIONS_STREAMS_COUNT = 6,
+};
+
+struct nx_functions_options {
+    struct nx_mailbox *appends; /* the fabric's; borrowed, as all pointers here, until nx_functions_close() */
+    struct nx_mailbox *reads;
+    struct nx_registry *registry; /* a reference is taken */
+    const struct nx_guest_kind *guests;
+    struct nx_clock clock;
+    struct nx_random random;
+    const struct nx_log *log;    /* may be NULL */
+    struct nx_metrics *metrics;  /* may be NULL */
+    const char *node_name;       /* for audit records */
+    size_t worker_count;         /* 1 .. NX_FUNCTIONS_WORKERS_MAX */
+    int64_t checkpoint_every_ns; /* 0: 5 s */
+};
+
+struct nx_functions;
+
+/** Make the actors; nothing runs yet.
+ * Ownership: the caller ends it by nx_functions_close(), after the actors were stopped.
+ * Errors:    NX_RESOURCE_EXHAUSTED  out of memory, or the metrics are full */
+NX_MUST_CHECK enum nx_status nx_functions_open(const struct nx_functions_options *options,
+                                               struct nx_functions **functions_out, struct nx_error *err);
+void nx_functions_close(struct nx_functions *functions); /* NULL allowed */
+/** The actors to be run: dispatch, the replayer, then the workers, which want a thread each. */
+size_t nx_functions_actors(struct nx_functions *functions, struct nx_actor actors_out[NX_FUNCTIONS_ACTORS_MAX]);
+/** Where requests go. Any thread. */
+struct nx_mailbox *nx_functions_mailbox(struct nx_functions *functions);
+
+/** The streams that functions need, with their default retention: EVENTS, INVOCATIONS, DLQ, FUNCTIONS,
+ * CONSUMERS, AUDIT. Static storage; what nexus.yaml says of a stream goes over it. */
+const struct nx_stream_config *nx_functions_streams(void);
+
+enum nx_functions_message_kind {
+    NX_FUNCTIONS_READY = 0x200, /* struct nx_functions_ready */
+    NX_FUNCTIONS_DESCRIBE,      /* struct nx_functions_describe */
+    NX_FUNCTIONS_UPDATE,        /* struct nx_functions_update */
+    NX_FUNCTIONS_STOP,          /* struct nx_functions_stop */
+    NX_FUNCTIONS_REQUEUE,       /* struct nx_functions_requeue */
+    NX_FUNCTIONS_REPLAY,        /* struct nx_functions_replay */
+};
+
+/* Answered once every function's start is on disk: an event accepted from then on reaches all of them. */
+struct nx_functions_ready {
+    struct nx_message message; /* first */
+    enum nx_status status;
+    struct nx_error error;
+};
+NX_MUST_CHECK enum nx_status nx_functions_ready_new(struct nx_functions_ready **ready_out,
+                                                    struct nx_error *err);
+
+enum nx_function_condition {
+    NX_FUNCTION_IDLE,        /* has handled everything */
+    NX_FUNCTION_BUSY,        /* events are waiting or running */
+    NX_FUNCTION_CATCHING_UP, /* behind by more than its window: the rest waits on disk */
+    NX_FUNCTION_HELD,        /* waits for its log (disk full, frozen) */
+};
+/** "idle", "busy", "catching-up", "held"; static storage. */
+const char *nx_function_condition_name(enum nx_function_condition condition);
+
+struct nx_function_state {
+    const struct nx_function *function; /* valid while `registry` of the answer is */
+    enum nx_function_condition condition;
+    struct nx_digest module_digest;
+    uint64_t start_sequence; /* of EVENTS: where it began */
+    uint64_t floor;          /* every earlier event is done with */
+    uint64_t pending_count;  /* events taken in and not done, running ones included */
+    uint64_t running_count;
+    uint64_t retrying_count; /* wait for their next attempt */
+    uint64_t succeeded_count; /* since this process began */
+    uint64_t failed_count;    /* attempts */
+    uint64_t dead_letter_count;
+};
+struct nx_functions_describe {
+    struct nx_message message; /* first */
+    struct nx_arena arena;     /* owns `states` */
+    struct nx_registry *registry;
+    struct nx_function_state *states;
+    size_t state_count;
+    uint64_t events_head; /* the next EVENTS sequence to be looked at */
+    enum nx_status status;
+    struct nx_error error;
+};
+NX_MUST_CHECK enum nx_status nx_functions_describe_new(struct nx_functions_describe **describe_out,
+                                                       struct nx_error *err);
+
+/* Replace the registry: new functions begin where they say, removed ones end after their running calls,
+ * others go on with the new code at their next call. Answered when the new starts are on disk. */
+struct nx_functions_update {
+    struct nx_message message;    /* first */
+    struct nx_registry *registry; /* moved in; NULL in the answer */
+    enum nx_status status;
+    struct nx_error error;
+};
+NX_MUST_CHECK enum nx_status nx_functions_update_new(struct nx_registry *registry,
+                                                     struct nx_functions_update **update_out,
+                                                     struct nx_error *err);
+
+/* Take no more, let running calls end and be written, write a checkpoint; answered when all of that is done.
+ * What had not begun waits on disk. */
+struct nx_functions_stop {
+    struct nx_message message; /* first */
+    enum nx_status status;
+    struct nx_error error;
+};
+NX_MUST_CHECK enum nx_status nx_functions_stop_new(struct nx_functions_stop **stop_out, struct nx_error *err);
+
+/* Put the dead letters of a function back: a new series of attempts for each event. Answered when that they go
+ * back is on disk. Errors: NX_NOT_FOUND no such function; `count` 0 when there were none. */
+struct nx_functions_requeue {
+    struct nx_message message; /* first */
+    char function[NX_FUNCTION_NAME_SIZE_MAX + 1];
+    uint64_t count;
+    enum nx_status status;
+    struct nx_error error;
+};
+NX_MUST_CHECK enum nx_status nx_functions_requeue_new(struct nx_str function,
+                                                      struct nx_functions_requeue **requeue_out,
+                                                      struct nx_error *err);
+
+/* Replay what the question names, mode live included. One runs at a time, others wait. */
+struct nx_functions_replay {
+    struct nx_message message; /* first */
+    struct nx_replay_question question; /* its strings are in the report's arena */
+    struct nx_replay_report report;
+    enum nx_status status;
+    struct nx_error error;
+};
+/** `question` is copied. */
+NX_MUST_CHECK enum nx_status nx_functions_replay_new(const struct nx_replay_question *question,
+                                                     struct nx_functions_replay **replay_out,
+                                                     struct nx_error *err);
+
+NX_DEFINE_AUTO(nx_functions, nx_functions_close)

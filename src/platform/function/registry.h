@@ -1,0 +1,61 @@
+/* src/platform/function/registry.h: which functions there are, and what fires each.
+ *
+ * A registry is immutable once made and shared by reference between dispatch, the workers and the HTTP loops;
+ * a change of nexus.yaml or of a module makes a new one, which takes the old one's place. Finding the
+ * functions of an event type, or of a method and path, costs the same however many functions there are.
+ * Threads: any. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "base/str.h"
+#include "codec/digest.h"
+#include "platform/function/function.h"
+#include "platform/function/guest.h"
+
+enum { NX_REGISTRY_FUNCTIONS_MAX = 10000 };
+
+/* A function together with the code it runs now. */
+struct nx_registered {
+    const struct nx_function *function; /* borrowed from the registry */
+    struct nx_digest module_digest;
+    struct nx_guest_module *module; /* borrowed from the registry */
+    size_t index;                   /* in the registry */
+};
+
+struct nx_registry_entry {
+    const struct nx_function *function; /* copied with all its strings */
+    struct nx_str module;               /* the bytes of the .wasm file, borrowed for the call */
+};
+
+struct nx_registry;
+
+/** Copy the functions and load their modules (compiled, or from the cache), one for each digest.
+ * Ownership: the caller ends its reference with nx_registry_unref(). `guests` is borrowed for the registry's
+ *            life.
+ * Errors:    NX_INVALID_ARGUMENT    two functions of one name, or a module that cannot be compiled
+ *            NX_RESOURCE_EXHAUSTED  out of memory */
+NX_MUST_CHECK enum nx_status nx_registry_new(const struct nx_registry_entry *entries, size_t count,
+                                             const struct nx_guest_kind *guests,
+                                             struct nx_registry **registry_out, struct nx_error *err);
+struct nx_registry *nx_registry_ref(struct nx_registry *registry);
+void nx_registry_unref(struct nx_registry *registry); /* NULL allowed */
+
+size_t nx_registry_count(const struct nx_registry *registry);
+const struct nx_registered *nx_registry_at(const struct nx_registry *registry, size_t index);
+/** The function of this name, or NULL. */
+const struct nx_registered *nx_registry_find(const struct nx_registry *registry, struct nx_str name);
+/** The functions that an event of this type fires; an empty list when there are none. Borrowed. */
+struct nx_registered_list {
+    const struct nx_registered *const *items;
+    size_t count;
+};
+struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry, struct nx_str event_type);
+/** The trigger of this method and path, or NULL; HEAD finds nothing of GET. Its event type is what the request
+ * becomes. `method_known_out`, if not NULL: some trigger has this path, with whatever method (405, not 404). */
+const struct nx_trigger *nx_registry_route(const struct nx_registry *registry, struct nx_str method,
+                                           struct nx_str path, bool *path_known_out);
+
+NX_DEFINE_AUTO(nx_registry, nx_registry_unref)
