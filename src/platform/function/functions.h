@@ -6,8 +6,8 @@
  * writes what they did; the replayer runs recorded invocations again. All are actors. Whoever wants something
  * of them sends one of the requests below to nx_functions_mailbox() and gets it back as its own answer.
  *
- * Nothing here is kept but in the log: where a function stands is told by its INVOCATIONS records, shortened by
- * checkpoints in CONSUMERS. */
+ * Nothing here is kept but in the log: where a function stands is told by its INVOCATIONS records, shortened
+ * by checkpoints in CONSUMERS. */
 #pragma once
 
 #include <stdbool.h>
@@ -57,7 +57,8 @@ NX_MUST_CHECK enum nx_status nx_functions_open(const struct nx_functions_options
                                                struct nx_functions **functions_out, struct nx_error *err);
 void nx_functions_close(struct nx_functions *functions); /* NULL allowed */
 /** The actors to be run: dispatch, the replayer, then the workers, which want a thread each. */
-size_t nx_functions_actors(struct nx_functions *functions, struct nx_actor actors_out[NX_FUNCTIONS_ACTORS_MAX]);
+size_t nx_functions_actors(struct nx_functions *functions,
+                           struct nx_actor actors_out[NX_FUNCTIONS_ACTORS_MAX]);
 /** Where requests go. Any thread. */
 struct nx_mailbox *nx_functions_mailbox(struct nx_functions *functions);
 
@@ -100,7 +101,7 @@ struct nx_function_state {
     uint64_t floor;          /* every earlier event is done with */
     uint64_t pending_count;  /* events taken in and not done, running ones included */
     uint64_t running_count;
-    uint64_t retrying_count; /* wait for their next attempt */
+    uint64_t retrying_count;  /* wait for their next attempt */
     uint64_t succeeded_count; /* since this process began */
     uint64_t failed_count;    /* attempts */
     uint64_t dead_letter_count;
@@ -139,8 +140,8 @@ struct nx_functions_stop {
 };
 NX_MUST_CHECK enum nx_status nx_functions_stop_new(struct nx_functions_stop **stop_out, struct nx_error *err);
 
-/* Put the dead letters of a function back: a new series of attempts for each event. Answered when that they go
- * back is on disk. Errors: NX_NOT_FOUND no such function; `count` 0 when there were none. */
+/* Put the dead letters of a function back: a new series of attempts for each event. Answered when that they
+ * go back is on disk. Errors: NX_NOT_FOUND no such function; `count` 0 when there were none. */
 struct nx_functions_requeue {
     struct nx_message message; /* first */
     char function[NX_FUNCTION_NAME_SIZE_MAX + 1];
@@ -154,7 +155,7 @@ NX_MUST_CHECK enum nx_status nx_functions_requeue_new(struct nx_str function,
 
 /* Replay what the question names, mode live included. One runs at a time, others wait. */
 struct nx_functions_replay {
-    struct nx_message message; /* first */
+    struct nx_message message;          /* first */
     struct nx_replay_question question; /* its strings are in the report's arena */
     struct nx_replay_report report;
     enum nx_status status;

@@ -21,8 +21,8 @@ enum { NX_REGISTRY_FUNCTIONS_MAX = 10000 };
 struct nx_registered {
     const struct nx_function *function; /* borrowed from the registry */
     struct nx_digest module_digest;
-    struct nx_guest_module *module; /* borrowed from the registry */
-    size_t index;                   /* in the registry */
+    struct nx_module *module; /* borrowed from the registry */
+    size_t index;             /* in the registry */
 };
 
 struct nx_registry_entry {
@@ -53,8 +53,9 @@ struct nx_registered_list {
     size_t count;
 };
 struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry, struct nx_str event_type);
-/** The trigger of this method and path, or NULL; HEAD finds nothing of GET. Its event type is what the request
- * becomes. `method_known_out`, if not NULL: some trigger has this path, with whatever method (405, not 404). */
+/** The trigger of this method and path, or NULL; HEAD finds nothing of GET. Its event type is what the
+ * request becomes. `path_known_out`, if not NULL: some trigger has this path, with whatever method (405,
+ * not 404). */
 const struct nx_trigger *nx_registry_route(const struct nx_registry *registry, struct nx_str method,
                                            struct nx_str path, bool *path_known_out);
 

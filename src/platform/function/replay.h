@@ -20,8 +20,8 @@
 #include "platform/function/guest.h"
 
 enum {
-    NX_REPLAY_DETAILS_MAX = 100,   /* invocations that a report describes one by one */
-    NX_REPLAY_EXCERPT_SIZE = 64,   /* bytes of a difference that are shown */
+    NX_REPLAY_DETAILS_MAX = 100, /* invocations that a report describes one by one */
+    NX_REPLAY_EXCERPT_SIZE = 64, /* bytes of a difference that are shown */
     NX_REPLAY_THREADS_MAX = 64,
     NX_REPLAY_REPORT_SIZE_MAX = 64 * 1024 * 1024, /* bytes */
 };
@@ -42,10 +42,10 @@ struct nx_replay_question {
 enum nx_replay_verdict {
     NX_REPLAY_IDENTICAL,
     NX_REPLAY_DIFFERENT,
-    NX_REPLAY_FAILED,        /* could not be run: a damaged tape, no memory */
-    NX_REPLAY_UNREPLAYABLE,  /* recorded as such: cut by the watchdog, a host failure */
-    NX_REPLAY_EVENT_GONE,    /* retention took the event */
-    NX_REPLAY_MODULE_GONE,   /* the module's bytes are no longer there */
+    NX_REPLAY_FAILED,       /* could not be run: a damaged tape, no memory */
+    NX_REPLAY_UNREPLAYABLE, /* recorded as such: cut by the watchdog, a host failure */
+    NX_REPLAY_EVENT_GONE,   /* retention took the event */
+    NX_REPLAY_MODULE_GONE,  /* the module's bytes are no longer there */
     NX_REPLAY_VERDICT_COUNT
 };
 /** "identical", "different", …; static storage. */
@@ -53,7 +53,8 @@ const char *nx_replay_verdict_name(enum nx_replay_verdict verdict);
 
 /* Where a replay first left its record. */
 struct nx_replay_difference {
-    struct nx_str what;     /* "output", "effect 2", "log line 3", "fuel", "outcome", "host call 4: clock_time_get" */
+    struct nx_str
+        what; /* "output", "effect 2", "log line 3", "fuel", "outcome", "host call 4: clock_time_get" */
     uint64_t offset;        /* byte in it */
     struct nx_str recorded; /* what stands there: at most NX_REPLAY_EXCERPT_SIZE bytes, or a number */
     struct nx_str replayed;
@@ -67,10 +68,10 @@ struct nx_replay_item {
     struct nx_str event_id;
     struct nx_str function;
     uint32_t attempt;
-    enum nx_outcome outcome;    /* of the replay; the recorded one when it was not run */
-    int64_t original_time_ns;   /* wall time when the recorded attempt started */
+    enum nx_outcome outcome;  /* of the replay; the recorded one when it was not run */
+    int64_t original_time_ns; /* wall time when the recorded attempt started */
     uint8_t trace_id[NX_TRACE_ID_SIZE];
-    uint64_t duration_ns;       /* of the replay */
+    uint64_t duration_ns; /* of the replay */
     uint64_t fuel;
     struct nx_str output;
     const struct nx_invocation_log_line *log_lines;
@@ -84,7 +85,7 @@ struct nx_replay_item {
 struct nx_replay_report {
     struct nx_arena arena;
     uint64_t counts[NX_REPLAY_VERDICT_COUNT];
-    uint64_t total; /* invocations looked at */
+    uint64_t total;               /* invocations looked at */
     struct nx_replay_item *items; /* for an id all; for a range those not identical, the first ones */
     size_t item_count;
     uint64_t elapsed_ns;
