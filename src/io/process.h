@@ -1,0 +1,16 @@
+/* src/io/process.h: run a person's command (the `build` line of a function) and wait for it.
+ *
+ * Not for anything in a server's way: the calling thread waits. Any thread. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/** Run `command` by /bin/sh in `directory` (NULL: here) and wait for its end. What it prints goes to our own
+ * standard output and error, or, where `output` is given, both are appended to that (what passes the buffer's
+ * maximum is read and dropped, and the rest kept). It reads from /dev/null.
+ * *exit_status_out: its exit status, or 128 + the signal that ended it, as a shell says it.
+ * Errors:    NX_NOT_FOUND           no such directory
+ *            NX_RESOURCE_EXHAUSTED  no process, memory or descriptors */
+NX_MUST_CHECK enum nx_status nx_process_run(const char *command, const char *directory, struct nx_buf *output,
+                                            int *exit_status_out, struct nx_error *err);
