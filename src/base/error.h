@@ -43,6 +43,9 @@ enum nx_status { NX_STATUS_TABLE(NX_STATUS_MEMBER) };
     X(NX_KIND_UNSUPPORTED_MEDIA, "unsupported-media-type", NX_INVALID_ARGUMENT, 415)   \
     X(NX_KIND_REQUEST_TIMEOUT, "request-timeout", NX_DEADLINE_EXCEEDED, 408)           \
     X(NX_KIND_WRONG_HOST, "wrong-host", NX_PERMISSION_DENIED, 403)                     \
+    X(NX_KIND_WRONG_ORIGIN, "wrong-origin", NX_PERMISSION_DENIED, 403)                 \
+    X(NX_KIND_EXPECTATION_FAILED, "expectation-failed", NX_INVALID_ARGUMENT, 417)      \
+    X(NX_KIND_HTTP_VERSION, "http-version", NX_INVALID_ARGUMENT, 505)                  \
     X(NX_KIND_WRONG_LAST_SEQUENCE, "wrong-last-sequence", NX_FAILED_PRECONDITION, 409) \
     X(NX_KIND_AMBIGUOUS, "ambiguous-id", NX_FAILED_PRECONDITION, 409)                  \
     X(NX_KIND_EXPIRED, "expired", NX_NOT_FOUND, 410)                                   \
