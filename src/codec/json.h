@@ -41,7 +41,7 @@ bool nx_json_is_valid(struct nx_str text);
 /** As nx_json_is_valid(), saying why not.
  * Errors: NX_INVALID_ARGUMENT  "line 3, column 14: expected a value" */
 NX_MUST_CHECK enum nx_status nx_json_check(struct nx_str text, struct nx_error *err);
-/** Parse one JSON value. `memory_max` bounds the bytes allocated (about 6 times the text suffices).
+/** Parse one JSON value. `memory_max` bounds the bytes allocated (16 times the text is always enough).
  * Ownership: `text` is borrowed for the call; the caller owns `*doc_out`, ended by nx_json_doc_free().
  * Errors:    NX_INVALID_ARGUMENT  not JSON, with line and column; kind too-large: past `memory_max`
  *            NX_RESOURCE_EXHAUSTED  out of memory */
@@ -124,6 +124,9 @@ void nx_json_null(struct nx_json_writer *writer);
 void nx_json_raw(struct nx_json_writer *writer, struct nx_str json);
 /** A value of a parsed document, and all below it. */
 void nx_json_value(struct nx_json_writer *writer, const struct nx_json_value *value);
+
+/** The text that nx_json_double() writes, alone: for other formats. `number` is finite. */
+void nx_json_append_double(struct nx_buf *out, double number);
 
 /* Key and value at once. */
 void nx_json_member_str(struct nx_json_writer *writer, const char *key, struct nx_str text);

@@ -29,6 +29,9 @@ struct nx_str nx_time_format(int64_t wall_ns, enum nx_time_precision precision,
  */
 NX_MUST_CHECK bool nx_time_parse(struct nx_str text, int64_t *wall_ns_out);
 
+/** True for an RFC 3339 time of any year from 0000 to 9999, which nx_time_parse() may be unable to hold. */
+bool nx_time_is_valid(struct nx_str text);
+
 /** Read numbers with units ns, us, ms, s, m, h, d, w, largest first, each at most once: "5s", "1m30s",
  * "1.5h", and "0". Not negative.
  * Errors: NX_INVALID_ARGUMENT  the message says what was expected */

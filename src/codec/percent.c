@@ -1,0 +1,90 @@
+#include "codec/percent.h"
+
+#include "codec/hex.h"
+
+static bool header_keeps(unsigned char byte) {
+    return byte > 0x20 && byte < 0x7F && byte != '"' && byte != '%';
+}
+
+static bool is_alphanumeric(unsigned char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+}
+
+static bool subject_keeps(unsigned char byte) {
+    return is_alphanumeric(byte) || byte == '_' || byte == '-';
+}
+
+static bool url_keeps(unsigned char byte) {
+    return subject_keeps(byte) || byte == '.' || byte == '~';
+}
+
+static void append_encoded(struct nx_buf *out, unsigned char byte) {
+    static const char digits[] = "0123456789ABCDEF";
+    const char text[3] = { '%', digits[byte >> 4], digits[byte & 15] };
+    nx_buf_append(out, nx_str_of(text, sizeof text));
+}
+
+/* Runs of bytes that stay as they are go over in one piece. */
+static void encode(struct nx_buf *out, struct nx_str value, bool (*keeps)(unsigned char byte)) {
+    size_t start = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        const unsigned char byte = (unsigned char)value.ptr[i];
+        if (!keeps(byte)) {
+            nx_buf_append(out, nx_str_slice(value, start, i));
+            append_encoded(out, byte);
+            start = i + 1;
+        }
+    }
+    nx_buf_append(out, nx_str_slice(value, start, value.len));
+}
+
+void nx_percent_encode_header(struct nx_buf *out, struct nx_str value) {
+    encode(out, value, header_keeps);
+}
+
+void nx_percent_encode_url(struct nx_buf *out, struct nx_str value) {
+    encode(out, value, url_keeps);
+}
+
+void nx_percent_encode_subject(struct nx_buf *out, struct nx_str type) {
+    bool token_is_empty = true; /* the one that is being written */
+    size_t start = 0;
+    for (size_t i = 0; i < type.len; i++) {
+        const unsigned char byte = (unsigned char)type.ptr[i];
+        const bool separates = byte == '.' && !token_is_empty && i + 1 < type.len;
+        token_is_empty = separates;
+        if (!separates && !subject_keeps(byte)) {
+            nx_buf_append(out, nx_str_slice(type, start, i));
+            append_encoded(out, byte);
+            start = i + 1;
+        }
+    }
+    nx_buf_append(out, nx_str_slice(type, start, type.len));
+}
+
+bool nx_percent_is_plain(struct nx_str text) {
+    return nx_str_find_byte(text, '%') == SIZE_MAX;
+}
+
+enum nx_status nx_percent_decode(struct nx_buf *out, struct nx_str text, struct nx_error *err) {
+    const size_t start = out->len;
+    if (!nx_buf_reserve(out, text.len)) {
+        return nx_buf_check(out, err);
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '%') {
+            out->ptr[out->len++] = text.ptr[i];
+            continue;
+        }
+        const int high = i + 2 < text.len ? nx_hex_digit(text.ptr[i + 1]) : -1;
+        const int low = i + 2 < text.len ? nx_hex_digit(text.ptr[i + 2]) : -1;
+        if (high < 0 || low < 0) {
+            nx_buf_truncate(out, start);
+            return nx_fail(err, NX_INVALID_ARGUMENT,
+                           "the percent sign at byte %zu is not followed by two hexadecimal digits", i);
+        }
+        out->ptr[out->len++] = (char)(high << 4 | low);
+        i += 2;
+    }
+    return NX_OK;
+}
