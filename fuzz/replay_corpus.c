@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "fuzz.h"
@@ -67,7 +68,9 @@ int main(int argc, char **argv) {
         if (count <= 0) {
             result = 1; /* an empty corpus proves nothing */
         }
-        (void)printf("%s %d - replays %s\n", count > 0 ? "ok" : "not ok", i, argv[i]);
+        const char *slash = strrchr(argv[i], '/');
+        (void)printf("%s %d - replays the corpus of %s\n", count > 0 ? "ok" : "not ok", i,
+                     slash == NULL ? argv[i] : slash + 1);
     }
     return result;
 }
