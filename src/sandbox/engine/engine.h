@@ -80,10 +80,8 @@ NX_MUST_CHECK enum nx_status nx_module_load(struct nx_engine *engine, struct nx_
                                             struct nx_module **module_out, struct nx_error *err);
 struct nx_module *nx_module_ref(struct nx_module *module);
 void nx_module_unref(struct nx_module *module); /* NULL allowed */
-/** SHA-256 of the .wasm bytes, NX_DIGEST_SIZE of them; borrowed from the module. */
-const uint8_t *nx_module_digest(const struct nx_module *module);
-/** Lower case hex of the digest, 64 bytes; borrowed from the module. */
-struct nx_str nx_module_digest_hex(const struct nx_module *module);
+/** SHA-256 of the .wasm bytes; borrowed from the module. */
+const struct nx_digest *nx_module_digest(const struct nx_module *module);
 enum nx_module_origin nx_module_origin(const struct nx_module *module);
 
 NX_DEFINE_AUTO(nx_engine, nx_engine_unref)
