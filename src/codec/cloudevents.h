@@ -22,6 +22,8 @@
 
 enum {
     NX_CLOUDEVENT_EXTENSIONS_MAX = 32,
+    NX_CLOUDEVENT_TYPE_SIZE_MAX = 255,      /* bytes; as a subject it is three times that at most */
+    NX_CLOUDEVENT_ID_SIZE_MAX = 255,        /* bytes */
     NX_CLOUDEVENT_NAME_SIZE_MAX = 64,       /* bytes of an extension's name; [a-z0-9]+ */
     NX_CLOUDEVENT_ATTRIBUTE_SIZE_MAX = 4096 /* bytes of an attribute's value, decoded */
 };
@@ -49,6 +51,8 @@ struct nx_cloudevent {
     bool has_data; /* false for an empty payload */
 };
 
+/** An event without attributes. Cheaper than { 0 }: the room for extensions is left as it is. */
+void nx_cloudevent_init(struct nx_cloudevent *event);
 /** Check an event as a whole: required attributes, names, sizes, control characters, time, URIs.
  * Errors: NX_INVALID_ARGUMENT  the message names the attribute */
 NX_MUST_CHECK enum nx_status nx_cloudevent_check(const struct nx_cloudevent *event, struct nx_error *err);
@@ -84,10 +88,10 @@ struct nx_cloudevent_record {
     struct nx_str payload;
 };
 /** Read the event of a record. What is not an event becomes one: id "STREAM:sequence", source
- * "/streams/STREAM", the type from the subject, the time of the record.
- * Ownership: the strings are borrowed from the record and, where they had to be decoded or made, `arena`.
- * Errors:    NX_DATA_LOSS  a stored attribute cannot be decoded
- *            NX_RESOURCE_EXHAUSTED  the arena is full */
+ * "/streams/STREAM", the type from the subject (without "events."), the time of the record. A record is
+ * always readable: attributes that cannot be decoded stay as they are, and extensions past the maximum are
+ * left out. Ownership: the strings are borrowed from the record and, where they had to be decoded or made,
+ * `arena`. Errors:    NX_RESOURCE_EXHAUSTED  the arena is full */
 NX_MUST_CHECK enum nx_status nx_cloudevent_from_record(const struct nx_cloudevent_record *record,
                                                        struct nx_arena *arena,
                                                        struct nx_cloudevent *event_out, struct nx_error *err);

@@ -94,6 +94,10 @@ struct nx_json_members nx_json_members_of(struct nx_str object);
 bool nx_json_members_next(struct nx_json_members *members, struct nx_str *name_raw_out,
                           struct nx_str *value_raw_out);
 
+/** Append what the raw text between a string's quotes stands for. It must have passed nx_json_check():
+ * damaged escapes are dropped. */
+void nx_json_unescape(struct nx_buf *out, struct nx_str raw);
+
 struct nx_json_writer {
     struct nx_buf *out;
     uint64_t is_object[NX_JSON_DEPTH_MAX / 64]; /* a bit a level */

@@ -345,3 +345,70 @@ bool nx_json_members_next(struct nx_json_members *members, struct nx_str *name_r
     members->rest = nx_str_slice(scan.text, scan.at, scan.text.len);
     return true;
 }
+
+/* The character as UTF-8. */
+static void append_character(struct nx_buf *out, unsigned character) {
+    char text[4];
+    size_t len = 1;
+    if (character < 0x80) {
+        text[0] = (char)character;
+    } else if (character < 0x800) {
+        text[0] = (char)(0xC0 | character >> 6);
+        text[1] = (char)(0x80 | (character & 0x3F));
+        len = 2;
+    } else if (character < 0x10000) {
+        text[0] = (char)(0xE0 | character >> 12);
+        text[1] = (char)(0x80 | (character >> 6 & 0x3F));
+        text[2] = (char)(0x80 | (character & 0x3F));
+        len = 3;
+    } else {
+        text[0] = (char)(0xF0 | character >> 18);
+        text[1] = (char)(0x80 | (character >> 12 & 0x3F));
+        text[2] = (char)(0x80 | (character >> 6 & 0x3F));
+        text[3] = (char)(0x80 | (character & 0x3F));
+        len = 4;
+    }
+    nx_buf_append(out, nx_str_of(text, len));
+}
+
+/* At the "u" of an escape that scan_escape() would accept; ends behind its digits. */
+static void unescape_unicode(struct nx_buf *out, struct scan *scan) {
+    unsigned character = 0;
+    unsigned low = 0;
+    scan->at++;
+    if (!scan_hex4(scan, &character)) {
+        return;
+    }
+    if (character >= 0xD800 && character <= 0xDBFF) {
+        scan->at += 2;
+        if (!scan_hex4(scan, &low) || low < 0xDC00 || low > 0xDFFF) {
+            return;
+        }
+        character = 0x10000 + ((character - 0xD800) << 10) + (low - 0xDC00);
+    }
+    append_character(out, character);
+}
+
+void nx_json_unescape(struct nx_buf *out, struct nx_str raw) {
+    static const char short_forms[] = "b\bf\fn\nr\rt\t\"\"\\\\//";
+    struct scan scan = { .text = raw };
+    while (scan.at < raw.len) {
+        const struct nx_str rest = nx_str_slice(raw, scan.at, raw.len);
+        const size_t backslash = nx_str_find_byte(rest, '\\');
+        nx_buf_append(out, nx_str_slice(rest, 0, backslash));
+        if (backslash == SIZE_MAX) {
+            return;
+        }
+        scan.at += backslash + 1;
+        if (peek(&scan) == 'u') {
+            unescape_unicode(out, &scan);
+            continue;
+        }
+        for (size_t i = 0; i + 1 < sizeof short_forms; i += 2) {
+            if (peek(&scan) == short_forms[i]) {
+                nx_buf_append(out, nx_str_of(&short_forms[i + 1], 1));
+            }
+        }
+        scan.at++;
+    }
+}

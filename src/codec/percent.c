@@ -66,25 +66,39 @@ bool nx_percent_is_plain(struct nx_str text) {
     return nx_str_find_byte(text, '%') == SIZE_MAX;
 }
 
+bool nx_percent_decode_to(char *bytes_out, struct nx_str text, size_t *len_out, size_t *problem_at_out) {
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '%') {
+            bytes_out[len++] = text.ptr[i];
+            continue;
+        }
+        const int high = text.len - i > 2 ? nx_hex_digit(text.ptr[i + 1]) : -1;
+        const int low = text.len - i > 2 ? nx_hex_digit(text.ptr[i + 2]) : -1;
+        if (high < 0 || low < 0) {
+            *problem_at_out = i;
+            return false;
+        }
+        bytes_out[len++] = (char)(high << 4 | low);
+        i += 2;
+    }
+    *len_out = len;
+    return true;
+}
+
 enum nx_status nx_percent_decode(struct nx_buf *out, struct nx_str text, struct nx_error *err) {
-    const size_t start = out->len;
+    size_t len = 0;
+    size_t problem_at = 0;
+    if (text.len == 0) {
+        return NX_OK;
+    }
     if (!nx_buf_reserve(out, text.len)) {
         return nx_buf_check(out, err);
     }
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] != '%') {
-            out->ptr[out->len++] = text.ptr[i];
-            continue;
-        }
-        const int high = i + 2 < text.len ? nx_hex_digit(text.ptr[i + 1]) : -1;
-        const int low = i + 2 < text.len ? nx_hex_digit(text.ptr[i + 2]) : -1;
-        if (high < 0 || low < 0) {
-            nx_buf_truncate(out, start);
-            return nx_fail(err, NX_INVALID_ARGUMENT,
-                           "the percent sign at byte %zu is not followed by two hexadecimal digits", i);
-        }
-        out->ptr[out->len++] = (char)(high << 4 | low);
-        i += 2;
+    if (!nx_percent_decode_to(out->ptr + out->len, text, &len, &problem_at)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT,
+                       "the percent sign at byte %zu is not followed by two hexadecimal digits", problem_at);
     }
+    out->len += len;
     return NX_OK;
 }

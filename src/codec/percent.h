@@ -22,5 +22,9 @@ void nx_percent_encode_url(struct nx_buf *out, struct nx_str value);
  * Errors: NX_INVALID_ARGUMENT  a percent sign without two digits (nothing is appended), or too long
  *         NX_RESOURCE_EXHAUSTED  out of memory */
 NX_MUST_CHECK enum nx_status nx_percent_decode(struct nx_buf *out, struct nx_str text, struct nx_error *err);
+/** As nx_percent_decode(), into `bytes_out`, which has room for text.len bytes. False at a percent sign
+ * without two digits, with `*problem_at_out` its offset; else `*len_out` is the number of bytes. */
+NX_MUST_CHECK bool nx_percent_decode_to(char *bytes_out, struct nx_str text, size_t *len_out,
+                                        size_t *problem_at_out);
 /** True when decoding would change nothing: there is no percent sign. */
 bool nx_percent_is_plain(struct nx_str text);
