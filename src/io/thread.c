@@ -71,6 +71,12 @@ static int spawn(struct nx_thread *thread) {
     pthread_attr_t attributes;
     sigset_t all;
     (void)sigfillset(&all);
+    /* A fault of the thread's own must reach its handler (the sandbox turns a guest's into traps); blocked, the
+     * kernel would end the process instead. */
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        (void)sigdelset(&all, faults[i]);
+    }
     nx_assert(pthread_attr_init(&attributes) == 0);
     nx_assert(pthread_attr_setstacksize(&attributes, NX_THREAD_STACK_SIZE) == 0);
     nx_assert(pthread_attr_setsigmask_np(&attributes, &all) == 0);
