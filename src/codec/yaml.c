@@ -88,6 +88,10 @@ static enum nx_status add_node(struct build *build, enum nx_yaml_kind kind, cons
         build->root = node;
     } else {
         if (level->node->kind == NX_YAML_MAPPING) {
+            if (mark == NULL) { /* nothing stands there: point at the key */
+                node->line = level->key_line;
+                node->column = level->key_column;
+            }
             node->key = level->key;
             node->key_line = level->key_line;
             node->key_column = level->key_column;
@@ -126,6 +130,12 @@ static enum nx_status add_key(struct build *build, struct nx_str key, const stru
     return NX_OK;
 }
 
+/* libfyaml's mark of a quoted scalar is that of its first character, not of the quote. */
+static bool mark_is_behind_quote(struct fy_token *token) {
+    const enum fy_scalar_style style = token == NULL ? FYSS_PLAIN : fy_token_scalar_style(token);
+    return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
+}
+
 static enum nx_status add_scalar(struct build *build, struct fy_event *event) {
     const struct fy_mark *mark = fy_event_start_mark(event);
     struct fy_token *token = event->scalar.value;
@@ -136,14 +146,18 @@ static enum nx_status add_scalar(struct build *build, struct fy_event *event) {
     if (copy.ptr == NULL) {
         return nx_fail_memory(build->err);
     }
+    const bool is_quoted = token != NULL && fy_token_scalar_style(token) != FYSS_PLAIN;
     struct level *level = top(build);
     if (level != NULL && level->node->kind == NX_YAML_MAPPING && !level->has_key) {
         return add_key(build, copy, mark);
     }
     struct nx_yaml_node *node = NULL;
-    NX_TRY(add_node(build, NX_YAML_SCALAR, mark, &node));
+    NX_TRY(add_node(build, NX_YAML_SCALAR, len == 0 && !is_quoted ? NULL : mark, &node));
     node->text = copy;
-    node->is_quoted = token != NULL && fy_token_scalar_style(token) != FYSS_PLAIN;
+    node->is_quoted = is_quoted;
+    if (mark_is_behind_quote(token) && node->column > 1) {
+        node->column--;
+    }
     return NX_OK;
 }
 

@@ -4,6 +4,8 @@
  *   {"time":"2025-11-26T10:23:45.123Z","level":"INFO","component":"journal","text":"stream opened",…}
  *
  * A field named "trace" stands in brackets before the text: "[trace=4bf9…]"; a field "tag" too, "[REPLAY]".
+ * Where the text is empty, a field "line" takes its place: that is how lines of functions are shown, whose
+ * text is foreign.
  * Control characters are escaped, so no foreign value can forge a line. Pure functions. */
 #pragma once
 
