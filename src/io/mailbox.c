@@ -243,9 +243,12 @@ void nx_doze_sleep(struct nx_doze *doze, int64_t until_monotonic_ns) {
 
 void nx_doze_stop(struct nx_doze *doze) {
     atomic_store_explicit(&doze->is_stopped, true, memory_order_release);
-    nx_doze_wake(doze);
 }
 
 bool nx_doze_is_stopped(const struct nx_doze *doze) {
     return atomic_load_explicit(&doze->is_stopped, memory_order_acquire);
+}
+
+void nx_doze_restart(struct nx_doze *doze) {
+    atomic_store_explicit(&doze->is_stopped, false, memory_order_release);
 }

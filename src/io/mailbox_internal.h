@@ -33,10 +33,12 @@ void nx_doze_wake(struct nx_doze *doze);
 /** Receiver: sleep until called or until the monotonic time; INT64_MAX is for ever. May return early. */
 void nx_doze_sleep(struct nx_doze *doze, int64_t until_monotonic_ns);
 
-/** Any thread: tell the receiver to stop, and wake it. */
+/** Any thread: tell the receiver to stop, and then wake it. */
 void nx_doze_stop(struct nx_doze *doze);
 /** Receiver: whether it was told to stop. */
 bool nx_doze_is_stopped(const struct nx_doze *doze);
+/** Receiver: it has stopped, and may be started again. */
+void nx_doze_restart(struct nx_doze *doze);
 
 /** Wake the mailbox's receiver by `doze` (which the mailbox then holds a reference to). */
 void nx_mailbox_set_doze(struct nx_mailbox *mailbox, struct nx_doze *doze);

@@ -1,13 +1,12 @@
 #include "io/thread.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "io/mailbox_internal.h"
+#include "io/thread_internal.h"
 
 /* An actor, and what the thread knows about it. */
 struct role {
@@ -66,8 +65,8 @@ static void thread_free(struct nx_thread *thread) {
 }
 NX_DEFINE_AUTO(nx_thread, thread_free)
 
-/** Signals go to the main thread only: this one starts with all of them blocked. */
-static int spawn(struct nx_thread *thread) {
+enum nx_status nx_thread_spawn(const char *name, void *(*run_thread)(void *data), void *data,
+                               pthread_t *handle_out, struct nx_error *err) {
     pthread_attr_t attributes;
     sigset_t all;
     (void)sigfillset(&all);
@@ -80,9 +79,16 @@ static int spawn(struct nx_thread *thread) {
     nx_assert(pthread_attr_init(&attributes) == 0);
     nx_assert(pthread_attr_setstacksize(&attributes, NX_THREAD_STACK_SIZE) == 0);
     nx_assert(pthread_attr_setsigmask_np(&attributes, &all) == 0);
-    const int failure = pthread_create(&thread->handle, &attributes, run, thread);
+    const int failure = pthread_create(handle_out, &attributes, run_thread, data);
     nx_assert(pthread_attr_destroy(&attributes) == 0);
-    return failure;
+    if (failure != 0) {
+        return nx_fail(err, NX_RESOURCE_EXHAUSTED, "cannot start the thread '%s': %s", name,
+                       strerror(failure));
+    }
+    char shown[16];
+    (void)snprintf(shown, sizeof shown, "%s", name);
+    (void)pthread_setname_np(*handle_out, shown); /* only for people who look at the process */
+    return NX_OK;
 }
 
 enum nx_status nx_thread_start(const struct nx_actor *actors, size_t actor_count,
@@ -100,14 +106,7 @@ enum nx_status nx_thread_start(const struct nx_actor *actors, size_t actor_count
         thread->roles[i] = (struct role){ .actor = actors[i], .wanted_ns = NX_STEP_AGAIN };
         nx_mailbox_set_doze(actors[i].mailbox, thread->doze);
     }
-    const int failure = spawn(thread);
-    if (failure != 0) {
-        return nx_fail(err, NX_RESOURCE_EXHAUSTED, "cannot start the thread '%s': %s", actors[0].name,
-                       strerror(failure));
-    }
-    char name[16];
-    (void)snprintf(name, sizeof name, "%s", actors[0].name);
-    (void)pthread_setname_np(thread->handle, name); /* only for people who look at the process */
+    NX_TRY(nx_thread_spawn(actors[0].name, run, thread, &thread->handle, err));
     *thread_out = NX_TAKE(thread);
     return NX_OK;
 }
@@ -117,6 +116,7 @@ void nx_thread_stop(struct nx_thread *thread) {
         return;
     }
     nx_doze_stop(thread->doze);
+    nx_doze_wake(thread->doze);
     nx_assert(pthread_join(thread->handle, NULL) == 0);
     thread_free(thread);
 }
