@@ -1,0 +1,195 @@
+/* src/app/client.c */
+#include "app/client.h"
+
+#include <stdio.h>
+
+#include "codec/hex.h"
+#include "codec/json.h"
+#include "io/dial.h"
+
+enum { CHUNK_SIZE = 64 * 1024, CONNECT_TIMEOUT_MS = 2000, HEADERS_SIZE_MAX = 64 * 1024 };
+
+enum nx_status nx_client_find(struct nx_disk *disk, const char *directory, struct nx_client *client_out,
+                              struct nx_error *err) {
+    NX_AUTO(nx_dial) *dial = NULL;
+    struct nx_client client;
+
+    if (nx_ports_read(disk, directory, &client.ports, NULL) != NX_OK ||
+        nx_dial_open(client.ports.host, client.ports.port, CONNECT_TIMEOUT_MS, &dial, NULL) != NX_OK) {
+        return nx_fail(err, NX_NOT_FOUND, "no server runs on %s", directory);
+    }
+    *client_out = client;
+    return NX_OK;
+}
+
+/* Cut off one line; it must end with CR LF. */
+static bool take_line(struct nx_str *rest, struct nx_str *line_out) {
+    const size_t end = nx_str_find(*rest, NX_STR("\r\n"));
+
+    if (end == SIZE_MAX) {
+        return false;
+    }
+    *line_out = nx_str_slice(*rest, 0, end);
+    *rest = nx_str_slice(*rest, end + 2, rest->len);
+    return true;
+}
+
+static bool parse_hex(struct nx_str text, size_t *value_out) {
+    size_t value = 0;
+
+    if (text.len == 0 || text.len > 8) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        const int digit = nx_hex_digit(text.ptr[i]);
+        if (digit < 0) {
+            return false;
+        }
+        value = value * 16 + (size_t)digit;
+    }
+    *value_out = value;
+    return true;
+}
+
+static bool parse_chunks(struct nx_str rest, struct nx_buf *body_out) {
+    struct nx_str line;
+    size_t size;
+
+    while (take_line(&rest, &line) && parse_hex(line, &size)) {
+        if (size == 0) {
+            return true;
+        }
+        if (rest.len < size + 2) {
+            return false;
+        }
+        nx_buf_append(body_out, nx_str_slice(rest, 0, size));
+        rest = nx_str_slice(rest, size + 2, rest.len);
+    }
+    return false;
+}
+
+enum nx_status nx_client_parse(struct nx_str answer, uint64_t *http_status_out, struct nx_buf *body_out,
+                               struct nx_error *err) {
+    struct nx_str rest = answer;
+    struct nx_str line;
+    uint64_t status;
+    uint64_t length = 0;
+    bool chunked = false;
+
+    if (!take_line(&rest, &line) || !nx_str_starts_with(line, NX_STR("HTTP/1.1 ")) ||
+        !nx_str_to_u64(nx_str_slice(line, 9, 12), &status)) {
+        return nx_fail(err, NX_DATA_LOSS, "what answered is no Nexus server");
+    }
+    for (;;) {
+        if (!take_line(&rest, &line)) {
+            return nx_fail(err, NX_DATA_LOSS, "the answer ends in its headers");
+        }
+        if (line.len == 0) {
+            break;
+        }
+        struct nx_str value = line;
+        struct nx_str name;
+        if (nx_str_split(&value, ':', &name) && nx_str_equal_ignore_case(name, NX_STR("content-length"))) {
+            (void)nx_str_to_u64(nx_str_trim(value), &length);
+        } else if (nx_str_equal_ignore_case(name, NX_STR("transfer-encoding"))) {
+            chunked = true;
+        }
+    }
+    if (chunked ? !parse_chunks(rest, body_out) : rest.len < length) {
+        return nx_fail(err, NX_DATA_LOSS, "the answer ends in its body");
+    }
+    if (!chunked) {
+        nx_buf_append(body_out, nx_str_slice(rest, 0, (size_t)length));
+    }
+    *http_status_out = status;
+    return nx_buf_check(body_out, err);
+}
+
+static enum nx_status status_from_name(struct nx_str name, uint64_t http_status) {
+#define NX_STATUS_MEMBER(status, text, http) { status, text },
+    static const struct {
+        enum nx_status status;
+        const char *name;
+    } table[] = { NX_STATUS_TABLE(NX_STATUS_MEMBER) };
+#undef NX_STATUS_MEMBER
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (nx_str_is(name, table[i].name)) {
+            return table[i].status;
+        }
+    }
+    return http_status == 404 ? NX_NOT_FOUND : http_status < 500 ? NX_INVALID_ARGUMENT : NX_UNAVAILABLE;
+}
+
+/* The server's problem details (RFC 9457) as our error. */
+static enum nx_status fail_by_problem(struct nx_str body, uint64_t http_status, struct nx_error *err) {
+    NX_AUTO(nx_json_doc) *doc = NULL;
+    struct nx_str code = NX_STR_EMPTY;
+    struct nx_str text = NX_STR_EMPTY;
+    struct nx_str hint;
+
+    const struct nx_json_value *root =
+        nx_json_parse(body, NX_CLIENT_ANSWER_SIZE_MAX, &doc, NULL) == NX_OK ? nx_json_root(doc) : NULL;
+    (void)nx_json_to_str(nx_json_get(root, NX_STR("code")), &code);
+    if (!nx_json_to_str(nx_json_get(root, NX_STR("detail")), &text)) {
+        (void)nx_json_to_str(nx_json_get(root, NX_STR("title")), &text);
+    }
+    const enum nx_status status = status_from_name(code, http_status);
+    if (text.len == 0) {
+        (void)nx_fail(err, status, "the server answered %d", (int)http_status);
+    } else {
+        (void)nx_fail(err, status, "%.*s", NX_STR_ARG(text));
+    }
+    if (nx_json_to_str(nx_json_get(root, NX_STR("hint")), &hint)) {
+        nx_hint(err, "%.*s", NX_STR_ARG(hint));
+    }
+    return status;
+}
+
+static enum nx_status read_all(struct nx_dial *dial, struct nx_buf *answer, struct nx_error *err) {
+    for (;;) {
+        size_t len;
+        if (!nx_buf_reserve(answer, CHUNK_SIZE)) {
+            return nx_buf_check(answer, err);
+        }
+        NX_TRY(nx_dial_read(dial, answer->ptr + answer->len, CHUNK_SIZE, &len, err));
+        if (len == 0) {
+            return NX_OK;
+        }
+        answer->len += len;
+    }
+}
+
+enum nx_status nx_client_request(const struct nx_client *client, const char *method, struct nx_str target,
+                                 struct nx_str body, struct nx_buf *body_out, struct nx_error *err) {
+    NX_AUTO(nx_dial) *dial = NULL;
+    NX_AUTO(nx_buf) bytes;
+    const size_t body_start = body_out->len;
+    const bool is_v6 = nx_str_find_byte(nx_str_from_c(client->ports.host), ':') != SIZE_MAX;
+    uint64_t http_status;
+
+    nx_buf_init(&bytes, NX_CLIENT_ANSWER_SIZE_MAX + HEADERS_SIZE_MAX);
+    nx_buf_append_format(&bytes,
+                         "%s %.*s HTTP/1.1\r\nHost: %s%s%s:%u\r\nUser-Agent: nexus\r\nConnection: close\r\n"
+                         "Accept: application/json\r\n",
+                         method, NX_STR_ARG(target), is_v6 ? "[" : "", client->ports.host, is_v6 ? "]" : "",
+                         (unsigned)client->ports.port);
+    if (body.len > 0) {
+        nx_buf_append_c(&bytes, "Content-Type: application/json\r\n");
+    }
+    if (body.len > 0 || method[0] == 'P') {
+        nx_buf_append_format(&bytes, "Content-Length: %zu\r\n", body.len);
+    }
+    nx_buf_append_c(&bytes, "\r\n");
+    nx_buf_append(&bytes, body);
+    NX_TRY(nx_buf_check(&bytes, err));
+    NX_TRY(nx_dial_open(client->ports.host, client->ports.port, NX_CLIENT_TIMEOUT_MS, &dial, err));
+    NX_TRY(nx_dial_write(dial, nx_buf_str(&bytes), err));
+    nx_buf_reset(&bytes);
+    NX_TRY(read_all(dial, &bytes, err));
+    NX_TRY(nx_client_parse(nx_buf_str(&bytes), &http_status, body_out, err));
+    if (http_status >= 400) {
+        const struct nx_str answer = nx_str_slice(nx_buf_str(body_out), body_start, body_out->len);
+        return fail_by_problem(answer, http_status, err);
+    }
+    return NX_OK;
+}

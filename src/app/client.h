@@ -1,0 +1,33 @@
+/* src/app/client.h: one request to the server of a data directory, one answer.
+ *
+ * Speaks only what our own server answers: HTTP/1.1 with a Content-Length or chunked, JSON bodies. Blocks. */
+#pragma once
+
+#include "app/ports.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/str.h"
+
+enum {
+    NX_CLIENT_ANSWER_SIZE_MAX = 64 * 1024 * 1024, /* bytes of an answer's body */
+    NX_CLIENT_TIMEOUT_MS = 60 * 1000,             /* without a byte moving */
+};
+
+struct nx_client {
+    struct nx_ports ports;
+};
+
+/** Find the server of this data directory; it is asked whether it is there.
+ * Errors: NX_NOT_FOUND  nobody answers: the server is not running */
+NX_MUST_CHECK enum nx_status nx_client_find(struct nx_disk *disk, const char *directory,
+                                            struct nx_client *client_out, struct nx_error *err);
+/** Send the request and append the answer's body to `body_out`, a successful one's or not.
+ * Errors: NX_UNAVAILABLE and others of io/dial; NX_DATA_LOSS (not HTTP); for an answer of 400 and above its
+ *         problem details: the status from its "code", the message from its "detail" */
+NX_MUST_CHECK enum nx_status nx_client_request(const struct nx_client *client, const char *method,
+                                               struct nx_str target, struct nx_str body,
+                                               struct nx_buf *body_out, struct nx_error *err);
+/** Take an answer apart: for the test. `answer` is the whole of it.
+ * Errors: NX_DATA_LOSS */
+NX_MUST_CHECK enum nx_status nx_client_parse(struct nx_str answer, uint64_t *http_status_out,
+                                             struct nx_buf *body_out, struct nx_error *err);

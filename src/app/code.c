@@ -1,0 +1,35 @@
+/* src/app/code.c */
+#include "app/code.h"
+
+#include "base/buf.h"
+
+enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_function *function, struct nx_buf *wasm,
+                            struct nx_error *err) {
+    const enum nx_status status = nx_disk_read_file(disk, function->code_path.ptr, wasm, err);
+
+    if (status == NX_NOT_FOUND) {
+        (void)nx_fail(err, NX_NOT_FOUND, "function %.*s: there is no %.*s", NX_STR_ARG(function->name),
+                      NX_STR_ARG(function->code_path));
+        nx_hint(err, function->build_command.len > 0 ? "build it by: nexus build"
+                                                     : "compile it first, or let code: name the right file");
+        return NX_NOT_FOUND;
+    }
+    return status == NX_OK ? NX_OK : nx_wrap(err, status, "function %.*s", NX_STR_ARG(function->name));
+}
+
+enum nx_status nx_code_check(struct nx_disk *disk, struct nx_engine *engine,
+                             const struct nx_function *function, uint64_t *size_out, struct nx_error *err) {
+    NX_AUTO(nx_buf) wasm;
+    NX_AUTO(nx_module) *module = NULL;
+
+    nx_buf_init(&wasm, NX_MODULE_SIZE_MAX);
+    NX_TRY(nx_code_read(disk, function, &wasm, err));
+    const enum nx_status status =
+        nx_module_load(engine, nx_buf_str(&wasm), function->memory_max, &module, err);
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "function %.*s: %.*s", NX_STR_ARG(function->name),
+                       NX_STR_ARG(function->code_path));
+    }
+    *size_out = wasm.len;
+    return NX_OK;
+}

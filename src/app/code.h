@@ -1,0 +1,16 @@
+/* src/app/code.h: from what nexus.yaml names to modules that can run. */
+#pragma once
+
+#include "app/config.h"
+#include "base/error.h"
+#include "io/file.h"
+#include "sandbox/engine/engine.h"
+
+/** Append the function's .wasm file to `wasm`.
+ * Errors: NX_NOT_FOUND  it is not there; the hint says how to build it */
+NX_MUST_CHECK enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_function *function,
+                                          struct nx_buf *wasm, struct nx_error *err);
+/** Read the function's file and see that it can run here. Errors: as nx_module_load(), or the file's. */
+NX_MUST_CHECK enum nx_status nx_code_check(struct nx_disk *disk, struct nx_engine *engine,
+                                           const struct nx_function *function, uint64_t *size_out,
+                                           struct nx_error *err);

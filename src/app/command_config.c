@@ -1,0 +1,125 @@
+/* src/app/command_config.c: nexus config: check nexus.yaml, and show what it comes to. */
+#include "app/commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "app/config.h"
+#include "codec/json.h"
+#include "codec/time_format.h"
+
+enum { OUTPUT_SIZE_MAX = 4 * 1024 * 1024 };
+
+static const struct nx_flag flags[] = {
+    { .name = "config", .value = "FILE", .help = "instead of ./nexus.yaml" },
+    { .name = "output", .value = "FORMAT", .help = "text (default) or json" },
+};
+
+static void describe_trigger(struct nx_buf *out, const struct nx_trigger *trigger) {
+    if (trigger->kind == NX_TRIGGER_HTTP) {
+        nx_buf_append_format(out, "%.*s %.*s", NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path));
+    } else {
+        nx_buf_append_format(out, "events of type %.*s", NX_STR_ARG(trigger->event_type));
+    }
+}
+
+static void write_text(struct nx_buf *out, const struct nx_config *config) {
+    nx_buf_append_format(out, "OK %.*s has no mistakes\n  http     http://%.*s:%u\n  data     %.*s, at most ",
+                         NX_STR_ARG(config->file), NX_STR_ARG(config->http_host), (unsigned)config->http_port,
+                         NX_STR_ARG(config->data));
+    nx_size_format(out, config->disk_budget);
+    nx_buf_append_c(out, "\n");
+    for (size_t i = 0; i < config->function_count; i++) {
+        const struct nx_function *function = &config->functions[i];
+        nx_buf_append_format(out, "  function %.*s: ", NX_STR_ARG(function->name));
+        for (size_t j = 0; j < function->trigger_count; j++) {
+            nx_buf_append_c(out, j == 0 ? "" : ", ");
+            describe_trigger(out, &function->triggers[j]);
+        }
+        nx_buf_append_format(out, "\n           code %.*s, at most ", NX_STR_ARG(function->code_path));
+        nx_duration_format(out, function->timeout_ns);
+        nx_buf_append_c(out, " and ");
+        nx_size_format(out, function->memory_max);
+        nx_buf_append_format(out, ", %" PRIu32 " attempts, %" PRIu32 " at once\n",
+                             function->retry.attempts_max, function->concurrency_max);
+    }
+}
+
+static void write_function(struct nx_json_writer *json, const struct nx_function *function) {
+    nx_json_object_begin(json);
+    nx_json_member_str(json, "name", function->name);
+    nx_json_key(json, NX_STR("on"));
+    nx_json_array_begin(json);
+    for (size_t i = 0; i < function->trigger_count; i++) {
+        const struct nx_trigger *trigger = &function->triggers[i];
+        nx_json_object_begin(json);
+        if (trigger->kind == NX_TRIGGER_HTTP) {
+            nx_json_member_str(json, "method", trigger->method);
+            nx_json_member_str(json, "path", trigger->path);
+        }
+        nx_json_member_str(json, "type", trigger->event_type);
+        nx_json_object_end(json);
+    }
+    nx_json_array_end(json);
+    nx_json_member_str(json, "code", function->code_path);
+    nx_json_member_str(json, "build", function->build_command);
+    nx_json_member_i64(json, "timeout_ns", function->timeout_ns);
+    nx_json_member_u64(json, "memory", function->memory_max);
+    nx_json_member_u64(json, "max_attempts", function->retry.attempts_max);
+    nx_json_member_u64(json, "max_concurrency", function->concurrency_max);
+    nx_json_member_str(json, "order_key", function->order_key);
+    nx_json_member_c(json, "input", function->input_is_data ? "data" : "event");
+    nx_json_object_end(json);
+}
+
+static void write_json(struct nx_buf *out, const struct nx_config *config) {
+    struct nx_json_writer json;
+
+    nx_json_writer_init(&json, out);
+    nx_json_object_begin(&json);
+    nx_json_member_str(&json, "file", config->file);
+    nx_json_member_str(&json, "project", config->project);
+    nx_json_member_str(&json, "http_host", config->http_host);
+    nx_json_member_u64(&json, "http_port", config->http_port);
+    nx_json_member_str(&json, "data", config->data);
+    nx_json_member_u64(&json, "disk_budget", config->disk_budget);
+    nx_json_key(&json, NX_STR("functions"));
+    nx_json_array_begin(&json);
+    for (size_t i = 0; i < config->function_count; i++) {
+        write_function(&json, &config->functions[i]);
+    }
+    nx_json_array_end(&json);
+    nx_json_object_end(&json);
+    nx_json_writer_end(&json);
+    nx_buf_append_c(out, "\n");
+}
+
+static enum nx_status run(struct nx_args *args, struct nx_error *err) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) out;
+    const char *file = nx_args_value(args, "config");
+    bool json;
+
+    nx_buf_init(&out, OUTPUT_SIZE_MAX);
+    NX_TRY(nx_args_output_is_json(args, &json, err));
+    NX_TRY(nx_config_load_and_explain(file == NULL ? "nexus.yaml" : file, &config, err));
+    if (json) {
+        write_json(&out, config);
+    } else {
+        write_text(&out, config);
+    }
+    NX_TRY(nx_buf_check(&out, err));
+    (void)fwrite(out.ptr, 1, out.len, stdout);
+    return NX_OK;
+}
+
+const struct nx_command nx_command_config = {
+    .name = "config",
+    .summary = "check nexus.yaml and show what it comes to",
+    .text =
+        "Every mistake is named at once, with its file, line and column. Exit status 1 when there is one.",
+    .example = "nexus config --output json",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .run = run,
+};

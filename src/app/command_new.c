@@ -1,0 +1,161 @@
+/* src/app/command_new.c: nexus new NAME --lang=c: a project that builds and runs as it is.
+ *
+ * The files are compiled in (templates.h). A folder that holds anything is left alone. */
+#include "app/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/templates.h"
+#include "base/buf.h"
+#include "codec/word.h"
+#include "io/file.h"
+
+enum { FILE_SIZE_MAX = 256 * 1024, PATH_SIZE_MAX = 4096 };
+
+static const struct nx_flag flags[] = {
+    { .name = "lang", .value = "LANGUAGE", .help = "what the function is written in: c (default)" },
+};
+
+static enum nx_status check_language(struct nx_args *args, struct nx_error *err) {
+    static const char *const known[] = { "c", "rust", "go", "javascript", "assemblyscript", "python" };
+    const char *language = nx_args_value(args, "lang");
+
+    if (language == NULL || strcmp(language, "c") == 0) {
+        return NX_OK;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i], language) == 0) {
+            (void)nx_args_fail(args, err, "there is no template for --lang=%s yet", language);
+            nx_hint(err, "anything that compiles to WASI preview 1 runs: make a project with --lang=c, then "
+                         "let code: in nexus.yaml name your .wasm");
+            return NX_INVALID_ARGUMENT;
+        }
+    }
+    const char *nearest = nx_word_nearest(nx_str_from_c(language), known, sizeof known / sizeof known[0]);
+    (void)nx_args_fail(args, err, "--lang=%s is not known", language);
+    nx_hint(err, "did you mean --lang=%s?", nearest == NULL ? "c" : nearest);
+    return NX_INVALID_ARGUMENT;
+}
+
+/* The last part of the path, which names the project. */
+static enum nx_status project_name(struct nx_args *args, const char *path, struct nx_str *name_out,
+                                   struct nx_error *err) {
+    struct nx_str rest = nx_str_from_c(path);
+    while (rest.len > 1 && rest.ptr[rest.len - 1] == '/') {
+        rest.len--;
+    }
+    struct nx_str name = rest;
+    struct nx_str part;
+    while (nx_str_split(&rest, '/', &part)) {
+        name = part;
+    }
+    bool good = name.len > 0 && name.len <= 64 && name.ptr[0] != '.' && name.ptr[0] != '-';
+    for (size_t i = 0; good && i < name.len; i++) {
+        const char c = name.ptr[i];
+        good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '_' || c == '.';
+    }
+    if (!good) {
+        return nx_args_fail(args, err,
+                            "'%s' cannot name a project: letters, digits, - _ . and at most 64 bytes", path);
+    }
+    *name_out = name;
+    return NX_OK;
+}
+
+static bool note_entry(void *data, const struct nx_disk_entry *entry) {
+    (void)entry;
+    *(bool *)data = true;
+    return false;
+}
+
+static enum nx_status check_empty(struct nx_disk *disk, const char *path, struct nx_error *err) {
+    struct nx_error ignored = { 0 };
+    bool has_entries = false;
+
+    const enum nx_status status = nx_disk_list(disk, path, note_entry, &has_entries, &ignored);
+    if (status == NX_NOT_FOUND) {
+        return NX_OK;
+    }
+    if (status != NX_OK) {
+        *err = ignored;
+        return nx_wrap(err, status, "cannot use '%s' for the project", path);
+    }
+    if (has_entries) {
+        (void)nx_fail(err, NX_ALREADY_EXISTS, "the folder '%s' is not empty; nothing was written", path);
+        nx_hint(err, "choose another name, or empty the folder first");
+        return NX_ALREADY_EXISTS;
+    }
+    return NX_OK;
+}
+
+static void fill_in(struct nx_buf *out, struct nx_str text, struct nx_str name) {
+    const struct nx_str mark = NX_STR("{{name}}");
+
+    for (;;) {
+        const size_t at = nx_str_find(text, mark);
+        if (at == SIZE_MAX) {
+            nx_buf_append(out, text);
+            return;
+        }
+        nx_buf_append(out, nx_str_slice(text, 0, at));
+        nx_buf_append(out, name);
+        text = nx_str_slice(text, at + mark.len, text.len);
+    }
+}
+
+static enum nx_status write_template(struct nx_disk *disk, const char *folder, struct nx_str name,
+                                     const struct nx_template *template, struct nx_error *err) {
+    char path[PATH_SIZE_MAX];
+    NX_AUTO(nx_buf) content;
+
+    const int len = snprintf(path, sizeof path, "%s/%s", folder, template->path);
+    if (len < 0 || (size_t)len >= sizeof path) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "the path '%s' is too long", folder);
+    }
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    NX_TRY(nx_disk_make_directory(disk, path, err));
+    *slash = '/';
+    nx_buf_init(&content, FILE_SIZE_MAX);
+    fill_in(&content, nx_str_of(template->text, template->size), name);
+    NX_TRY(nx_buf_check(&content, err));
+    return nx_disk_write_file(disk, path, nx_buf_str(&content), err);
+}
+
+static enum nx_status run(struct nx_args *args, struct nx_error *err) {
+    struct nx_disk *disk = nx_disk_system();
+    const char *folder = args->words[0];
+    struct nx_str name;
+
+    NX_TRY(check_language(args, err));
+    NX_TRY(project_name(args, folder, &name, err));
+    NX_TRY(check_empty(disk, folder, err));
+    for (size_t i = 0; i < nx_template_count; i++) {
+        const enum nx_status status = write_template(disk, folder, name, &nx_templates[i], err);
+        if (status != NX_OK) {
+            return nx_wrap(err, status, "writing %s/%s", folder, nx_templates[i].path);
+        }
+    }
+    (void)printf("OK Created %s with %zu files:\n", folder, nx_template_count);
+    for (size_t i = 0; i < nx_template_count; i++) {
+        (void)printf("     %s/%s\n", folder, nx_templates[i].path);
+    }
+    (void)printf("Next: cd %s && nexus build && nexus dev\n", folder);
+    return NX_OK;
+}
+
+const struct nx_command nx_command_new = {
+    .name = "new",
+    .words = "NAME --lang=c",
+    .summary = "write a project that builds and runs as it is",
+    .text = "Makes the folder NAME with nexus.yaml, one function in C, its Makefile and a README.\n"
+            "A folder that already holds files is left as it is.",
+    .example = "nexus new my-app --lang=c",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .word_count_min = 1,
+    .word_count_max = 1,
+    .run = run,
+};

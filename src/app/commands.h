@@ -1,0 +1,15 @@
+/* src/app/commands.h: the subcommands, one file each (command_<name>.c), and the order of the help. */
+#pragma once
+
+#include "app/args.h"
+
+extern const struct nx_command nx_command_new;
+extern const struct nx_command nx_command_build;
+extern const struct nx_command nx_command_dev;
+extern const struct nx_command nx_command_start;
+extern const struct nx_command nx_command_logs;
+extern const struct nx_command nx_command_events;
+extern const struct nx_command nx_command_replay;
+extern const struct nx_command nx_command_journal;
+extern const struct nx_command nx_command_config;
+extern const struct nx_command nx_command_version;

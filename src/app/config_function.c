@@ -1,0 +1,434 @@
+/* src/app/config_function.c: what nexus.yaml says of one function. */
+#include "app/config_internal.h"
+
+#include <stdlib.h>
+
+#include "codec/percent.h"
+#include "codec/time_format.h"
+#include "io/clock.h"
+
+enum { DECODED_TYPE_SIZE_MAX = 1024 };
+
+/* Paths the server answers itself; what lies under one with a slash at its end, too. */
+static const char *const system_paths[] = {
+    "/replay/", "/invocations", "/invocations/", "/functions", "/functions/", "/metrics",    "/healthz",
+    "/readyz",  "/panels",      "/panels/",      "/ai/",       "/patch/",     "/workspace/", "/openapi.json",
+};
+
+static bool is_name(struct nx_str name) {
+    bool good = name.len > 0 && name.len <= NX_FUNCTION_NAME_SIZE_MAX && name.ptr[0] != '-' &&
+                name.ptr[name.len - 1] != '-';
+    for (size_t i = 0; good && i < name.len; i++) {
+        const char c = name.ptr[i];
+        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    }
+    return good;
+}
+
+static void read_name(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_function *function = target;
+    struct nx_str name;
+
+    if (!nx_config_read_text(reader, node, &name)) {
+        return;
+    }
+    if (!is_name(name)) {
+        nx_config_problem(reader, node,
+                          "'%.*s' cannot name a function: small letters, digits and inner dashes, at most %d",
+                          NX_STR_ARG(name), NX_FUNCTION_NAME_SIZE_MAX);
+        return;
+    }
+    for (const struct nx_function *other = reader->config->functions; other < function; other++) {
+        if (nx_str_equal(other->name, name)) {
+            nx_config_problem(reader, node, "two functions are called '%.*s'", NX_STR_ARG(name));
+            return;
+        }
+    }
+    function->name = name;
+}
+
+/* Triggers. */
+
+static void read_method(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const char *const methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
+    struct nx_trigger *trigger = target;
+    size_t index;
+
+    if (nx_config_read_word(reader, node, methods, sizeof methods / sizeof methods[0], &index)) {
+        trigger->method = nx_str_from_c(methods[index]);
+    }
+}
+
+static const char *system_route(struct nx_str path) {
+    for (size_t i = 0; i < sizeof system_paths / sizeof system_paths[0]; i++) {
+        const struct nx_str system = nx_str_from_c(system_paths[i]);
+        const bool is_folder = system.ptr[system.len - 1] == '/';
+        if (nx_str_equal(path, system) || (is_folder && nx_str_starts_with(path, system))) {
+            return system_paths[i];
+        }
+    }
+    return nx_str_is(path, "/events") || nx_str_is(path, "/events/") ? "/events" : NULL;
+}
+
+static void read_path(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_trigger *trigger = target;
+    struct nx_str path;
+
+    if (!nx_config_read_text(reader, node, &path)) {
+        return;
+    }
+    const char *system = system_route(path);
+    if (path.ptr[0] != '/') {
+        nx_config_problem(reader, node, "a path starts with a slash: did you mean '/%.*s'?",
+                          NX_STR_ARG(path));
+    } else if (nx_str_find_byte(path, '?') != SIZE_MAX || nx_str_find_byte(path, '#') != SIZE_MAX ||
+               nx_str_find_byte(path, ' ') != SIZE_MAX) {
+        nx_config_problem(reader, node, "'%.*s' is not a path: it may hold no space, ? or #",
+                          NX_STR_ARG(path));
+    } else if (system != NULL) {
+        nx_config_problem(reader, node, "'%.*s' collides with %s, which the server answers itself",
+                          NX_STR_ARG(path), system);
+    } else {
+        trigger->path = path;
+    }
+}
+
+/* What POST /events/<type> stores: one segment, percent-decoded. */
+static void read_type_of_path(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                              struct nx_trigger *trigger) {
+    const struct nx_str rest = nx_str_slice(trigger->path, sizeof "/events/" - 1, trigger->path.len);
+    NX_AUTO(nx_buf) type;
+
+    nx_buf_init(&type, DECODED_TYPE_SIZE_MAX);
+    if (!nx_str_is(trigger->method, "POST")) {
+        nx_config_problem(reader, node,
+                          "%.*s %.*s collides with reading events: under /events/ only POST fires",
+                          NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path));
+    } else if (nx_str_find_byte(rest, '/') != SIZE_MAX || nx_percent_decode(&type, rest, NULL) != NX_OK) {
+        nx_config_problem(reader, node, "behind /events/ stands one event type, not '%.*s'",
+                          NX_STR_ARG(rest));
+    } else {
+        trigger->event_type = nx_arena_copy(&reader->config->arena, nx_buf_str(&type));
+    }
+}
+
+static void read_http_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                              void *target) {
+    static const struct nx_config_field fields[] = {
+        { .key = "method", .kind = NX_FIELD_CUSTOM, .read = read_method },
+        { .key = "path", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_path },
+    };
+    struct nx_trigger *trigger = target;
+
+    trigger->kind = NX_TRIGGER_HTTP;
+    trigger->method = NX_STR("POST");
+    if (!nx_config_read_mapping(reader, node, "http", fields, 2, trigger) || trigger->path.len == 0) {
+        return;
+    }
+    if (nx_str_starts_with(trigger->path, NX_STR("/events/"))) {
+        read_type_of_path(reader, nx_yaml_get(node, "path"), trigger);
+    }
+}
+
+static void read_type(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_trigger *trigger = target;
+
+    (void)nx_config_read_text(reader, node, &trigger->event_type);
+}
+
+static void read_event_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                               void *target) {
+    static const struct nx_config_field fields[] = {
+        { .key = "type", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_type },
+    };
+    struct nx_trigger *trigger = target;
+
+    trigger->kind = NX_TRIGGER_EVENT;
+    (void)nx_config_read_mapping(reader, node, "event", fields, 1, trigger);
+}
+
+static void read_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                         struct nx_function *function) {
+    static const struct nx_config_field fields[] = {
+        { .key = "http", .kind = NX_FIELD_CUSTOM, .read = read_http_trigger },
+        { .key = "event", .kind = NX_FIELD_CUSTOM, .read = read_event_trigger },
+    };
+
+    if (function->trigger_count == NX_FUNCTION_TRIGGERS_MAX) {
+        nx_config_problem(reader, node, "a function has at most %d triggers", NX_FUNCTION_TRIGGERS_MAX);
+        return;
+    }
+    struct nx_trigger *trigger = &function->triggers[function->trigger_count++];
+    if (nx_config_read_mapping(reader, node, "on", fields, 2, trigger) && node->count != 1) {
+        nx_config_problem(reader, node, "expected one of http and event; for more make 'on' a list");
+    }
+}
+
+static void read_on(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    if (node->kind != NX_YAML_SEQUENCE) {
+        read_trigger(reader, node, target);
+        return;
+    }
+    if (node->count == 0) {
+        nx_config_problem(reader, node, "'on' is empty: this function would never run");
+    }
+    for (const struct nx_yaml_node *child = node->first; child != NULL; child = child->next) {
+        read_trigger(reader, child, target);
+    }
+}
+
+/* The rest. */
+
+static void read_runtime(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const char *const runtimes[] = { "wasi-preview1" };
+    size_t ignored;
+
+    (void)target;
+    (void)nx_config_read_word(reader, node, runtimes, 1, &ignored);
+}
+
+static void read_code(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_function *function = target;
+    struct nx_str path;
+
+    if (nx_config_read_text(reader, node, &path)) {
+        function->code_path = nx_config_resolve(reader->config, path);
+    }
+}
+
+static bool is_environment_name(struct nx_str name) {
+    bool good = name.len > 0 && !(name.ptr[0] >= '0' && name.ptr[0] <= '9');
+    for (size_t i = 0; good && i < name.len; i++) {
+        const char c = name.ptr[i];
+        good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    }
+    return good;
+}
+
+static void read_env(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_function *function = target;
+    struct nx_error err = { 0 };
+
+    if (nx_yaml_expect(node, NX_YAML_MAPPING, &err) != NX_OK) {
+        nx_config_problem_from(reader, &err);
+        return;
+    }
+    for (const struct nx_yaml_node *child = node->first; child != NULL; child = child->next) {
+        struct nx_str value;
+        if (!is_environment_name(child->key)) {
+            nx_config_problem_at_key(reader, child, "'%.*s' cannot name an environment variable",
+                                     NX_STR_ARG(child->key));
+        } else if (nx_str_starts_with(child->key, NX_STR("NEXUS_")) || nx_str_is(child->key, "TRACE_ID") ||
+                   nx_str_is(child->key, "TRACEPARENT")) {
+            nx_config_problem_at_key(reader, child, "'%.*s' is set by Nexus itself", NX_STR_ARG(child->key));
+        } else if (function->env_count == NX_FUNCTION_ENV_MAX) {
+            nx_config_problem_at_key(reader, child, "a function has at most %d environment variables",
+                                     NX_FUNCTION_ENV_MAX);
+            return;
+        } else if (nx_yaml_to_str(child, &value, &err) != NX_OK) {
+            nx_config_problem_from(reader, &err);
+        } else {
+            struct nx_env_entry *entry = &function->env[function->env_count++];
+            entry->name = nx_arena_copy(&reader->config->arena, child->key);
+            entry->value = nx_arena_copy(&reader->config->arena, value);
+        }
+    }
+}
+
+static void read_retry(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const struct nx_config_field fields[] = {
+        { .key = "max_attempts",
+          .kind = NX_FIELD_U32,
+          .offset = offsetof(struct nx_retry_policy, attempts_max),
+          .min = 1,
+          .max = 64 },
+        { .key = "backoff",
+          .kind = NX_FIELD_DURATION,
+          .offset = offsetof(struct nx_retry_policy, backoff_ns),
+          .min = 0.0,
+          .max = 86400e9,
+          .range = "at most 24h" },
+        { .key = "backoff_max",
+          .kind = NX_FIELD_DURATION,
+          .offset = offsetof(struct nx_retry_policy, backoff_max_ns),
+          .min = 0.0,
+          .max = 86400e9,
+          .range = "at most 24h" },
+        { .key = "jitter",
+          .kind = NX_FIELD_DOUBLE,
+          .offset = offsetof(struct nx_retry_policy, jitter),
+          .min = 0.0,
+          .max = 1.0 },
+    };
+    struct nx_function *function = target;
+    struct nx_retry_policy *retry = &function->retry;
+
+    const size_t problems_before = reader->problem_count;
+    if (nx_config_read_mapping(reader, node, "retry", fields, 4, retry) &&
+        retry->backoff_max_ns < retry->backoff_ns) {
+        const struct nx_yaml_node *max = nx_yaml_get(node, "backoff_max");
+        if (max == NULL) {
+            retry->backoff_max_ns = retry->backoff_ns;
+        } else if (reader->problem_count == problems_before) {
+            nx_config_problem(reader, max, "'backoff_max' is shorter than 'backoff'");
+        }
+    }
+}
+
+static void read_order_key(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_function *function = target;
+    struct nx_str key;
+
+    if (!nx_config_read_text(reader, node, &key)) {
+        return;
+    }
+    bool good =
+        key.ptr[0] != '.' && key.ptr[key.len - 1] != '.' && nx_str_find(key, NX_STR("..")) == SIZE_MAX;
+    for (size_t i = 0; good && i < key.len; i++) {
+        good = (unsigned char)key.ptr[i] > ' ';
+    }
+    if (!good) {
+        nx_config_problem(reader, node,
+                          "expected an attribute or a path into the data, such as data.user_id, found '%.*s'",
+                          NX_STR_ARG(key));
+        return;
+    }
+    function->order_key = key;
+}
+
+static void read_order(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const struct nx_config_field fields[] = {
+        { .key = "key", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_order_key },
+    };
+    (void)nx_config_read_mapping(reader, node, "order", fields, 1, target);
+}
+
+static void read_from(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_function *function = target;
+    struct nx_error err = { 0 };
+    struct nx_str text;
+
+    if (nx_yaml_to_str(node, &text, &err) != NX_OK) {
+        nx_config_problem_from(reader, &err);
+    } else if (nx_str_is(text, "new")) {
+        function->from = NX_FROM_NEW;
+    } else if (nx_str_is(text, "all")) {
+        function->from = NX_FROM_ALL;
+    } else if (nx_str_to_u64(text, &function->from_sequence) && function->from_sequence > 0) {
+        function->from = NX_FROM_SEQUENCE;
+    } else if (nx_time_parse(text, &function->from_time_ns)) {
+        function->from = NX_FROM_TIME;
+    } else {
+        nx_config_problem(
+            reader, node,
+            "expected new, all, a time such as 2025-11-26T10:23:45Z or a sequence, found '%.*s'",
+            NX_STR_ARG(text));
+    }
+}
+
+static void read_input(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const char *const words[] = { "event", "data" };
+    struct nx_function *function = target;
+    size_t index;
+
+    if (nx_config_read_word(reader, node, words, 2, &index)) {
+        function->input_is_data = index == 1;
+    }
+}
+
+static const struct nx_config_field function_fields[] = {
+    { .key = "name", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_name },
+    { .key = "on", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_on },
+    { .key = "runtime", .kind = NX_FIELD_CUSTOM, .read = read_runtime },
+    { .key = "code", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_code },
+    { .key = "build", .kind = NX_FIELD_TEXT, .offset = offsetof(struct nx_function, build_command) },
+    { .key = "timeout",
+      .kind = NX_FIELD_DURATION,
+      .offset = offsetof(struct nx_function, timeout_ns),
+      .min = 1e6,
+      .max = 3600e9,
+      .range = "between 1ms and 1h" },
+    { .key = "memory",
+      .kind = NX_FIELD_SIZE,
+      .offset = offsetof(struct nx_function, memory_max),
+      .min = 65536.0,
+      .max = 4294967296.0,
+      .range = "between 64Ki and 4Gi" },
+    { .key = "env", .kind = NX_FIELD_CUSTOM, .read = read_env },
+    { .key = "retry", .kind = NX_FIELD_CUSTOM, .read = read_retry },
+    { .key = "order", .kind = NX_FIELD_CUSTOM, .read = read_order },
+    { .key = "max_concurrency",
+      .kind = NX_FIELD_U32,
+      .offset = offsetof(struct nx_function, concurrency_max),
+      .min = 1,
+      .max = 1024 },
+    { .key = "from", .kind = NX_FIELD_CUSTOM, .read = read_from },
+    { .key = "input", .kind = NX_FIELD_CUSTOM, .read = read_input },
+};
+
+/* An HTTP path that is no event's stores the type http.<function>; which needs the name, and to be the only
+ * one. */
+static void finish_triggers(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                            struct nx_function *function) {
+    const struct nx_yaml_node *on = nx_yaml_get(node, "on");
+
+    for (size_t i = 0; i < function->trigger_count; i++) {
+        struct nx_trigger *trigger = &function->triggers[i];
+        if (trigger->kind != NX_TRIGGER_HTTP || trigger->path.len == 0 ||
+            nx_str_starts_with(trigger->path, NX_STR("/events/"))) {
+            continue;
+        }
+        NX_AUTO(nx_buf) type;
+        nx_buf_init(&type, DECODED_TYPE_SIZE_MAX);
+        nx_buf_append_format(&type, "http.%.*s", NX_STR_ARG(function->name));
+        trigger->event_type = nx_arena_copy(&reader->config->arena, nx_buf_str(&type));
+        for (const struct nx_function *other = reader->config->functions; other <= function; other++) {
+            const size_t count = other == function ? i : other->trigger_count;
+            for (size_t j = 0; j < count; j++) {
+                if (nx_str_equal(other->triggers[j].path, trigger->path) &&
+                    nx_str_equal(other->triggers[j].method, trigger->method)) {
+                    nx_config_problem(reader, on, "%.*s %.*s belongs to '%.*s' already",
+                                      NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path),
+                                      NX_STR_ARG(other->name));
+                }
+            }
+        }
+    }
+}
+
+void nx_config_read_functions(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                              void *target) {
+    struct nx_config *config = target;
+    struct nx_error err = { 0 };
+
+    if (nx_yaml_expect(node, NX_YAML_SEQUENCE, &err) != NX_OK) {
+        nx_config_problem_from(reader, &err);
+        return;
+    }
+    if (node->count > NX_CONFIG_FUNCTIONS_MAX) {
+        nx_config_problem(reader, node, "%zu functions are more than %d", node->count,
+                          NX_CONFIG_FUNCTIONS_MAX);
+        return;
+    }
+    config->functions = nx_arena_alloc(&config->arena, (node->count + 1) * sizeof *config->functions);
+    if (config->functions == NULL) {
+        nx_config_problem(reader, node, "out of memory");
+        return;
+    }
+    for (const struct nx_yaml_node *child = node->first; child != NULL; child = child->next) {
+        struct nx_function *function = &config->functions[config->function_count++];
+        *function = (struct nx_function){
+            .timeout_ns = 5LL * NX_NS_PER_S,
+            .memory_max = 128ULL << 20,
+            .retry = { .attempts_max = 5,
+                       .backoff_ns = NX_NS_PER_S,
+                       .backoff_max_ns = 300LL * NX_NS_PER_S,
+                       .jitter = 0.2 },
+            .concurrency_max = 16,
+        };
+        if (nx_config_read_mapping(reader, child, "a function", function_fields,
+                                   sizeof function_fields / sizeof function_fields[0], function)) {
+            finish_triggers(reader, child, function);
+        }
+    }
+}

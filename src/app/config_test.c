@@ -1,0 +1,269 @@
+/* src/app/config_test.c: the issue's file means what it says; every mistake is told, at its place, at once;
+ * spec/nexus.schema.json has the same keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "app/config.h"
+#include "codec/json.h"
+
+static const char whole[] = "version: v1\n"
+                            "listen: {http: 127.0.0.1:0}\n"
+                            "data: .nexus\n"
+                            "disk_budget: 20GiB\n"
+                            "streams: {EVENTS: {max_age: 7d, max_size: 10GiB, sync: always}}\n"
+                            "functions:\n"
+                            "  - name: user-welcome\n"
+                            "    on: {http: {method: POST, path: /events/user.created}}\n"
+                            "    runtime: wasi-preview1\n"
+                            "    code: ./build/welcome.wasm\n"
+                            "    build: make\n"
+                            "    timeout: 5s\n"
+                            "    memory: 128Mi\n"
+                            "    env: {LOG_LEVEL: info}\n"
+                            "    retry: {max_attempts: 5, backoff: 1s, backoff_max: 5m, jitter: 0.2}\n"
+                            "    order: {key: data.user_id}\n"
+                            "    max_concurrency: 16\n"
+                            "    from: new\n"
+                            "    input: event\n"
+                            "  - name: other\n"
+                            "    on:\n"
+                            "      - event: {type: user.created}\n"
+                            "      - http: {method: GET, path: /hello}\n"
+                            "    code: /abs/other.wasm\n"
+                            "    from: 2025-11-26T10:23:45Z\n";
+
+static enum nx_status parse(const char *text, struct nx_config **config_out, struct nx_buf *problems,
+                            struct nx_error *err) {
+    nx_buf_init(problems, NX_CONFIG_PROBLEMS_SIZE_MAX);
+    return nx_config_parse(NX_STR("project/nexus.yaml"), nx_str_from_c(text), config_out, problems, err);
+}
+
+/* The lines told of `text`, which must have mistakes. */
+static void assert_problems(const char *text, const char *expected) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems;
+    struct nx_error err = { 0 };
+
+    assert_int_equal(parse(text, &config, &problems, &err), NX_INVALID_ARGUMENT);
+    assert_null(config);
+    nx_buf_append_u8(&problems, 0);
+    assert_string_equal(problems.ptr, expected);
+}
+
+static void test_reads_every_key(void **state) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems;
+
+    (void)state;
+    assert_int_equal(parse(whole, &config, &problems, NULL), NX_OK);
+    assert_int_equal(problems.len, 0);
+    assert_true(nx_str_is(config->http_host, "127.0.0.1"));
+    assert_int_equal(config->http_port, 0);
+    assert_true(nx_str_is(config->data, "project/.nexus"));
+    assert_true(config->disk_budget == 20ULL << 30);
+    assert_int_equal(config->stream_count, 1);
+    assert_true(config->streams[0].age_max_ns == 7LL * 86400 * NX_NS_PER_S);
+    assert_int_equal(config->function_count, 2);
+
+    const struct nx_function *function = &config->functions[0];
+    assert_true(nx_str_is(function->name, "user-welcome"));
+    assert_int_equal(function->trigger_count, 1);
+    assert_true(nx_str_is(function->triggers[0].event_type, "user.created"));
+    assert_true(nx_str_is(function->triggers[0].method, "POST"));
+    assert_true(nx_str_is(function->code_path, "project/build/welcome.wasm"));
+    assert_true(nx_str_is(function->build_command, "make"));
+    assert_true(function->timeout_ns == 5LL * NX_NS_PER_S);
+    assert_true(function->memory_max == 128ULL << 20);
+    assert_true(nx_str_is(function->env[0].name, "LOG_LEVEL"));
+    assert_true(nx_str_is(function->env[0].value, "info"));
+    assert_int_equal(function->retry.attempts_max, 5);
+    assert_true(function->retry.backoff_max_ns == 300LL * NX_NS_PER_S);
+    assert_true(nx_str_is(function->order_key, "data.user_id"));
+    assert_int_equal(function->concurrency_max, 16);
+    assert_int_equal(function->from, NX_FROM_NEW);
+
+    function = &config->functions[1];
+    assert_int_equal(function->trigger_count, 2);
+    assert_true(nx_str_is(function->triggers[1].event_type, "http.other"));
+    assert_true(nx_str_is(function->code_path, "/abs/other.wasm"));
+    assert_int_equal(function->from, NX_FROM_TIME);
+    assert_int_equal(function->retry.attempts_max, 5);
+}
+
+static void test_tells_every_mistake_at_once_with_its_place(void **state) {
+    (void)state;
+    assert_problems(
+        "version: v1\n"
+        "functions:\n"
+        "  - name: a\n"
+        "    on: {http: {path: /a}}\n"
+        "    code: a.wasm\n"
+        "    rutime: wasi-preview1\n"
+        "    timeout: 2h\n"
+        "    input: evnt\n"
+        "  - name: a\n"
+        "    code: b.wasm\n"
+        "disk_bugdet: 1GiB\n",
+        "project/nexus.yaml:6:5: a function has no key 'rutime': did you mean 'runtime'?\n"
+        "project/nexus.yaml:7:14: 'timeout' must be between 1ms and 1h, not 2h\n"
+        "project/nexus.yaml:8:12: 'evnt' is not known here: did you mean 'event'?\n"
+        "project/nexus.yaml:9:11: two functions are called 'a'\n"
+        "project/nexus.yaml:9:5: a function needs the key 'on'\n"
+        "project/nexus.yaml:11:1: nexus.yaml has no key 'disk_bugdet': did you mean 'disk_budget'?\n");
+}
+
+static void test_counts_the_mistakes(void **state) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems;
+    struct nx_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(parse("versoin: v1\n", &config, &problems, &err), NX_INVALID_ARGUMENT);
+    assert_string_equal(err.message, "project/nexus.yaml has 2 mistakes");
+}
+
+static void test_refuses_paths_that_the_server_answers_itself(void **state) {
+    static const char *const paths[] = { "/metrics",   "/events",        "/replay/x",
+                                         "/functions", "/invocations/7", "/healthz" };
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        char text[256];
+        NX_AUTO(nx_config) *config = NULL;
+        NX_AUTO(nx_buf) problems;
+        (void)snprintf(text, sizeof text,
+                       "version: v1\nfunctions: [{name: a, code: a.wasm, on: {http: {path: %s}}}]\n",
+                       paths[i]);
+        assert_int_equal(parse(text, &config, &problems, NULL), NX_INVALID_ARGUMENT);
+        assert_true(nx_str_find(nx_buf_str(&problems), NX_STR("collides with")) != SIZE_MAX);
+    }
+}
+
+static void test_refuses_reading_under_events_and_one_path_for_two(void **state) {
+    (void)state;
+    assert_problems(
+        "version: v1\n"
+        "functions:\n"
+        "- {name: a, code: a.wasm, on: {http: {method: GET, path: /events/x}}}\n"
+        "- {name: b, code: a.wasm, on: {http: {path: /p}}}\n"
+        "- {name: c, code: a.wasm, on: {http: {path: /p}}}\n",
+        "project/nexus.yaml:3:58: GET /events/x collides with reading events: under /events/ only "
+        "POST fires\n"
+        "project/nexus.yaml:5:31: POST /p belongs to 'b' already\n");
+}
+
+static void test_refuses_to_listen_beyond_this_machine(void **state) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems;
+
+    (void)state;
+    assert_int_equal(parse("version: v1\n", &config, &problems, NULL), NX_OK);
+    assert_int_equal(nx_config_set_listen(config, NX_STR("0.0.0.0:80"), NULL), NX_INVALID_ARGUMENT);
+    assert_int_equal(nx_config_set_listen(config, NX_STR("8080"), NULL), NX_INVALID_ARGUMENT);
+    assert_int_equal(nx_config_set_listen(config, NX_STR("localhost:70000"), NULL), NX_INVALID_ARGUMENT);
+    assert_int_equal(nx_config_set_listen(config, NX_STR("[::1]:81"), NULL), NX_OK);
+    assert_true(nx_str_is(config->http_host, "::1"));
+    assert_int_equal(config->http_port, 81);
+    assert_int_equal(nx_config_set_listen(config, NX_STR(":0"), NULL), NX_OK);
+    assert_true(nx_str_is(config->http_host, "127.0.0.1"));
+}
+
+/* The schema and the parser agree: for each mapping of the schema, in place of a key nobody knows the parser
+ * lists what it expects; those are the schema's properties, no more and no fewer. */
+static const struct agreement {
+    const char *schema; /* path to the object in the schema */
+    const char *text;   /* a file in which that mapping holds the key "zzzzzzzz" */
+} agreements[] = {
+    { "", "zzzzzzzz: 1\n" },
+    { "properties.listen", "listen: {zzzzzzzz: 1}\n" },
+    { "$defs.stream", "streams: {EVENTS: {zzzzzzzz: 1}}\n" },
+    { "$defs.function", "functions: [{zzzzzzzz: 1}]\n" },
+    { "$defs.trigger", "functions: [{on: {zzzzzzzz: 1}}]\n" },
+    { "$defs.trigger.properties.http", "functions: [{on: {http: {zzzzzzzz: 1}}}]\n" },
+    { "$defs.trigger.properties.event", "functions: [{on: {event: {zzzzzzzz: 1}}}]\n" },
+    { "$defs.retry", "functions: [{retry: {zzzzzzzz: 1}}]\n" },
+    { "$defs.order", "functions: [{order: {zzzzzzzz: 1}}]\n" },
+};
+
+static struct nx_json_doc *read_schema(void) {
+    struct nx_json_doc *doc = NULL;
+    NX_AUTO(nx_buf) text;
+
+    const char *path = getenv("NEXUS_SCHEMA");
+    assert_non_null(path);
+    nx_buf_init(&text, 1024 * 1024);
+    assert_int_equal(nx_disk_read_file(nx_disk_system(), path, &text, NULL), NX_OK);
+    assert_int_equal(nx_json_parse(nx_buf_str(&text), 16 * 1024 * 1024, &doc, NULL), NX_OK);
+    return doc;
+}
+
+/* What stands behind "expected " in the line about the unknown key: "a, b or c". */
+static void expected_keys(const char *text, struct nx_buf *keys_out) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems;
+    struct nx_str line;
+
+    assert_int_equal(parse(text, &config, &problems, NULL), NX_INVALID_ARGUMENT);
+    struct nx_str rest = nx_buf_str(&problems);
+    while (nx_str_split(&rest, '\n', &line)) {
+        const size_t at = nx_str_find(line, NX_STR("'zzzzzzzz': expected "));
+        if (at != SIZE_MAX) {
+            struct nx_str list = nx_str_slice(line, at + sizeof "'zzzzzzzz': expected " - 1, line.len);
+            struct nx_str word;
+            while (nx_str_split(&list, ' ', &word)) {
+                if (!nx_str_is(word, "or")) {
+                    word.len -= word.ptr[word.len - 1] == ',' ? 1 : 0;
+                    nx_buf_append(keys_out, word);
+                    nx_buf_append_u8(keys_out, '\n');
+                }
+            }
+        }
+    }
+}
+
+static void test_agrees_with_the_schema(void **state) {
+    NX_AUTO(nx_json_doc) *doc = read_schema();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof agreements / sizeof agreements[0]; i++) {
+        NX_AUTO(nx_buf) ours;
+        NX_AUTO(nx_buf) theirs;
+        const struct nx_json_value *object = nx_json_root(doc);
+        if (agreements[i].schema[0] != '\0') {
+            object = nx_json_lookup(object, nx_str_from_c(agreements[i].schema));
+        }
+        struct nx_json_iterator walk = nx_json_iterate(nx_json_get(object, NX_STR("properties")));
+        const struct nx_json_value *value;
+        struct nx_str name;
+
+        nx_buf_init(&ours, 4096);
+        nx_buf_init(&theirs, 4096);
+        expected_keys(agreements[i].text, &ours);
+        while (nx_json_next(&walk, &name, &value)) {
+            nx_buf_append(&theirs, name);
+            nx_buf_append_u8(&theirs, '\n');
+        }
+        nx_buf_append_u8(&ours, 0);
+        nx_buf_append_u8(&theirs, 0);
+        assert_string_equal(ours.ptr, theirs.ptr);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_every_key),
+        cmocka_unit_test(test_tells_every_mistake_at_once_with_its_place),
+        cmocka_unit_test(test_counts_the_mistakes),
+        cmocka_unit_test(test_refuses_paths_that_the_server_answers_itself),
+        cmocka_unit_test(test_refuses_reading_under_events_and_one_path_for_two),
+        cmocka_unit_test(test_refuses_to_listen_beyond_this_machine),
+        cmocka_unit_test(test_agrees_with_the_schema),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

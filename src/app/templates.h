@@ -1,0 +1,15 @@
+/* src/app/templates.h: the files of `nexus new`, compiled in (templates/embed.py writes them at build time).
+ *
+ * Where a text holds {{name}}, the project's name is put. */
+#pragma once
+
+#include <stddef.h>
+
+struct nx_template {
+    const char *path; /* relative to the project's folder */
+    const char *text;
+    size_t size; /* bytes */
+};
+
+extern const struct nx_template nx_templates[];
+extern const size_t nx_template_count;
