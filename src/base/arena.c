@@ -50,8 +50,9 @@ void *nx_arena_alloc(struct nx_arena *arena, size_t size) {
         return NULL;
     }
     struct nx_arena_block *block = arena->blocks;
-    if (block == NULL || rounded > block->size - block->used) {
-        const size_t block_size = rounded > BLOCK_SIZE ? rounded : BLOCK_SIZE;
+    if (block == NULL || BLOCK_SIZE == 0 || rounded > block->size - block->used) {
+        /* Of exactly the size asked for where each is its own, so that one byte too many shows. */
+        const size_t block_size = BLOCK_SIZE == 0 ? size : rounded > BLOCK_SIZE ? rounded : BLOCK_SIZE;
         block = calloc(1, sizeof *block + block_size);
         if (block == NULL) {
             return NULL;
