@@ -12,6 +12,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SOURCES = pathlib.Path(__file__).resolve().parent / "guests"
 QUICKJS = ROOT / "build" / "deps" / "quickjs"
+GO = ROOT / "build" / "deps" / "go"
 RUST = ROOT / "build" / "deps" / "rust"
 C = ["clang-19", "--target=wasm32-wasi", "-O2", "-s", "-w"]
 QUICKJS_UNITS = ["quickjs.c", "libregexp.c", "libunicode.c", "dtoa.c"]
@@ -36,8 +37,8 @@ def build_all(folder):
     run([RUST / "usr/bin/rustc", "-O", "-C", "strip=symbols", "-C", "panic=abort", "-C", "linker=wasm-ld-14",
          "--target", "wasm32-wasi", SOURCES / "mixed.rs", "-o", "rust.wasm"], folder,
         LD_LIBRARY_PATH=str(RUST / "usr/lib/x86_64-linux-gnu"))
-    run(["go", "build", "-trimpath", "-ldflags=-s -w", "-o", folder / "go.wasm", SOURCES / "mixed.go"], folder,
-        GOOS="wasip1", GOARCH="wasm", CGO_ENABLED="0", GOFLAGS="-buildvcs=false", GOTOOLCHAIN="local",
+    run([GO / "bin/go", "build", "-trimpath", "-ldflags=-s -w", "-o", folder / "go.wasm", SOURCES / "mixed.go"], folder,
+        GOROOT=str(GO), GOOS="wasip1", GOARCH="wasm", CGO_ENABLED="0", GOFLAGS="-buildvcs=false", GOTOOLCHAIN="local",
         GOCACHE=str(ROOT / "build" / "go-cache"), GOPATH=str(ROOT / "build" / "go"))
     build_javascript(folder)
 
