@@ -7,7 +7,6 @@
 #include "base/assert.h"
 #include "io/loop_internal.h"
 #include "io/mailbox_internal.h"
-#include "io/socket.h"
 #include "io/thread_internal.h"
 
 /* Timers stand in a wheel of ticks. One that ends later than the wheel turns waits in the farthest slot and
@@ -46,7 +45,7 @@ struct nx_loop {
     pthread_t owner;
     pthread_t opener;
     pthread_t thread;
-    char read_buffer[NX_SOCKET_READ_SIZE];
+    char read_buffer[NX_LOOP_READ_SIZE];
 };
 
 /* ---- turns ---- */

@@ -17,6 +17,7 @@
 #include "io/clock.h"
 #include "io/mailbox.h"
 
+enum { NX_LOOP_READ_SIZE = 64 * 1024 }; /* most bytes that one read of a socket gives */
 struct nx_loop;
 
 struct nx_loop_options {

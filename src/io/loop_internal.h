@@ -14,5 +14,5 @@ void nx_loop_enter(struct nx_loop *loop, struct nx_loop_guest *guest);
 void nx_loop_leave(struct nx_loop *loop, struct nx_loop_guest *guest);
 /** The library's own loop, whose type no header names. */
 void *nx_loop_engine(struct nx_loop *loop);
-/** NX_SOCKET_READ_SIZE bytes that every read of the loop uses in turn. */
+/** NX_LOOP_READ_SIZE bytes that every read of the loop uses in turn. */
 char *nx_loop_read_buffer(struct nx_loop *loop);

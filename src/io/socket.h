@@ -21,7 +21,7 @@ struct nx_listener;
 struct nx_socket;
 
 enum {
-    NX_SOCKET_READ_SIZE = 64 * 1024,              /* most bytes in one `read` */
+    NX_SOCKET_READ_SIZE = NX_LOOP_READ_SIZE,      /* most bytes in one `read` */
     NX_SOCKET_PENDING_SIZE_MAX = 4 * 1024 * 1024, /* default for bytes that wait to be written */
     NX_SOCKET_PARTS_MAX = 64,                     /* parts in one write */
     NX_SOCKET_FINISH_MS = 2000,                   /* how long nx_socket_finish() waits for the peer */
