@@ -31,23 +31,14 @@ enum {
 struct nx_engine;
 struct nx_module;
 
-/* What a guest may import. `host` gives the table to the engine, which knows only signatures. In a signature
- * 'i' is an i32 and 'I' an i64; there is at most one result. Exactly one of the callbacks is set. */
-struct nx_import {
-    const char *module;
-    const char *name;
-    const char *parameters;
-    const char *result;   /* "", "i" or "I" */
-    void *callback;       /* wasmtime_func_unchecked_callback_t, as a pointer: see NX_IMPORT_PLAIN */
-    void *async_callback; /* wasmtime_func_async_callback_t: a call that may park the guest */
-};
+struct nx_import; /* sandbox/engine/wasm.h */
 
 struct nx_engine_options {
     struct nx_disk *disk;            /* borrowed for the engine's life; NULL: no cache */
     const char *cache_directory;     /* copied; NULL: no cache. Created when absent. */
     const struct nx_random *random;  /* borrowed for the open; makes the cache's key file; NULL: no cache */
     uint32_t calls_max;              /* guests alive at once, parked ones included; 0: 256 */
-    const struct nx_import *imports; /* borrowed for the engine's life */
+    const struct nx_import *imports; /* copied */
     size_t import_count;
 };
 

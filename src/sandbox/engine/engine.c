@@ -1,0 +1,160 @@
+/* src/sandbox/engine/engine.c: Wasmtime's configuration, which is the same for every user: a wrong value
+ * there ends the process, so nothing of it comes from outside. */
+#include "sandbox/engine/engine.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/assert.h"
+#include "sandbox/engine/wasm.h"
+
+enum {
+    CALLS_MAX_DEFAULT = 256,
+    ASYNC_STACK_SIZE = 1024 * 1024, /* of which NX_GUEST_STACK_SIZE_MAX is the guest's, the rest ours */
+    KEEP_RESIDENT = 256 * 1024,     /* bytes of a slot that are cleared by hand: faster for small guests */
+    WARM_SLOTS = 16,                /* so at most 4 MiB stay resident while nothing runs */
+    SIGNATURE_MAX = 16,
+};
+
+/* Changes whenever the configuration below changes what a guest computes. */
+#define SETTINGS "fuel async nan-canonical relaxed-simd-deterministic no-threads no-memory64 stack=512K v1"
+
+enum nx_status nx_wasm_fail(struct nx_error *err, enum nx_status status, wasmtime_error_t *error) {
+    wasm_name_t message;
+    wasmtime_error_message(error, &message);
+    nx_fail(err, status, "%.*s", (int)message.size, message.data);
+    wasm_byte_vec_delete(&message);
+    wasmtime_error_delete(error);
+    return status;
+}
+
+struct nx_str nx_engine_build(void) {
+    return NX_STR("wasmtime-" WASMTIME_VERSION " x86_64");
+}
+
+uint64_t nx_engine_settings_digest(void) {
+    return nx_str_hash(NX_STR(SETTINGS), 0);
+}
+
+static void configure_pool(wasm_config_t *config, uint32_t calls_max) {
+    wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
+    wasmtime_pooling_allocation_config_total_core_instances_set(pool, calls_max);
+    wasmtime_pooling_allocation_config_total_memories_set(pool, calls_max);
+    wasmtime_pooling_allocation_config_total_tables_set(pool, calls_max);
+    wasmtime_pooling_allocation_config_total_stacks_set(pool, calls_max);
+    /* The largest a guest can ask for, so that growth is decided by the store's limiter alone. */
+    wasmtime_pooling_allocation_config_max_memory_size_set(pool, NX_GUEST_MEMORY_MAX);
+    wasmtime_pooling_allocation_config_table_elements_set(pool, NX_GUEST_TABLE_ELEMENTS_MAX);
+    wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, WARM_SLOTS);
+    wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, KEEP_RESIDENT);
+    wasmtime_pooling_allocation_strategy_set(config, pool);
+    wasmtime_pooling_allocation_config_delete(pool);
+}
+
+static wasm_config_t *make_config(uint32_t calls_max) {
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_config_consume_fuel_set(config, true);
+    wasmtime_config_cranelift_nan_canonicalization_set(config, true);
+    wasmtime_config_wasm_relaxed_simd_deterministic_set(config, true);
+    wasmtime_config_shared_memory_set(config, false);
+    wasmtime_config_wasm_memory64_set(config, false);
+    wasmtime_config_wasm_multi_memory_set(config, false);
+    wasmtime_config_max_wasm_stack_set(config, NX_GUEST_STACK_SIZE_MAX);
+    wasmtime_config_async_stack_size_set(config, ASYNC_STACK_SIZE);
+    wasmtime_config_memory_init_cow_set(config, true);
+    configure_pool(config, calls_max);
+    return config;
+}
+
+static void value_types(const char *signature, wasm_valtype_vec_t *types_out) {
+    wasm_valtype_t *types[SIGNATURE_MAX];
+    const size_t count = strlen(signature);
+    nx_assert(count <= SIGNATURE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        types[i] = wasm_valtype_new(signature[i] == 'I' ? WASM_I64 : WASM_I32);
+    }
+    wasm_valtype_vec_new(types_out, count, types);
+}
+
+static wasmtime_error_t *define_import(wasmtime_linker_t *linker, const struct nx_import *import) {
+    wasm_valtype_vec_t parameters;
+    wasm_valtype_vec_t results;
+    value_types(import->parameters, &parameters);
+    value_types(import->results, &results);
+    wasm_functype_t *type = wasm_functype_new(&parameters, &results);
+    wasmtime_error_t *error;
+    if (import->parking != NULL) {
+        error =
+            wasmtime_linker_define_async_func(linker, import->module, strlen(import->module), import->name,
+                                              strlen(import->name), type, import->parking, NULL, NULL);
+    } else {
+        error = wasmtime_linker_define_func_unchecked(linker, import->module, strlen(import->module),
+                                                      import->name, strlen(import->name), type, import->plain,
+                                                      NULL, NULL);
+    }
+    wasm_functype_delete(type);
+    return error;
+}
+
+/* The pool reserves address space for every slot; where that is refused Wasmtime ends the process, so ask
+ * first. */
+static enum nx_status check_address_space(struct nx_error *err) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        (void)nx_fail(err, NX_UNAVAILABLE,
+                      "the sandbox cannot start: this process's address space is limited");
+        nx_hint(err, "raise the limit: ulimit -v unlimited");
+        return NX_UNAVAILABLE;
+    }
+    return NX_OK;
+}
+
+enum nx_status nx_engine_open(const struct nx_engine_options *options, struct nx_engine **engine_out,
+                              struct nx_error *err) {
+    NX_TRY(check_address_space(err));
+    NX_AUTO(nx_engine) *engine = calloc(1, sizeof *engine);
+    if (engine == NULL) {
+        return nx_fail_memory(err);
+    }
+    nx_refcount_init(&engine->refcount);
+    engine->imports = calloc(options->import_count + 1, sizeof *engine->imports);
+    if (engine->imports == NULL) {
+        return nx_fail_memory(err);
+    }
+    memcpy(engine->imports, options->imports, options->import_count * sizeof *engine->imports);
+    engine->import_count = options->import_count;
+    if (options->disk != NULL && options->cache_directory != NULL && options->random != NULL) {
+        engine->disk = options->disk;
+        engine->cache_directory = strdup(options->cache_directory);
+        if (engine->cache_directory == NULL) {
+            return nx_fail_memory(err);
+        }
+        NX_TRY(nx_module_cache_open(engine, options->random, err));
+    }
+    engine->engine = wasm_engine_new_with_config(
+        make_config(options->calls_max == 0 ? CALLS_MAX_DEFAULT : options->calls_max));
+    engine->linker = wasmtime_linker_new(engine->engine);
+    for (size_t i = 0; i < engine->import_count; i++) {
+        wasmtime_error_t *error = define_import(engine->linker, &engine->imports[i]);
+        if (error != NULL) {
+            return nx_wasm_fail(err, NX_INTERNAL, error);
+        }
+    }
+    *engine_out = NX_TAKE(engine);
+    return NX_OK;
+}
+
+void nx_engine_unref(struct nx_engine *engine) {
+    if (engine == NULL || !nx_refcount_unref(&engine->refcount)) {
+        return;
+    }
+    if (engine->linker != NULL) {
+        wasmtime_linker_delete(engine->linker);
+    }
+    if (engine->engine != NULL) {
+        wasm_engine_delete(engine->engine);
+    }
+    free(engine->imports);
+    free(engine->cache_directory);
+    free(engine);
+}

@@ -1,0 +1,58 @@
+/* src/sandbox/engine/wasm.h: what engine, host and instance share of Wasmtime; for this layer only. */
+#pragma once
+
+#include <wasmtime.h>
+
+#include "base/counter.h"
+#include "base/error.h"
+#include "codec/digest.h"
+#include "sandbox/engine/engine.h"
+
+/* What a guest may import. `host` gives the table to the engine, which knows only signatures. In a signature
+ * 'i' is an i32 and 'I' an i64. Exactly one of the callbacks is set. */
+struct nx_import {
+    const char *module;
+    const char *name;
+    const char *parameters;
+    const char *results; /* "", "i" or "I" */
+    wasmtime_func_unchecked_callback_t plain;
+    wasmtime_func_async_callback_t parking; /* may park the guest */
+};
+
+struct nx_engine {
+    struct nx_refcount refcount;
+    wasm_engine_t *engine;
+    wasmtime_linker_t *linker; /* has every import; never changes after the open */
+    struct nx_import *imports;
+    size_t import_count;
+    struct nx_disk *disk;
+    char *cache_directory; /* NULL: no cache */
+    uint8_t cache_key[NX_DIGEST_SIZE];
+    struct nx_digest cpu;
+};
+
+struct nx_module {
+    struct nx_refcount refcount;
+    struct nx_engine *engine; /* a reference */
+    wasmtime_module_t *module;
+    wasmtime_instance_pre_t *instance_pre;
+    struct nx_digest digest;
+    enum nx_module_origin origin;
+    const char *entry; /* "handle_event" or "_start"; static storage */
+    size_t entry_len;
+    bool has_initialize;
+    bool entry_returns_code;
+    bool instantiates_at_once; /* no start function, nothing imported that may park */
+    bool reports_memory_limit; /* its memory.grow ends the call when refused; see memory_limit.h */
+};
+
+/** Turn Wasmtime's error into ours, and delete it. */
+enum nx_status nx_wasm_fail(struct nx_error *err, enum nx_status status, wasmtime_error_t *error);
+/** Compile, or take from the cache. */
+NX_MUST_CHECK enum nx_status nx_module_cache_load(struct nx_engine *engine, struct nx_str wasm,
+                                                  const struct nx_digest *digest,
+                                                  wasmtime_module_t **module_out,
+                                                  enum nx_module_origin *origin_out, struct nx_error *err);
+/** Read the cache's key, or make it. */
+NX_MUST_CHECK enum nx_status nx_module_cache_open(struct nx_engine *engine, const struct nx_random *random,
+                                                  struct nx_error *err);
