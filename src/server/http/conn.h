@@ -1,0 +1,150 @@
+/* src/server/http/conn.h: one HTTP connection, without its socket: bytes in, requests out; answers in, bytes
+ * out.
+ *
+ * The transport feeds what it read and writes what nx_http_conn_output() holds; here is everything between:
+ * pipelining, the order of answers, keep-alive, "100 Continue", HEAD, limits, time-outs, closing. It knows no
+ * file descriptor, so a test or a fuzzer is a transport too.
+ *
+ * Each request becomes an exchange, which waits in its connection's queue until it is answered. An exchange
+ * whose message is still under way outlives its connection: it becomes an orphan, whose answer goes nowhere.
+ * So what a message's context points to is always there.
+ *
+ * Memory: a quiet connection holds no buffer. Requests being read and their buffers come from what the
+ * connections of a loop share. One owner: the loop's thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/own.h"
+#include "base/str.h"
+#include "codec/traceparent.h"
+#include "io/clock.h"
+#include "io/mailbox.h"
+#include "server/http/parser.h"
+
+enum {
+    NX_HTTP_PIPELINE_MAX = 32,                  /* requests of one connection under way at once */
+    NX_HTTP_OUTPUT_SIZE_HIGH = 256 * 1024,      /* bytes; with more to write no further request is read */
+    NX_HTTP_OUTPUT_SIZE_MAX = 64 * 1024 * 1024, /* bytes; with more to write the connection is cut */
+    NX_HTTP_OUTPUT_SIZE_KEPT_MAX = 1024,        /* bytes of output memory that a quiet connection keeps */
+    NX_HTTP_PENDING_SIZE_MAX = 1024 * 1024,     /* bytes read and not parsed yet */
+    NX_HTTP_REQUESTS_KEPT_MAX = 16,             /* request structures that a loop keeps for reuse */
+    NX_HTTP_EXTRA_HEADERS_SIZE_MAX = 1024,      /* bytes of headers that one answer adds */
+};
+
+/* How long a connection may stay in a phase. */
+enum nx_http_phase {
+    NX_HTTP_PHASE_IDLE,  /* between requests: closed in silence */
+    NX_HTTP_PHASE_HEAD,  /* a request line or headers under way, since their first byte: 408 */
+    NX_HTTP_PHASE_BODY,  /* a body under way, since its first byte: 408 */
+    NX_HTTP_PHASE_WRITE, /* output waits for the client, since it last took some: cut */
+    NX_HTTP_PHASE_BUSY,  /* an answer is under way: as long as it takes */
+    NX_HTTP_PHASE_COUNT
+};
+struct nx_http_timeouts {
+    int64_t ns[NX_HTTP_PHASE_COUNT]; /* 0: none */
+};
+/** 60 s idle, 10 s for the headers, 60 s for a body, 30 s without progress in writing. */
+struct nx_http_timeouts nx_http_timeouts_default(void);
+
+struct nx_http_conn;
+struct nx_http_exchange;
+
+/* What the connections of one loop share. */
+struct nx_http_shared {
+    /* Called for each whole request, which is valid until this returns. It answers by nx_http_respond(), now
+     * or later. */
+    void (*handle)(void *data, struct nx_http_exchange *exchange, const struct nx_http_request *request);
+    /* Called when the headers are there, before a body is asked for: NX_OK, or the error to answer. */
+    enum nx_status (*admit)(void *data, const struct nx_http_request *request, struct nx_error *err);
+    void *data;
+    struct nx_now now; /* set by the transport before it calls anything here */
+    struct nx_http_timeouts timeouts;
+    bool draining;           /* every answer closes its connection */
+    uint64_t response_count; /* by class of status, for metrics: [2] counts 2xx */
+    uint64_t response_counts[6];
+    /* conn.c's own: */
+    struct nx_list phases[NX_HTTP_PHASE_COUNT]; /* of connections, oldest first */
+    struct nx_list orphans;                     /* of exchanges */
+    struct nx_http_request *requests[NX_HTTP_REQUESTS_KEPT_MAX];
+    size_t request_count;
+    int64_t date_second;
+    char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+};
+
+void nx_http_shared_init(struct nx_http_shared *shared);
+/** After every connection is closed. Orphans are freed: no message may be under way any more. */
+void nx_http_shared_fini(struct nx_http_shared *shared);
+/** A connection whose time is up, or NULL. It has been told: write its output, and close it when it is done.
+ */
+struct nx_http_conn *nx_http_shared_expire(struct nx_http_shared *shared);
+/** Monotonic time at which the next one may expire, INT64_MAX: none. */
+int64_t nx_http_shared_deadline(const struct nx_http_shared *shared);
+
+/** `shared` is borrowed for the connection's life; `transport` is the transport's own.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_http_conn_open(struct nx_http_shared *shared, void *transport,
+                                               struct nx_http_conn **conn_out, struct nx_error *err);
+/** Its exchanges under way become orphans. NULL allowed. */
+void nx_http_conn_close(struct nx_http_conn *conn);
+void *nx_http_conn_transport(const struct nx_http_conn *conn);
+/** Bytes came; they are borrowed for the call. Calls shared->handle for each request in them. */
+void nx_http_conn_feed(struct nx_http_conn *conn, struct nx_str bytes);
+/** The client sends no more; it may still wait for answers. */
+void nx_http_conn_feed_end(struct nx_http_conn *conn);
+/** What waits to be written, borrowed until the next call. */
+struct nx_str nx_http_conn_output(const struct nx_http_conn *conn);
+/** So much of it was written. */
+void nx_http_conn_wrote(struct nx_http_conn *conn, size_t len);
+/** Handle requests that were read but had to wait for earlier ones; false when there is nothing to do. Call it
+ * after answers and after writing. */
+bool nx_http_conn_run(struct nx_http_conn *conn);
+/** False: do not read from the client now. */
+bool nx_http_conn_wants_input(const struct nx_http_conn *conn);
+/** Nothing more will come of it: close it (once its output is written, which it then is). */
+bool nx_http_conn_is_done(const struct nx_http_conn *conn);
+/** No request is being read, answered or written. */
+bool nx_http_conn_is_quiet(const struct nx_http_conn *conn);
+/** Take no further request: close when what is under way is answered. */
+void nx_http_conn_finish(struct nx_http_conn *conn);
+/** Every call above but the getters ends with this one, once, by the transport: notes the phase for time-outs.
+ */
+void nx_http_conn_settle(struct nx_http_conn *conn);
+
+/* One request and its answer. */
+struct nx_http_exchange {
+    struct nx_list_node node;     /* conn.c's own */
+    struct nx_http_shared *shared;
+    struct nx_http_conn *conn; /* NULL: an orphan */
+    bool is_head;
+    bool keep_alive;
+    bool is_http_1_0;
+    bool answered;
+    struct nx_buf out; /* conn.c's own: the answer, while an earlier request has none */
+    /* The handler's own: */
+    int64_t begun_ns; /* monotonic */
+    /* Goes on with the answer to a message that the handler sent; owns it. */
+    void (*resume)(struct nx_http_exchange *exchange, struct nx_message *message);
+    struct nx_traceparent trace;
+    unsigned tag; /* what the handler wants to remember */
+};
+
+struct nx_http_response {
+    int status;
+    struct nx_str content_type;
+    struct nx_str body;
+    struct nx_str headers; /* further ones, "Name: value\r\n" each */
+};
+/** Answer, once. Everything is copied. For an orphan nothing is sent. The exchange is gone afterwards. */
+void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_response *response);
+/** Answer with problem details (RFC 9457). `headers` as in struct nx_http_response. */
+void nx_http_respond_error(struct nx_http_exchange *exchange, const struct nx_error *err,
+                           struct nx_str headers);
+/** The connection may not be kept after this answer. */
+void nx_http_exchange_close_after(struct nx_http_exchange *exchange);
+/** Append the problem details of an error, as JSON. */
+void nx_http_problem_write(struct nx_buf *out, const struct nx_error *err);
