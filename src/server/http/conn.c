@@ -18,7 +18,7 @@ struct nx_http_conn {
     struct nx_list exchanges; /* oldest first */
     enum nx_http_phase phase;
     int64_t phase_since_ns;
-    bool progressed;   /* the client took output since the last settle */
+    size_t unwritten;  /* what the transport could not write, when that was last looked at */
     bool closing;      /* no further request is parsed */
     bool broken;       /* nothing can be written any more */
     bool input_ended;  /* the client sends no more */
@@ -154,7 +154,6 @@ struct nx_str nx_http_conn_output(const struct nx_http_conn *conn) {
 
 void nx_http_conn_wrote(struct nx_http_conn *conn, size_t len) {
     nx_assert(len <= conn->out.len);
-    conn->progressed = conn->progressed || len > 0;
     if (len == conn->out.len) {
         nx_buf_reset(&conn->out);
         if (conn->out.capacity > NX_HTTP_OUTPUT_SIZE_KEPT_MAX) {
@@ -165,8 +164,13 @@ void nx_http_conn_wrote(struct nx_http_conn *conn, size_t len) {
     nx_buf_consume(&conn->out, len);
 }
 
+static size_t unwritten_now(const struct nx_http_conn *conn) {
+    return conn->out.len +
+           (conn->shared->unwritten == NULL ? 0 : conn->shared->unwritten(conn->transport));
+}
+
 static bool is_blocked(const struct nx_http_conn *conn) {
-    return conn->exchanges.count >= NX_HTTP_PIPELINE_MAX || conn->out.len > NX_HTTP_OUTPUT_SIZE_HIGH ||
+    return conn->exchanges.count >= NX_HTTP_PIPELINE_MAX || unwritten_now(conn) > NX_HTTP_OUTPUT_SIZE_HIGH ||
            conn->continue_due;
 }
 
@@ -323,7 +327,7 @@ bool nx_http_conn_run(struct nx_http_conn *conn) {
 /* Time-outs */
 
 static enum nx_http_phase phase_of(const struct nx_http_conn *conn) {
-    if (conn->out.len > 0) {
+    if (conn->unwritten > 0) {
         return NX_HTTP_PHASE_WRITE;
     }
     if (conn->exchanges.count > 0) {
@@ -336,10 +340,11 @@ static enum nx_http_phase phase_of(const struct nx_http_conn *conn) {
 }
 
 void nx_http_conn_settle(struct nx_http_conn *conn) {
+    const size_t unwritten = unwritten_now(conn);
+    const bool took_some = unwritten < conn->unwritten;
+    conn->unwritten = unwritten;
     const enum nx_http_phase phase = phase_of(conn);
-    const bool begins_anew = conn->progressed && (phase == NX_HTTP_PHASE_WRITE || phase == NX_HTTP_PHASE_IDLE);
-    conn->progressed = false;
-    if (phase == conn->phase && !begins_anew) {
+    if (phase == conn->phase && !(phase == NX_HTTP_PHASE_WRITE && took_some) && phase != NX_HTTP_PHASE_IDLE) {
         return;
     }
     nx_list_remove(&conn->shared->phases[conn->phase], &conn->phase_node);
@@ -373,7 +378,9 @@ static void expire(struct nx_http_conn *conn) {
     } else if (conn->phase == NX_HTTP_PHASE_IDLE) {
         conn->closing = true;
     } else {
-        conn->broken = true;
+        const size_t unwritten = unwritten_now(conn);
+        conn->broken = unwritten >= conn->unwritten;
+        conn->unwritten = unwritten;
     }
 }
 

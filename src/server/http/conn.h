@@ -61,12 +61,13 @@ struct nx_http_shared {
     void (*handle)(void *data, struct nx_http_exchange *exchange, const struct nx_http_request *request);
     /* Called when the headers are there, before a body is asked for: NX_OK, or the error to answer. */
     enum nx_status (*admit)(void *data, const struct nx_http_request *request, struct nx_error *err);
+    /* How many bytes of a connection's output its transport took and could not write yet; NULL: none ever. */
+    size_t (*unwritten)(void *transport);
     void *data;
     struct nx_now now; /* set by the transport before it calls anything here */
     struct nx_http_timeouts timeouts;
     bool draining;           /* every answer closes its connection */
-    uint64_t response_count; /* by class of status, for metrics: [2] counts 2xx */
-    uint64_t response_counts[6];
+    uint64_t response_counts[6]; /* by class of status: [2] counts 2xx */
     /* conn.c's own: */
     struct nx_list phases[NX_HTTP_PHASE_COUNT]; /* of connections, oldest first */
     struct nx_list orphans;                     /* of exchanges */
@@ -98,7 +99,7 @@ void nx_http_conn_feed(struct nx_http_conn *conn, struct nx_str bytes);
 void nx_http_conn_feed_end(struct nx_http_conn *conn);
 /** What waits to be written, borrowed until the next call. */
 struct nx_str nx_http_conn_output(const struct nx_http_conn *conn);
-/** So much of it was written. */
+/** The transport took so much of it. */
 void nx_http_conn_wrote(struct nx_http_conn *conn, size_t len);
 /** Handle requests that were read but had to wait for earlier ones; false when there is nothing to do. Call it
  * after answers and after writing. */
@@ -130,7 +131,8 @@ struct nx_http_exchange {
     /* Goes on with the answer to a message that the handler sent; owns it. */
     void (*resume)(struct nx_http_exchange *exchange, struct nx_message *message);
     struct nx_traceparent trace;
-    unsigned tag; /* what the handler wants to remember */
+    struct nx_str note;     /* borrowed from the message under way */
+    bool interruptible;     /* answered at once when the server stops: a long poll */
 };
 
 struct nx_http_response {

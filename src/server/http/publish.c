@@ -1,0 +1,318 @@
+/* src/server/http/publish.c: requests that become events.
+ *
+ * POST /events/{type} takes a CloudEvent in binary or structured mode, or any body, of which an event is made:
+ * id a ULID, source "/http/<project>", type from the path, time of arrival. A request on a function's own path
+ * becomes an event whose data describes the request. The answer, 202, is written when the event is on disk.
+ * Only an id that the client chose is looked for in the de-duplication window. */
+#include "server/http/services.h"
+
+#include "base/assert.h"
+#include "codec/base64.h"
+#include "codec/cloudevents.h"
+#include "codec/json.h"
+#include "codec/percent.h"
+#include "codec/time_format.h"
+#include "codec/traceparent.h"
+
+enum {
+    ARENA_SIZE_MAX = 4 * 1024 * 1024, /* bytes for what of an event must be decoded */
+    DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX,
+};
+
+/* The trace that the request belongs to, continued by a span of ours. */
+static void begin_trace(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                        struct nx_str from_client) {
+    uint8_t random[NX_TRACEPARENT_RANDOM_SIZE];
+    nx_random_fill(&services->random, random, sizeof random);
+    struct nx_traceparent parent;
+    exchange->trace = nx_traceparent_parse(from_client, &parent) ? nx_traceparent_child(&parent, random)
+                                                                 : nx_traceparent_new(random);
+}
+
+/* 202, or why not. */
+static void published(struct nx_http_exchange *exchange, struct nx_message *message) {
+    struct nx_http_services *services = nx_http_services_of(exchange);
+    struct nx_append *append = (struct nx_append *)message;
+    if (append->status != NX_OK) {
+        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
+        nx_message_release(message);
+        return;
+    }
+    const bool duplicate = append->entries[0].duplicate;
+    nx_counter_add(duplicate ? &services->counters->events_duplicate : &services->counters->events_published,
+                   1);
+    struct nx_buf *headers = &services->scratch;
+    struct nx_buf *body = &services->scratch2;
+    char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
+    nx_buf_append(headers, NX_STR("Location: /events/"));
+    nx_percent_encode_url(headers, exchange->note);
+    nx_buf_append(headers, NX_STR("\r\ntraceparent: "));
+    nx_buf_append(headers, nx_traceparent_format(&exchange->trace, trace));
+    nx_buf_append(headers, NX_STR("\r\n"));
+    struct nx_json_writer writer;
+    nx_json_writer_init(&writer, body);
+    nx_json_object_begin(&writer);
+    nx_json_member_str(&writer, "event_id", exchange->note);
+    nx_json_member_c(&writer, "status", duplicate ? "duplicate" : "published");
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_buf_append_u8(body, '\n');
+    nx_http_respond(exchange, &(struct nx_http_response){ .status = 202,
+                                                          .content_type = NX_STR("application/json"),
+                                                          .body = nx_buf_str(body),
+                                                          .headers = nx_buf_str(headers) });
+    nx_buf_reset(headers);
+    nx_buf_reset(body);
+    nx_message_release(message);
+}
+
+static enum nx_status make_append(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                                  const struct nx_cloudevent *event, bool id_is_clients,
+                                  struct nx_append **append_out, struct nx_error *err) {
+    NX_AUTO(nx_append) *append = NULL;
+    NX_TRY(nx_cloudevent_check(event, err));
+    NX_TRY(nx_cloudevent_to_headers(event, &services->scratch, err));
+    NX_TRY(nx_append_new(1, 0, &append, err));
+    struct nx_buf *text = &services->scratch2;
+    nx_cloudevent_subject(text, event->type);
+    const size_t subject_size = text->len;
+    if (id_is_clients) {
+        nx_cloudevent_dedup_key(text, event->source, event->id);
+    }
+    NX_TRY(nx_buf_check(text, err));
+    const struct nx_str both = nx_buf_str(text);
+    const struct nx_append_entry entry = {
+        .stream = NX_STR("EVENTS"),
+        .subject = nx_str_slice(both, 0, subject_size),
+        .headers = nx_buf_str(&services->scratch),
+        .payload = event->data,
+        .dedup_key = nx_str_slice(both, subject_size, both.len),
+    };
+    NX_TRY(nx_append_add(append, &entry, err));
+    exchange->note = nx_arena_copy(&append->arena, event->id);
+    if (exchange->note.ptr == NULL) {
+        return nx_fail_memory(err);
+    }
+    *append_out = NX_TAKE(append);
+    return NX_OK;
+}
+
+static void publish(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                    struct nx_cloudevent *event, bool id_is_clients) {
+    struct nx_append *append = NULL;
+    struct nx_error err = { 0 };
+    char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
+    event->traceparent = nx_traceparent_format(&exchange->trace, trace);
+    const enum nx_status status = make_append(services, exchange, event, id_is_clients, &append, &err);
+    nx_buf_reset(&services->scratch);
+    nx_buf_reset(&services->scratch2);
+    if (status != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_http_ask(exchange, services->appends, &append->message, published);
+}
+
+/* Fill in what a plain message does not say. `id_out` and `time_out` hold the texts. */
+static void complete_plain(struct nx_http_services *services, struct nx_cloudevent *event,
+                           char id_out[NX_ULID_TEXT_SIZE + 1], char time_out[NX_TIME_TEXT_SIZE + 1]) {
+    uint8_t random[NX_ULID_RANDOM_SIZE];
+    const int64_t now_ns = services->shared.now.wall_ns;
+    nx_random_fill(&services->random, random, sizeof random);
+    const struct nx_ulid ulid = nx_ulid_next(&services->ulids, now_ns, random);
+    event->id = nx_ulid_format(&ulid, id_out);
+    event->time = nx_time_format(now_ns, NX_TIME_MILLISECONDS, time_out);
+    event->source = services->source;
+    event->has_data = event->data.len > 0;
+}
+
+static enum nx_status check_data(const struct nx_http_request *request, struct nx_str content_type,
+                                 struct nx_error *err) {
+    if (content_type.len == 0 || !nx_cloudevent_is_json_type(content_type)) {
+        return NX_OK;
+    }
+    const enum nx_status status = nx_json_check(request->body, err);
+    if (status != NX_OK) {
+        (void)nx_wrap(err, status, "the body is not the JSON that its content type promises");
+    }
+    return status;
+}
+
+static enum nx_status check_type(struct nx_str of_event, struct nx_str of_path, struct nx_error *err) {
+    if (nx_str_equal(of_event, of_path)) {
+        return NX_OK;
+    }
+    (void)nx_fail(err, NX_INVALID_ARGUMENT, "the event's type '%.*s' is not the one of the path, '%.*s'",
+                  NX_STR_ARG(nx_str_slice(of_event, 0, 100)), NX_STR_ARG(nx_str_slice(of_path, 0, 100)));
+    nx_hint(err, "post it to /events/{its type}");
+    return NX_INVALID_ARGUMENT;
+}
+
+/* An event that says of itself that it is one. */
+static enum nx_status read_cloudevent(const struct nx_http_request *request, struct nx_str content_type,
+                                      struct nx_str type, struct nx_arena *arena, struct nx_cloudevent *event,
+                                      struct nx_error *err) {
+    if (nx_cloudevent_is_structured(content_type)) {
+        NX_TRY(nx_cloudevent_from_json(request->body, arena, event, err));
+    } else {
+        NX_TRY(nx_cloudevent_from_http(request->headers, request->header_count, request->body, arena, event,
+                                       err));
+        NX_TRY(check_data(request, event->datacontenttype, err));
+    }
+    return check_type(event->type, type, err);
+}
+
+static enum nx_status decode_type(struct nx_str parameter, struct nx_arena *arena, struct nx_str *type_out,
+                                  struct nx_error *err) {
+    if (nx_percent_is_plain(parameter)) {
+        *type_out = parameter;
+        return NX_OK;
+    }
+    NX_AUTO(nx_buf) type;
+    nx_buf_init(&type, NX_HTTP_HEADERS_SIZE_MAX);
+    NX_TRY(nx_percent_decode(&type, parameter, err));
+    *type_out = nx_arena_copy(arena, nx_buf_str(&type));
+    return type_out->ptr == NULL ? nx_fail_memory(err) : NX_OK;
+}
+
+static enum nx_status post_event(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                                 const struct nx_http_request *request, struct nx_str parameter,
+                                 struct nx_arena *arena, struct nx_error *err) {
+    struct nx_cloudevent event = { 0 };
+    struct nx_str type;
+    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
+    const bool is_event = nx_cloudevent_is_structured(content_type) ||
+                          nx_cloudevent_is_binary(request->headers, request->header_count);
+    enum nx_status status = decode_type(parameter, arena, &type, err);
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "the type in the path");
+    }
+    if (is_event) {
+        NX_TRY(read_cloudevent(request, content_type, type, arena, &event, err));
+        const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
+        begin_trace(services, exchange, header.ptr != NULL ? header : event.traceparent);
+        publish(services, exchange, &event, true);
+        return NX_OK;
+    }
+    char id[NX_ULID_TEXT_SIZE + 1];
+    char time[NX_TIME_TEXT_SIZE + 1];
+    NX_TRY(check_data(request, content_type, err));
+    begin_trace(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
+    event.type = type;
+    event.datacontenttype = content_type.ptr == NULL ? NX_STR_EMPTY : content_type;
+    event.tracestate = nx_http_request_header(request, NX_STR("tracestate"));
+    event.baggage = nx_http_request_header(request, NX_STR("baggage"));
+    event.data = request->body;
+    complete_plain(services, &event, id, time);
+    publish(services, exchange, &event, false);
+    return NX_OK;
+}
+
+void nx_http_post_event(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                        const struct nx_http_request *request, struct nx_str parameter) {
+    NX_AUTO(nx_arena) arena;
+    struct nx_error err = { 0 };
+    nx_arena_init(&arena, ARENA_SIZE_MAX);
+    if (post_event(services, exchange, request, parameter, &arena, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+    }
+}
+
+/* A function's own path */
+
+/* Credentials of a person are not for the log. */
+static bool is_dropped(struct nx_str header) {
+    return nx_str_equal_ignore_case(header, NX_STR("authorization")) ||
+           nx_str_equal_ignore_case(header, NX_STR("cookie")) ||
+           nx_str_equal_ignore_case(header, NX_STR("proxy-authorization"));
+}
+
+static bool is_first_of_name(const struct nx_http_request *request, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (nx_str_equal_ignore_case(request->headers[i].name, request->headers[index].name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One member a name, in lower case; values of a repeated one joined by ", ". */
+static void write_headers(struct nx_json_writer *writer, const struct nx_http_request *request) {
+    char name[256];
+    NX_AUTO(nx_buf) value;
+    nx_buf_init(&value, NX_HTTP_HEADERS_SIZE_MAX * 2);
+    nx_json_object_begin(writer);
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct nx_header *header = &request->headers[i];
+        if (is_dropped(header->name) || header->name.len > sizeof name || !is_first_of_name(request, i)) {
+            continue;
+        }
+        for (size_t k = 0; k < header->name.len; k++) {
+            const char c = header->name.ptr[k];
+            name[k] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        }
+        nx_buf_reset(&value);
+        nx_buf_append(&value, header->value);
+        for (size_t k = i + 1; k < request->header_count; k++) {
+            if (nx_str_equal_ignore_case(request->headers[k].name, header->name)) {
+                nx_buf_append(&value, NX_STR(", "));
+                nx_buf_append(&value, request->headers[k].value);
+            }
+        }
+        nx_json_key(writer, nx_str_of(name, header->name.len));
+        nx_json_string(writer, nx_buf_str(&value));
+    }
+    nx_json_object_end(writer);
+}
+
+static void write_request(struct nx_buf *out, const struct nx_http_request *request) {
+    struct nx_json_writer writer;
+    nx_json_writer_init(&writer, out);
+    nx_json_object_begin(&writer);
+    nx_json_member_str(&writer, "method", request->method_name);
+    nx_json_member_str(&writer, "path", request->path);
+    nx_json_member_str(&writer, "query", request->query);
+    nx_json_key(&writer, NX_STR("headers"));
+    write_headers(&writer, request);
+    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
+    if (request->body.len == 0) {
+        nx_json_key(&writer, NX_STR("body"));
+        nx_json_null(&writer);
+    } else if (content_type.len > 0 && nx_cloudevent_is_json_type(content_type)) {
+        nx_json_key(&writer, NX_STR("body"));
+        nx_json_raw(&writer, request->body);
+    } else if (nx_str_is_utf8(request->body)) {
+        nx_json_member_str(&writer, "body", request->body);
+    } else {
+        NX_AUTO(nx_buf) text;
+        nx_buf_init(&text, DATA_SIZE_MAX);
+        nx_base64_encode(&text, NX_BASE64_STANDARD, request->body);
+        nx_json_member_str(&writer, "body_base64", nx_buf_str(&text));
+    }
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+}
+
+void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                             const struct nx_http_request *request, struct nx_str event_type) {
+    char id[NX_ULID_TEXT_SIZE + 1];
+    char time[NX_TIME_TEXT_SIZE + 1];
+    struct nx_error err = { 0 };
+    struct nx_cloudevent event = { .type = event_type, .datacontenttype = NX_STR("application/json") };
+    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
+    NX_AUTO(nx_buf) data;
+    nx_buf_init(&data, DATA_SIZE_MAX);
+    if (request->body.len > 0 && check_data(request, content_type, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    write_request(&data, request);
+    if (nx_buf_check(&data, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    begin_trace(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
+    event.data = nx_buf_str(&data);
+    complete_plain(services, &event, id, time);
+    publish(services, exchange, &event, false);
+}
