@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "base/assert.h"
-#include "codec/json.h"
 
 struct nx_http_conn {
     struct nx_list_node phase_node;
@@ -24,6 +23,8 @@ struct nx_http_conn {
     bool input_ended;  /* the client sends no more */
     bool continue_due; /* "100 Continue" is owed as soon as earlier requests are answered */
 };
+
+enum { PROBLEM_SIZE_MAX = 8 * 1024 }; /* more than a whole struct nx_error, escaped */
 
 static const struct nx_str continue_line = { "HTTP/1.1 100 Continue\r\n\r\n", 25 };
 
@@ -182,6 +183,10 @@ bool nx_http_conn_wants_input(const struct nx_http_conn *conn) {
 bool nx_http_conn_is_quiet(const struct nx_http_conn *conn) {
     return conn->exchanges.count == 0 && conn->out.len == 0 && conn->pending.len == 0 &&
            !nx_http_parser_is_within(conn->parser);
+}
+
+bool nx_http_conn_is_broken(const struct nx_http_conn *conn) {
+    return conn->broken;
 }
 
 bool nx_http_conn_is_done(const struct nx_http_conn *conn) {
@@ -453,7 +458,9 @@ static void release_answers(struct nx_http_conn *conn) {
 void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_response *response) {
     struct nx_http_conn *conn = exchange->conn;
     nx_assert(!exchange->answered);
-    exchange->shared->response_counts[response->status / 100 % 6]++;
+    if (exchange->shared->responses != NULL) {
+        nx_counter_add(&exchange->shared->responses[response->status / 100 % 6], 1);
+    }
     if (conn == NULL) {
         nx_list_remove(&exchange->shared->orphans, &exchange->node);
         exchange_free(exchange);
@@ -473,35 +480,33 @@ void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_res
     release_answers(conn);
 }
 
-void nx_http_problem_write(struct nx_buf *out, const struct nx_error *err) {
-    const int http_status = nx_error_http_status(err);
-    struct nx_json_writer writer;
+void nx_http_problem_begin(struct nx_json_writer *writer, int http_status, const struct nx_error *err) {
     char type[96];
     (void)snprintf(type, sizeof type, "urn:nexus:error:%s", nx_error_kind_name(err));
-    nx_json_writer_init(&writer, out);
-    nx_json_object_begin(&writer);
-    nx_json_member_c(&writer, "type", type);
-    nx_json_member_c(&writer, "title", nx_http_reason(http_status));
-    nx_json_member_u64(&writer, "status", (uint64_t)http_status);
-    nx_json_member_c(&writer, "detail", err->message);
-    nx_json_member_c(&writer, "kind", nx_error_kind_name(err));
+    nx_json_object_begin(writer);
+    nx_json_member_c(writer, "type", type);
+    nx_json_member_c(writer, "title", nx_http_reason(http_status));
+    nx_json_member_u64(writer, "status", (uint64_t)http_status);
+    nx_json_member_c(writer, "detail", err->message);
+    nx_json_member_c(writer, "kind", nx_error_kind_name(err));
     if (err->hint[0] != '\0') {
-        nx_json_member_c(&writer, "hint", err->hint);
+        nx_json_member_c(writer, "hint", err->hint);
     }
-    nx_json_object_end(&writer);
-    nx_json_writer_end(&writer);
-    nx_buf_append_u8(out, '\n');
 }
 
-void nx_http_respond_error(struct nx_http_exchange *exchange, const struct nx_error *err,
-                           struct nx_str headers) {
+void nx_http_respond_error_as(struct nx_http_exchange *exchange, int http_status, const struct nx_error *err,
+                              struct nx_str headers) {
     NX_AUTO(nx_buf) body;
     NX_AUTO(nx_buf) lines;
-    nx_buf_init(&body, 4096);
+    struct nx_json_writer writer;
+    nx_buf_init(&body, PROBLEM_SIZE_MAX);
     nx_buf_init(&lines, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
-    nx_http_problem_write(&body, err);
+    nx_json_writer_init(&writer, &body);
+    nx_http_problem_begin(&writer, http_status, err);
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_buf_append_u8(&body, '\n');
     nx_buf_append(&lines, headers);
-    const int http_status = nx_error_http_status(err);
     if (http_status == 503 || http_status == 408) {
         nx_buf_append(&lines, NX_STR("Retry-After: 1\r\n"));
     }
@@ -509,4 +514,35 @@ void nx_http_respond_error(struct nx_http_exchange *exchange, const struct nx_er
                                                           .content_type = NX_STR("application/problem+json"),
                                                           .body = nx_buf_str(&body),
                                                           .headers = nx_buf_str(&lines) });
+}
+
+void nx_http_conn_interrupt(struct nx_http_conn *conn) {
+    struct nx_list waiting;
+    nx_list_init(&waiting);
+    nx_list_move_all(&waiting, &conn->exchanges);
+    for (struct nx_list_node *node; (node = nx_list_take_first(&waiting)) != NULL;) {
+        struct nx_http_exchange *exchange = nx_container_of(node, struct nx_http_exchange, node);
+        struct nx_http_exchange *substitute = NULL;
+        if (exchange->interruptible && !exchange->answered) {
+            substitute = calloc(1, sizeof *substitute);
+        }
+        if (substitute == NULL) {
+            nx_list_append(&conn->exchanges, node);
+            continue;
+        }
+        /* The message under way still points to the old one. */
+        *substitute = *exchange;
+        substitute->node = (struct nx_list_node){ 0 };
+        nx_list_append(&conn->exchanges, &substitute->node);
+        exchange->conn = NULL;
+        nx_list_append(&conn->shared->orphans, node);
+        struct nx_error err = { 0 };
+        (void)nx_fail(&err, NX_UNAVAILABLE, "the server stops");
+        nx_http_respond_error(substitute, &err, NX_STR_EMPTY);
+    }
+}
+
+void nx_http_respond_error(struct nx_http_exchange *exchange, const struct nx_error *err,
+                           struct nx_str headers) {
+    nx_http_respond_error_as(exchange, nx_error_http_status(err), err, headers);
 }

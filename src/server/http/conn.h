@@ -17,10 +17,12 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/counter.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "codec/json.h"
 #include "codec/traceparent.h"
 #include "io/clock.h"
 #include "io/mailbox.h"
@@ -67,7 +69,7 @@ struct nx_http_shared {
     struct nx_now now; /* set by the transport before it calls anything here */
     struct nx_http_timeouts timeouts;
     bool draining;           /* every answer closes its connection */
-    uint64_t response_counts[6]; /* by class of status: [2] counts 2xx */
+    struct nx_counter *responses; /* six, by class of status: [2] counts 2xx; NULL: not counted */
     /* conn.c's own: */
     struct nx_list phases[NX_HTTP_PHASE_COUNT]; /* of connections, oldest first */
     struct nx_list orphans;                     /* of exchanges */
@@ -106,12 +108,16 @@ void nx_http_conn_wrote(struct nx_http_conn *conn, size_t len);
 bool nx_http_conn_run(struct nx_http_conn *conn);
 /** False: do not read from the client now. */
 bool nx_http_conn_wants_input(const struct nx_http_conn *conn);
-/** Nothing more will come of it: close it (once its output is written, which it then is). */
+/** Nothing more will come of it, and its output is with the transport: close it in good order. */
 bool nx_http_conn_is_done(const struct nx_http_conn *conn);
+/** Cut it: not even an answer can be written. */
+bool nx_http_conn_is_broken(const struct nx_http_conn *conn);
 /** No request is being read, answered or written. */
 bool nx_http_conn_is_quiet(const struct nx_http_conn *conn);
 /** Take no further request: close when what is under way is answered. */
 void nx_http_conn_finish(struct nx_http_conn *conn);
+/** The server stops: answer long polls now. Their messages' answers go nowhere. */
+void nx_http_conn_interrupt(struct nx_http_conn *conn);
 /** Every call above but the getters ends with this one, once, by the transport: notes the phase for time-outs.
  */
 void nx_http_conn_settle(struct nx_http_conn *conn);
@@ -146,7 +152,10 @@ void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_res
 /** Answer with problem details (RFC 9457). `headers` as in struct nx_http_response. */
 void nx_http_respond_error(struct nx_http_exchange *exchange, const struct nx_error *err,
                            struct nx_str headers);
+/** As nx_http_respond_error(), with a status that is not the error's own. */
+void nx_http_respond_error_as(struct nx_http_exchange *exchange, int http_status, const struct nx_error *err,
+                              struct nx_str headers);
 /** The connection may not be kept after this answer. */
 void nx_http_exchange_close_after(struct nx_http_exchange *exchange);
-/** Append the problem details of an error, as JSON. */
-void nx_http_problem_write(struct nx_buf *out, const struct nx_error *err);
+/** Append the problem details of an error, as JSON: an object without its end, for further members. */
+void nx_http_problem_begin(struct nx_json_writer *writer, int http_status, const struct nx_error *err);
