@@ -138,6 +138,7 @@ struct nx_http_exchange {
     void (*resume)(struct nx_http_exchange *exchange, struct nx_message *message);
     struct nx_traceparent trace;
     struct nx_str note;     /* borrowed from the message under way */
+    unsigned tag;           /* what else the handler must remember */
     bool interruptible;     /* answered at once when the server stops: a long poll */
 };
 

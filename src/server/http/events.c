@@ -1,0 +1,223 @@
+/* src/server/http/events.c: events that are in the log, one or a page of them. */
+#include "codec/cloudevents.h"
+#include "codec/percent.h"
+#include "server/http/page.h"
+#include "server/http/services.h"
+
+enum { ARENA_SIZE_MAX = 64 * 1024 * 1024 };
+
+static const struct nx_str stream = { "EVENTS", 6 };
+
+static struct nx_cloudevent_record as_event_record(const struct nx_record *record) {
+    return (struct nx_cloudevent_record){ .stream = record->stream,
+                                          .sequence = record->sequence,
+                                          .time_ns = record->time_ns,
+                                          .subject = record->subject,
+                                          .headers = record->headers,
+                                          .payload = record->payload };
+}
+
+/* One event of the log */
+
+static void respond_several(struct nx_http_exchange *exchange, const struct nx_read *read,
+                            struct nx_arena *arena) {
+    NX_AUTO(nx_buf) body;
+    struct nx_json_writer writer;
+    struct nx_error err = { 0 };
+    (void)nx_fail_kind(&err, NX_KIND_AMBIGUOUS, "%zu events of different sources have this id",
+                       read->record_count);
+    nx_hint(&err, "ask for one of the matches by its reference");
+    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
+    nx_json_writer_init(&writer, &body);
+    nx_http_problem_begin(&writer, nx_error_http_status(&err), &err);
+    nx_json_key(&writer, NX_STR("matches"));
+    nx_json_array_begin(&writer);
+    for (size_t i = 0; i < read->record_count; i++) {
+        const struct nx_cloudevent_record record = as_event_record(&read->records[i]);
+        struct nx_cloudevent event;
+        nx_json_object_begin(&writer);
+        nx_http_member_reference(&writer, "reference", record.stream, record.sequence);
+        if (nx_cloudevent_from_record(&record, arena, &event, NULL) == NX_OK) {
+            nx_json_member_str(&writer, "source", event.source);
+            nx_json_member_str(&writer, "type", event.type);
+        }
+        nx_http_member_time(&writer, "time", record.time_ns);
+        nx_json_object_end(&writer);
+    }
+    nx_json_array_end(&writer);
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_http_respond(exchange, &(struct nx_http_response){ .status = nx_error_http_status(&err),
+                                                          .content_type = NX_STR("application/problem+json"),
+                                                          .body = nx_buf_str(&body) });
+}
+
+static void respond_event(struct nx_http_exchange *exchange, const struct nx_record *found,
+                          struct nx_arena *arena) {
+    NX_AUTO(nx_buf) body;
+    NX_AUTO(nx_buf) headers;
+    struct nx_cloudevent event;
+    struct nx_error err = { 0 };
+    const struct nx_cloudevent_record record = as_event_record(found);
+    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
+    nx_buf_init(&headers, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
+    if (nx_cloudevent_from_record(&record, arena, &event, &err) == NX_OK) {
+        nx_cloudevent_to_json(&body, &event);
+    }
+    if (err.status != NX_OK || nx_buf_check(&body, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_buf_append_format(&headers, "Nexus-Record: %.*s:%llu\r\n", NX_STR_ARG(found->stream),
+                         (unsigned long long)found->sequence);
+    nx_http_respond(exchange,
+                    &(struct nx_http_response){ .status = 200,
+                                                .content_type = NX_STR("application/cloudevents+json"),
+                                                .body = nx_buf_str(&body),
+                                                .headers = nx_buf_str(&headers) });
+}
+
+static void respond_not_found(struct nx_http_exchange *exchange, const struct nx_read *read) {
+    struct nx_error err = { 0 };
+    const bool expired = read->status == NX_NOT_FOUND && read->error.kind == NX_KIND_EXPIRED;
+    if (expired) {
+        err = read->error;
+    } else {
+        (void)nx_fail(&err, NX_NOT_FOUND, "there is no event '%.*s'",
+                      NX_STR_ARG(nx_str_slice(exchange->note, 0, 128)));
+    }
+    nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+}
+
+static void event_read(struct nx_http_exchange *exchange, struct nx_message *message) {
+    struct nx_read *read = (struct nx_read *)message;
+    NX_AUTO(nx_arena) arena;
+    nx_arena_init(&arena, ARENA_SIZE_MAX);
+    if (read->status == NX_NOT_FOUND || (read->status == NX_OK && read->record_count == 0)) {
+        respond_not_found(exchange, read);
+    } else if (read->status != NX_OK) {
+        nx_http_respond_error(exchange, &read->error, NX_STR_EMPTY);
+    } else if (read->record_count > 1) {
+        respond_several(exchange, read, &arena);
+    } else {
+        respond_event(exchange, &read->records[0], &arena);
+    }
+    nx_message_release(message);
+}
+
+static enum nx_status make_read(struct nx_http_exchange *exchange, struct nx_str parameter,
+                                struct nx_read **read_out, struct nx_error *err) {
+    NX_AUTO(nx_buf) id;
+    NX_AUTO(nx_read) *read = NULL;
+    nx_buf_init(&id, NX_HTTP_HEADERS_SIZE_MAX);
+    NX_TRY(nx_percent_decode(&id, parameter, err));
+    NX_TRY(nx_read_new(NX_READ_BY_ID, &read, err));
+    if (nx_http_parse_reference(nx_buf_str(&id), stream, &read->from_sequence)) {
+        read->kind = NX_READ_BY_SEQUENCE;
+    }
+    read->stream = stream;
+    /* What the log looks for is the header's text. */
+    NX_AUTO(nx_buf) key;
+    nx_buf_init(&key, 3 * NX_HTTP_HEADERS_SIZE_MAX);
+    nx_percent_encode_header(&key, nx_buf_str(&id));
+    read->key = nx_arena_copy(&read->arena, nx_buf_str(&key));
+    exchange->note = nx_arena_copy(&read->arena, nx_buf_str(&id));
+    if (read->key.ptr == NULL || exchange->note.ptr == NULL) {
+        return nx_fail_memory(err);
+    }
+    *read_out = NX_TAKE(read);
+    return NX_OK;
+}
+
+void nx_http_get_event(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                       const struct nx_http_request *request, struct nx_str parameter) {
+    struct nx_read *read = NULL;
+    struct nx_error err = { 0 };
+    (void)request;
+    if (make_read(exchange, parameter, &read, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_http_ask(exchange, services->reads, &read->message, event_read);
+}
+
+/* A page of the log */
+
+static void events_read(struct nx_http_exchange *exchange, struct nx_message *message) {
+    struct nx_read *read = (struct nx_read *)message;
+    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_buf) body;
+    struct nx_json_writer writer;
+    nx_arena_init(&arena, ARENA_SIZE_MAX);
+    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
+    if (read->status != NX_OK) {
+        nx_http_respond_error(exchange, &read->error, NX_STR_EMPTY);
+        nx_message_release(message);
+        return;
+    }
+    nx_json_writer_init(&writer, &body);
+    nx_json_object_begin(&writer);
+    nx_json_key(&writer, NX_STR("events"));
+    nx_json_array_begin(&writer);
+    for (size_t i = 0; i < read->record_count; i++) {
+        const struct nx_cloudevent_record record = as_event_record(&read->records[i]);
+        struct nx_cloudevent event;
+        struct nx_error err = { 0 };
+        nx_json_object_begin(&writer);
+        nx_http_member_reference(&writer, "reference", record.stream, record.sequence);
+        nx_http_member_time(&writer, "stored", record.time_ns);
+        if (nx_cloudevent_from_record(&record, &arena, &event, &err) == NX_OK) {
+            nx_json_key(&writer, NX_STR("event"));
+            nx_cloudevent_write(&writer, &event);
+        } else {
+            nx_json_member_c(&writer, "error", err.message);
+        }
+        nx_json_object_end(&writer);
+    }
+    nx_json_array_end(&writer);
+    nx_http_page_end(&writer, read);
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_http_respond_json(exchange, &body);
+    nx_message_release(message);
+}
+
+static enum nx_status make_scan(struct nx_http_exchange *exchange, const struct nx_http_request *request,
+                                struct nx_read **read_out, struct nx_error *err) {
+    static const char *const names[] = { "type", NX_HTTP_PAGE_PARAMETERS, NULL };
+    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_buf) subject;
+    NX_AUTO(nx_read) *read = NULL;
+    struct nx_http_query query;
+    nx_arena_init(&arena, ARENA_SIZE_MAX);
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    NX_TRY(nx_http_query_parse(request->query, names, &arena, &query, err));
+    NX_TRY(nx_http_page_scan(exchange, "EVENTS", &query, &read, err));
+    const struct nx_str type = nx_http_query_value(&query, "type");
+    if (type.len > 0 &&
+        (nx_str_find_byte(type, '*') != SIZE_MAX || nx_str_find_byte(type, '>') != SIZE_MAX)) {
+        nx_buf_append(&subject, NX_STR("events."));
+        nx_buf_append(&subject, type); /* a filter, in NATS's wildcards */
+    } else if (type.len > 0) {
+        nx_cloudevent_subject(&subject, type);
+    }
+    NX_TRY(nx_buf_check(&subject, err));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    if (read->subject.ptr == NULL) {
+        return nx_fail_memory(err);
+    }
+    *read_out = NX_TAKE(read);
+    return NX_OK;
+}
+
+void nx_http_list_events(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                         const struct nx_http_request *request, struct nx_str parameter) {
+    struct nx_read *read = NULL;
+    struct nx_error err = { 0 };
+    (void)parameter;
+    if (make_scan(exchange, request, &read, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_http_ask(exchange, services->reads, &read->message, events_read);
+}

@@ -1,0 +1,15 @@
+/* src/server/http/invocation_json.h: an invocation record and a dead letter as JSON. Pure functions. */
+#pragma once
+
+#include "base/arena.h"
+#include "codec/json.h"
+#include "fabric/fabric.h"
+
+/** Write the record as one object: in full, with output, log lines, effects and what the tape holds, or its
+ * head alone. A record that cannot be read becomes an object with "error". `arena` is scratch. */
+void nx_http_write_invocation(struct nx_json_writer *writer, const struct nx_record *record, bool in_full,
+                              struct nx_arena *arena);
+/** Write a record of DLQ as one object. */
+void nx_http_write_dead_letter(struct nx_json_writer *writer, const struct nx_record *record);
+/** Write bytes as a member `name` where they are UTF-8, else as `name`_base64. */
+void nx_http_member_bytes(struct nx_json_writer *writer, const char *name, struct nx_str bytes);
