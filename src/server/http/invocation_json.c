@@ -7,7 +7,6 @@
 #include "codec/base64.h"
 #include "codec/hex.h"
 #include "codec/headers.h"
-#include "codec/invocation.h"
 #include "codec/tape_format.h"
 #include "server/http/page.h"
 
@@ -68,11 +67,12 @@ static void write_head(struct nx_json_writer *writer, const struct nx_invocation
     member_flag(writer, "unreplayable", invocation, NX_INVOCATION_UNREPLAYABLE);
 }
 
-static void write_log_lines(struct nx_json_writer *writer, const struct nx_invocation *invocation) {
+void nx_http_write_log_lines(struct nx_json_writer *writer, const struct nx_invocation_log_line *lines,
+                             size_t count) {
     nx_json_key(writer, NX_STR("log_lines"));
     nx_json_array_begin(writer);
-    for (size_t i = 0; i < invocation->log_line_count; i++) {
-        const struct nx_invocation_log_line *line = &invocation->log_lines[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct nx_invocation_log_line *line = &lines[i];
         nx_json_object_begin(writer);
         nx_http_member_time(writer, "time", line->time_ns);
         nx_json_member_c(writer, "level", nx_log_level_name((enum nx_log_level)line->level));
@@ -174,7 +174,7 @@ void nx_http_write_invocation(struct nx_json_writer *writer, const struct nx_rec
     write_head(writer, &invocation);
     if (in_full) {
         write_output(writer, &invocation);
-        write_log_lines(writer, &invocation);
+        nx_http_write_log_lines(writer, invocation.log_lines, invocation.log_line_count);
         write_effects(writer, &invocation);
         write_earlier(writer, &invocation);
         write_tape(writer, &invocation);

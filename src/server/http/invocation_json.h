@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "codec/invocation.h"
 #include "codec/json.h"
 #include "fabric/fabric.h"
 
@@ -11,5 +12,8 @@ void nx_http_write_invocation(struct nx_json_writer *writer, const struct nx_rec
                               struct nx_arena *arena);
 /** Write a record of DLQ as one object. */
 void nx_http_write_dead_letter(struct nx_json_writer *writer, const struct nx_record *record);
+/** Write a function's log lines as the member "log_lines". */
+void nx_http_write_log_lines(struct nx_json_writer *writer, const struct nx_invocation_log_line *lines,
+                             size_t count);
 /** Write bytes as a member `name` where they are UTF-8, else as `name`_base64. */
 void nx_http_member_bytes(struct nx_json_writer *writer, const char *name, struct nx_str bytes);

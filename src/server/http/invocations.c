@@ -224,7 +224,8 @@ static void invocation_read(struct nx_http_exchange *exchange, struct nx_message
     struct nx_error err = { 0 };
     nx_arena_init(&arena, ARENA_SIZE_MAX);
     nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
-    if (read->status == NX_NOT_FOUND && read->error.kind != NX_KIND_EXPIRED) {
+    const bool is_missing = read->status == NX_NOT_FOUND && read->error.kind != NX_KIND_EXPIRED;
+    if (is_missing || (read->status == NX_OK && read->record_count == 0)) {
         (void)nx_fail(&err, NX_NOT_FOUND, "there is no invocation INVOCATIONS:%llu",
                       (unsigned long long)read->from_sequence);
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);

@@ -52,10 +52,17 @@ void nx_http_get_metrics(struct nx_http_services *services, struct nx_http_excha
 
 void nx_http_get_openapi(struct nx_http_services *services, struct nx_http_exchange *exchange,
                          const struct nx_http_request *request, struct nx_str parameter) {
+    NX_AUTO(nx_openapi) *openapi = NULL;
+    struct nx_error err = { 0 };
     (void)services;
     (void)request;
     (void)parameter;
+    /* Made each time: it is asked for seldom, and would take memory for ever. */
+    if (nx_openapi_new(&openapi, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
     nx_http_respond(exchange, &(struct nx_http_response){ .status = 200,
                                                           .content_type = NX_STR("application/json"),
-                                                          .body = nx_http_openapi_json() });
+                                                          .body = nx_openapi_json(openapi) });
 }

@@ -1,0 +1,270 @@
+/* src/server/http/functions.c: what functions there are, how they stand, and what they did, done again. */
+#include "codec/hex.h"
+#include "codec/percent.h"
+#include "platform/function/functions.h"
+#include "server/http/invocation_json.h"
+#include "server/http/page.h"
+#include "server/http/query.h"
+#include "server/http/services.h"
+
+enum { ARENA_SIZE_MAX = 64 * 1024 };
+
+static bool has_functions(struct nx_http_services *services, struct nx_http_exchange *exchange) {
+    struct nx_error err = { 0 };
+    if (services->functions != NULL) {
+        return true;
+    }
+    (void)nx_fail(&err, NX_UNAVAILABLE, "this server runs no functions");
+    nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+    return false;
+}
+
+/* GET /functions */
+
+static void write_triggers(struct nx_json_writer *writer, const struct nx_function *function) {
+    nx_json_key(writer, NX_STR("on"));
+    nx_json_array_begin(writer);
+    for (size_t i = 0; i < function->trigger_count; i++) {
+        const struct nx_trigger *trigger = &function->triggers[i];
+        nx_json_object_begin(writer);
+        if (trigger->kind == NX_TRIGGER_HTTP) {
+            nx_json_member_str(writer, "method", trigger->method);
+            nx_json_member_str(writer, "path", trigger->path);
+        }
+        nx_json_member_str(writer, "type", trigger->event_type);
+        nx_json_object_end(writer);
+    }
+    nx_json_array_end(writer);
+}
+
+static void write_function(struct nx_json_writer *writer, const struct nx_function_state *state) {
+    const struct nx_function *function = state->function;
+    char digest[NX_DIGEST_TEXT_SIZE + 1];
+    nx_json_object_begin(writer);
+    nx_json_member_str(writer, "name", function->name);
+    write_triggers(writer, function);
+    nx_json_member_c(writer, "condition", nx_function_condition_name(state->condition));
+    nx_json_member_str(writer, "module", nx_digest_format(&state->module_digest, digest));
+    nx_json_member_str(writer, "code", function->code_path);
+    nx_json_member_i64(writer, "timeout_ns", function->timeout_ns);
+    nx_json_member_u64(writer, "memory_max", function->memory_max);
+    nx_json_member_u64(writer, "concurrency_max", function->concurrency_max);
+    nx_json_member_u64(writer, "attempts_max", function->retry.attempts_max);
+    if (function->order_key.len > 0) {
+        nx_json_member_str(writer, "order_key", function->order_key);
+    }
+    nx_json_member_u64(writer, "start_sequence", state->start_sequence);
+    nx_json_member_u64(writer, "floor", state->floor);
+    nx_json_member_u64(writer, "pending", state->pending_count);
+    nx_json_member_u64(writer, "running", state->running_count);
+    nx_json_member_u64(writer, "retrying", state->retrying_count);
+    nx_json_member_u64(writer, "succeeded", state->succeeded_count);
+    nx_json_member_u64(writer, "failed", state->failed_count);
+    nx_json_member_u64(writer, "dead_letters", state->dead_letter_count);
+    nx_json_object_end(writer);
+}
+
+static void described(struct nx_http_exchange *exchange, struct nx_message *message) {
+    const struct nx_functions_describe *describe = (struct nx_functions_describe *)message;
+    NX_AUTO(nx_buf) body;
+    struct nx_json_writer writer;
+    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
+    if (describe->status != NX_OK) {
+        nx_http_respond_error(exchange, &describe->error, NX_STR_EMPTY);
+        nx_message_release(message);
+        return;
+    }
+    nx_json_writer_init(&writer, &body);
+    nx_json_object_begin(&writer);
+    nx_json_key(&writer, NX_STR("functions"));
+    nx_json_array_begin(&writer);
+    for (size_t i = 0; i < describe->state_count; i++) {
+        write_function(&writer, &describe->states[i]);
+    }
+    nx_json_array_end(&writer);
+    nx_json_member_u64(&writer, "events_head", describe->events_head);
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_http_respond_json(exchange, &body);
+    nx_message_release(message);
+}
+
+void nx_http_list_functions(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                            const struct nx_http_request *request, struct nx_str parameter) {
+    struct nx_functions_describe *describe = NULL;
+    struct nx_error err = { 0 };
+    (void)request;
+    (void)parameter;
+    if (!has_functions(services, exchange)) {
+        return;
+    }
+    if (nx_functions_describe_new(&describe, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_http_ask(exchange, services->functions, &describe->message, described);
+}
+
+/* POST /replay/{id} */
+
+static void write_difference(struct nx_json_writer *writer, const struct nx_replay_difference *difference) {
+    nx_json_key(writer, NX_STR("difference"));
+    nx_json_object_begin(writer);
+    nx_json_member_str(writer, "what", difference->what);
+    nx_json_member_u64(writer, "offset", difference->offset);
+    nx_http_member_bytes(writer, "recorded", difference->recorded);
+    nx_http_member_bytes(writer, "replayed", difference->replayed);
+    nx_json_object_end(writer);
+}
+
+static void write_item(struct nx_json_writer *writer, const struct nx_replay_item *item) {
+    char trace[2 * NX_TRACE_ID_SIZE];
+    nx_json_object_begin(writer);
+    nx_json_member_c(writer, "verdict", nx_replay_verdict_name(item->verdict));
+    nx_json_member_bool(writer, "is_replay", true);
+    nx_http_member_reference(writer, "invocation", NX_STR("INVOCATIONS"), item->invocation);
+    nx_http_member_reference(writer, "event", NX_STR("EVENTS"), item->event_sequence);
+    nx_json_member_str(writer, "event_id", item->event_id);
+    nx_json_member_str(writer, "function", item->function);
+    nx_json_member_u64(writer, "attempt", item->attempt);
+    nx_json_member_c(writer, "outcome", nx_outcome_name(item->outcome));
+    nx_http_member_time(writer, "original_timestamp", item->original_time_ns);
+    nx_hex_write(trace, item->trace_id, sizeof item->trace_id);
+    nx_json_member_str(writer, "trace_id", nx_str_of(trace, sizeof trace));
+    nx_json_member_u64(writer, "duration_ns", item->duration_ns);
+    nx_json_member_u64(writer, "fuel", item->fuel);
+    nx_http_member_bytes(writer, "output", item->output);
+    nx_http_write_log_lines(writer, item->log_lines, item->log_line_count);
+    nx_json_member_bool(writer, "module_is_current", item->module_is_current);
+    if (item->verdict == NX_REPLAY_DIFFERENT) {
+        write_difference(writer, &item->difference);
+    }
+    if (item->error.len > 0) {
+        nx_json_member_str(writer, "error", item->error);
+    }
+    if (item->live_invocation != 0) {
+        nx_http_member_reference(writer, "live_invocation", NX_STR("INVOCATIONS"), item->live_invocation);
+    }
+    nx_json_object_end(writer);
+}
+
+static void replayed(struct nx_http_exchange *exchange, struct nx_message *message) {
+    const struct nx_functions_replay *replay = (struct nx_functions_replay *)message;
+    const struct nx_replay_report *report = &replay->report;
+    NX_AUTO(nx_buf) body;
+    struct nx_json_writer writer;
+    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
+    if (replay->status != NX_OK) {
+        nx_http_respond_error(exchange, &replay->error, NX_STR_EMPTY);
+        nx_message_release(message);
+        return;
+    }
+    nx_json_writer_init(&writer, &body);
+    nx_json_object_begin(&writer);
+    nx_json_member_bool(&writer, "identical", nx_replay_report_is_proof(report));
+    nx_json_member_u64(&writer, "total", report->total);
+    nx_json_key(&writer, NX_STR("counts"));
+    nx_json_object_begin(&writer);
+    for (int verdict = 0; verdict < NX_REPLAY_VERDICT_COUNT; verdict++) {
+        nx_json_member_u64(&writer, nx_replay_verdict_name((enum nx_replay_verdict)verdict),
+                           report->counts[verdict]);
+    }
+    nx_json_object_end(&writer);
+    nx_json_member_u64(&writer, "elapsed_ns", report->elapsed_ns);
+    if (report->lost_count > 0) {
+        nx_json_member_u64(&writer, "lost", report->lost_count);
+    }
+    nx_json_key(&writer, NX_STR("replays"));
+    nx_json_array_begin(&writer);
+    for (size_t i = 0; i < report->item_count; i++) {
+        write_item(&writer, &report->items[i]);
+    }
+    nx_json_array_end(&writer);
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_http_respond_json(exchange, &body);
+    nx_message_release(message);
+}
+
+static enum nx_status make_replay(const struct nx_http_services *services,
+                                  const struct nx_http_request *request, struct nx_str parameter,
+                                  struct nx_functions_replay **replay_out, struct nx_error *err) {
+    static const char *const names[] = { "mode", "function", "attempt", "since", "until", NULL };
+    const int64_t now_ns = services->shared.now.wall_ns;
+    struct nx_replay_question question = { .mode = NX_REPLAY_EXACT };
+    struct nx_http_query query;
+    uint64_t attempt = 0;
+    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_buf) id;
+    nx_arena_init(&arena, ARENA_SIZE_MAX);
+    nx_buf_init(&id, NX_HTTP_HEADERS_SIZE_MAX);
+    NX_TRY(nx_percent_decode(&id, parameter, err));
+    NX_TRY(nx_http_query_parse(request->query, names, &arena, &query, err));
+    NX_TRY(nx_http_query_u64(&query, "attempt", 1, UINT32_MAX, &attempt, err));
+    NX_TRY(nx_http_query_time(&query, "since", now_ns, &question.since_ns, err));
+    NX_TRY(nx_http_query_time(&query, "until", now_ns, &question.until_ns, err));
+    const struct nx_str mode = nx_http_query_value(&query, "mode");
+    if (mode.ptr != NULL && nx_str_is(mode, "live")) {
+        question.mode = NX_REPLAY_LIVE;
+    } else if (mode.ptr != NULL && !nx_str_is(mode, "exact")) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'mode': expected exact or live, not '%.*s'",
+                       NX_STR_ARG(nx_str_slice(mode, 0, 64)));
+    }
+    question.id = nx_buf_str(&id);
+    question.function = nx_http_query_value(&query, "function");
+    question.attempt = (uint32_t)attempt;
+    return nx_functions_replay_new(&question, replay_out, err);
+}
+
+void nx_http_post_replay(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                         const struct nx_http_request *request, struct nx_str parameter) {
+    struct nx_functions_replay *replay = NULL;
+    struct nx_error err = { 0 };
+    if (!has_functions(services, exchange)) {
+        return;
+    }
+    if (make_replay(services, request, parameter, &replay, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_http_ask(exchange, services->functions, &replay->message, replayed);
+}
+
+/* POST /dlq/{function} */
+
+static void requeued(struct nx_http_exchange *exchange, struct nx_message *message) {
+    const struct nx_functions_requeue *requeue = (struct nx_functions_requeue *)message;
+    NX_AUTO(nx_buf) body;
+    struct nx_json_writer writer;
+    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
+    if (requeue->status != NX_OK) {
+        nx_http_respond_error(exchange, &requeue->error, NX_STR_EMPTY);
+    } else {
+        nx_json_writer_init(&writer, &body);
+        nx_json_object_begin(&writer);
+        nx_json_member_c(&writer, "function", requeue->function);
+        nx_json_member_u64(&writer, "requeued", requeue->count);
+        nx_json_object_end(&writer);
+        nx_json_writer_end(&writer);
+        nx_http_respond_json(exchange, &body);
+    }
+    nx_message_release(message);
+}
+
+void nx_http_post_requeue(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                          const struct nx_http_request *request, struct nx_str parameter) {
+    struct nx_functions_requeue *requeue = NULL;
+    struct nx_error err = { 0 };
+    (void)request;
+    if (!has_functions(services, exchange)) {
+        return;
+    }
+    if (parameter.len > NX_FUNCTION_NAME_SIZE_MAX) {
+        (void)nx_fail(&err, NX_NOT_FOUND, "there is no such function");
+    }
+    if (err.status != NX_OK || nx_functions_requeue_new(parameter, &requeue, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_http_ask(exchange, services->functions, &requeue->message, requeued);
+}
