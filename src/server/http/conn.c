@@ -166,8 +166,7 @@ void nx_http_conn_wrote(struct nx_http_conn *conn, size_t len) {
 }
 
 static size_t unwritten_now(const struct nx_http_conn *conn) {
-    return conn->out.len +
-           (conn->shared->unwritten == NULL ? 0 : conn->shared->unwritten(conn->transport));
+    return conn->out.len + (conn->shared->unwritten == NULL ? 0 : conn->shared->unwritten(conn->transport));
 }
 
 static bool is_blocked(const struct nx_http_conn *conn) {

@@ -68,7 +68,7 @@ struct nx_http_shared {
     void *data;
     struct nx_now now; /* set by the transport before it calls anything here */
     struct nx_http_timeouts timeouts;
-    bool draining;           /* every answer closes its connection */
+    bool draining;                /* every answer closes its connection */
     struct nx_counter *responses; /* six, by class of status: [2] counts 2xx; NULL: not counted */
     /* conn.c's own: */
     struct nx_list phases[NX_HTTP_PHASE_COUNT]; /* of connections, oldest first */
@@ -103,8 +103,8 @@ void nx_http_conn_feed_end(struct nx_http_conn *conn);
 struct nx_str nx_http_conn_output(const struct nx_http_conn *conn);
 /** The transport took so much of it. */
 void nx_http_conn_wrote(struct nx_http_conn *conn, size_t len);
-/** Handle requests that were read but had to wait for earlier ones; false when there is nothing to do. Call it
- * after answers and after writing. */
+/** Handle requests that were read but had to wait for earlier ones; false when there is nothing to do. Call
+ * it after answers and after writing. */
 bool nx_http_conn_run(struct nx_http_conn *conn);
 /** False: do not read from the client now. */
 bool nx_http_conn_wants_input(const struct nx_http_conn *conn);
@@ -118,13 +118,14 @@ bool nx_http_conn_is_quiet(const struct nx_http_conn *conn);
 void nx_http_conn_finish(struct nx_http_conn *conn);
 /** The server stops: answer long polls now. Their messages' answers go nowhere. */
 void nx_http_conn_interrupt(struct nx_http_conn *conn);
-/** Every call above but the getters ends with this one, once, by the transport: notes the phase for time-outs.
+/** Every call above but the getters ends with this one, once, by the transport: notes the phase for
+ * time-outs.
  */
 void nx_http_conn_settle(struct nx_http_conn *conn);
 
 /* One request and its answer. */
 struct nx_http_exchange {
-    struct nx_list_node node;     /* conn.c's own */
+    struct nx_list_node node; /* conn.c's own */
     struct nx_http_shared *shared;
     struct nx_http_conn *conn; /* NULL: an orphan */
     bool is_head;
@@ -137,9 +138,9 @@ struct nx_http_exchange {
     /* Goes on with the answer to a message that the handler sent; owns it. */
     void (*resume)(struct nx_http_exchange *exchange, struct nx_message *message);
     struct nx_traceparent trace;
-    struct nx_str note;     /* borrowed from the message under way */
-    unsigned tag;           /* what else the handler must remember */
-    bool interruptible;     /* answered at once when the server stops: a long poll */
+    struct nx_str note; /* borrowed from the message under way */
+    unsigned tag;       /* what else the handler must remember */
+    bool interruptible; /* answered at once when the server stops: a long poll */
 };
 
 struct nx_http_response {

@@ -47,6 +47,7 @@ static void respond_several(struct nx_http_exchange *exchange, const struct nx_r
     nx_json_array_end(&writer);
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
+    nx_buf_append_u8(&body, '\n');
     nx_http_respond(exchange, &(struct nx_http_response){ .status = nx_error_http_status(&err),
                                                           .content_type = NX_STR("application/problem+json"),
                                                           .body = nx_buf_str(&body) });
@@ -63,6 +64,7 @@ static void respond_event(struct nx_http_exchange *exchange, const struct nx_rec
     nx_buf_init(&headers, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
     if (nx_cloudevent_from_record(&record, arena, &event, &err) == NX_OK) {
         nx_cloudevent_to_json(&body, &event);
+        nx_buf_append_u8(&body, '\n');
     }
     if (err.status != NX_OK || nx_buf_check(&body, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);

@@ -1,9 +1,9 @@
 /* src/server/http/guard.h: no web page may reach this server.
  *
  * A server on loopback without credentials trusts whoever runs programs on this machine. A page in a browser
- * on this machine is no such program: by a name of its own that points here (DNS rebinding) it would be served
- * as "same origin", and by a form or fetch() it can post anywhere. The first is told by `Host`, the second by
- * `Origin` and `Sec-Fetch-Site`. Pure functions. */
+ * on this machine is no such program: by a name of its own that points here (DNS rebinding) it would be
+ * served as "same origin", and by a form or fetch() it can post anywhere. The first is told by `Host`, the
+ * second by `Origin` and `Sec-Fetch-Site`. Pure functions. */
 #pragma once
 
 #include "base/error.h"

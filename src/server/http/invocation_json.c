@@ -40,8 +40,8 @@ static void member_hex(struct nx_json_writer *writer, const char *name, const ui
     nx_json_member_str(writer, name, nx_buf_str(&text));
 }
 
-static void member_flag(struct nx_json_writer *writer, const char *name, const struct nx_invocation *invocation,
-                        uint32_t flag) {
+static void member_flag(struct nx_json_writer *writer, const char *name,
+                        const struct nx_invocation *invocation, uint32_t flag) {
     if ((invocation->flags & flag) != 0) {
         nx_json_member_bool(writer, name, true);
     }
@@ -163,9 +163,8 @@ void nx_http_write_invocation(struct nx_json_writer *writer, const struct nx_rec
         nx_json_member_str(writer, "replay_of", replay_of);
     }
     nx_http_member_time(writer, "stored", record->time_ns);
-    const enum nx_status status =
-        in_full ? nx_invocation_decode(record->payload, arena, &invocation, &err)
-                : nx_invocation_decode_head(record->payload, &invocation, &err);
+    const enum nx_status status = in_full ? nx_invocation_decode(record->payload, arena, &invocation, &err)
+                                          : nx_invocation_decode_head(record->payload, &invocation, &err);
     if (status != NX_OK) {
         nx_json_member_c(writer, "error", err.message);
         nx_json_object_end(writer);

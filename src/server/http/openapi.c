@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
-#include "server/http/openapi_yaml.h" /* made from spec/openapi.yaml by the build */
+#include "server/openapi_yaml.h" /* made from spec/openapi.yaml by the build */
 
 enum { JSON_SIZE_MAX = 1024 * 1024 };
 

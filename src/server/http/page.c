@@ -104,7 +104,8 @@ bool nx_http_parse_reference(struct nx_str text, struct nx_str stream, uint64_t 
 void nx_http_member_reference(struct nx_json_writer *writer, const char *key, struct nx_str stream,
                               uint64_t sequence) {
     char text[NX_STREAM_NAME_SIZE_MAX + 32];
-    const int len = snprintf(text, sizeof text, "%.*s:%llu", NX_STR_ARG(stream), (unsigned long long)sequence);
+    const int len =
+        snprintf(text, sizeof text, "%.*s:%llu", NX_STR_ARG(stream), (unsigned long long)sequence);
     nx_json_member_str(writer, key, nx_str_of(text, (size_t)len));
 }
 

@@ -1,9 +1,9 @@
 /* src/server/http/publish.c: requests that become events.
  *
- * POST /events/{type} takes a CloudEvent in binary or structured mode, or any body, of which an event is made:
- * id a ULID, source "/http/<project>", type from the path, time of arrival. A request on a function's own path
- * becomes an event whose data describes the request. The answer, 202, is written when the event is on disk.
- * Only an id that the client chose is looked for in the de-duplication window. */
+ * POST /events/{type} takes a CloudEvent in binary or structured mode, or any body, of which an event is
+ * made: id a ULID, source "/http/<project>", type from the path, time of arrival. A request on a function's
+ * own path becomes an event whose data describes the request. The answer, 202, is written when the event is
+ * on disk. Only an id that the client chose is looked for in the de-duplication window. */
 #include "server/http/services.h"
 
 #include "base/assert.h"

@@ -95,10 +95,9 @@ enum nx_status nx_http_query_u64(const struct nx_http_query *query, const char *
     }
     uint64_t value;
     if (!nx_str_to_u64(text, &value) || value < min || value > max) {
-        return nx_fail(err, NX_INVALID_ARGUMENT,
-                       "parameter '%s': expected a whole number from %llu to %llu, not '%.*s'", name,
-                       (unsigned long long)min, (unsigned long long)max,
-                       NX_STR_ARG(nx_str_slice(text, 0, 64)));
+        return nx_fail(
+            err, NX_INVALID_ARGUMENT, "parameter '%s': expected a whole number from %llu to %llu, not '%.*s'",
+            name, (unsigned long long)min, (unsigned long long)max, NX_STR_ARG(nx_str_slice(text, 0, 64)));
     }
     *value_inout = value;
     return NX_OK;

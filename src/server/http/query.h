@@ -14,7 +14,7 @@
 enum { NX_HTTP_PARAMETERS_MAX = 16 };
 
 struct nx_http_query {
-    const char *const *names; /* the allowed ones, ending with NULL; static storage */
+    const char *const *names;                     /* the allowed ones, ending with NULL; static storage */
     struct nx_str values[NX_HTTP_PARAMETERS_MAX]; /* by the name's index; ptr NULL: not given */
 };
 

@@ -1,7 +1,7 @@
 /* src/server/http/routes.c: which handler a method and a path mean.
  *
- * The table below is all of it; what it does not name is looked for among the functions' own paths. Tests hold
- * it against spec/openapi.yaml. */
+ * The table below is all of it; what it does not name is looked for among the functions' own paths. Tests
+ * hold it against spec/openapi.yaml. */
 #include "server/http/services.h"
 
 struct route {
@@ -10,7 +10,8 @@ struct route {
     nx_http_handler *handler;
 };
 
-#define PATH(text) { (text), sizeof(text) - 1 }
+#define PATH(text) \
+    { (text), sizeof(text) - 1 }
 static const struct route routes[] = {
     { PATH("/events/"), NX_HTTP_POST, nx_http_post_event },
     { PATH("/healthz"), NX_HTTP_GET, nx_http_get_healthz },
@@ -41,8 +42,11 @@ static void append_allow(struct nx_buf *allow, unsigned methods) {
     static const struct {
         unsigned method;
         const char *name;
-    } names[] = { { NX_HTTP_GET, "GET, HEAD" },   { NX_HTTP_POST, "POST" },   { NX_HTTP_PUT, "PUT" },
-                  { NX_HTTP_DELETE, "DELETE" }, { NX_HTTP_PATCH, "PATCH" } };
+    } names[] = { { NX_HTTP_GET, "GET, HEAD" },
+                  { NX_HTTP_POST, "POST" },
+                  { NX_HTTP_PUT, "PUT" },
+                  { NX_HTTP_DELETE, "DELETE" },
+                  { NX_HTTP_PATCH, "PATCH" } };
     nx_buf_append_c(allow, "Allow: ");
     bool first = true;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -61,8 +65,7 @@ static void refuse_method(struct nx_http_exchange *exchange, const struct nx_htt
     nx_buf_init(&allow, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
     append_allow(&allow, methods);
     if (request->method == NX_HTTP_OPTIONS) {
-        nx_http_respond(exchange,
-                        &(struct nx_http_response){ .status = 200, .headers = nx_buf_str(&allow) });
+        nx_http_respond(exchange, &(struct nx_http_response){ .status = 200, .headers = nx_buf_str(&allow) });
         return;
     }
     struct nx_error err = { 0 };

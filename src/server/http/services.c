@@ -30,8 +30,9 @@ struct nx_http_conn *nx_http_answered(struct nx_http_services *services, struct 
     return conn;
 }
 
-void nx_http_respond_json(struct nx_http_exchange *exchange, const struct nx_buf *body) {
+void nx_http_respond_json(struct nx_http_exchange *exchange, struct nx_buf *body) {
     struct nx_error err = { 0 };
+    nx_buf_append_u8(body, '\n');
     if (nx_buf_check(body, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;

@@ -13,8 +13,8 @@
 #include "telemetry/metric.h"
 
 enum {
-    NX_HTTP_WAIT_MAX_MS = 30 * 1000,            /* of a long poll */
-    NX_HTTP_PAGE_COUNT_MAX = 1000,              /* items of one page */
+    NX_HTTP_WAIT_MAX_MS = 30 * 1000, /* of a long poll */
+    NX_HTTP_PAGE_COUNT_MAX = 1000,   /* items of one page */
     NX_HTTP_PAGE_COUNT_DEFAULT = 100,
     NX_HTTP_PAGE_SIZE_MAX = 2 * 1024 * 1024,    /* bytes of records behind one page */
     NX_HTTP_ANSWER_SIZE_MAX = 32 * 1024 * 1024, /* bytes of one answer's body */
@@ -52,14 +52,14 @@ static inline struct nx_http_services *nx_http_services_of(const struct nx_http_
     return exchange->shared->data;
 }
 
-/** Send a request; its answer comes to `resume`. When the mailbox is full the exchange is answered 503 and the
- * message released. */
+/** Send a request; its answer comes to `resume`. When the mailbox is full the exchange is answered 503 and
+ * the message released. */
 void nx_http_ask(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, struct nx_message *message,
                  void (*resume)(struct nx_http_exchange *, struct nx_message *));
 /** A message came back: hand it to its exchange. Returns the connection that may have output now, or NULL. */
 struct nx_http_conn *nx_http_answered(struct nx_http_services *services, struct nx_message *message);
-/** Answer 200 with JSON. */
-void nx_http_respond_json(struct nx_http_exchange *exchange, const struct nx_buf *body);
+/** Answer 200 with JSON; a newline is put behind it. */
+void nx_http_respond_json(struct nx_http_exchange *exchange, struct nx_buf *body);
 
 /** Find the route of a request and call its handler; answers 404 and 405. */
 void nx_http_route(struct nx_http_services *services, struct nx_http_exchange *exchange,
@@ -68,19 +68,19 @@ void nx_http_route(struct nx_http_services *services, struct nx_http_exchange *e
 /* The handlers. `parameter` is what the path has behind the route's prefix, as sent. */
 typedef void nx_http_handler(struct nx_http_services *services, struct nx_http_exchange *exchange,
                              const struct nx_http_request *request, struct nx_str parameter);
-nx_http_handler nx_http_post_event;      /* publish.c */
-nx_http_handler nx_http_get_event;       /* events.c */
-nx_http_handler nx_http_list_events;     /* events.c */
-nx_http_handler nx_http_get_invocation;  /* invocations.c */
-nx_http_handler nx_http_list_invocations; /* invocations.c */
-nx_http_handler nx_http_list_functions;  /* functions.c */
-nx_http_handler nx_http_post_replay;     /* functions.c */
-nx_http_handler nx_http_post_requeue;    /* functions.c */
+nx_http_handler nx_http_post_event;        /* publish.c */
+nx_http_handler nx_http_get_event;         /* events.c */
+nx_http_handler nx_http_list_events;       /* events.c */
+nx_http_handler nx_http_get_invocation;    /* invocations.c */
+nx_http_handler nx_http_list_invocations;  /* invocations.c */
+nx_http_handler nx_http_list_functions;    /* functions.c */
+nx_http_handler nx_http_post_replay;       /* functions.c */
+nx_http_handler nx_http_post_requeue;      /* functions.c */
 nx_http_handler nx_http_list_dead_letters; /* invocations.c */
-nx_http_handler nx_http_get_healthz;     /* status.c */
-nx_http_handler nx_http_get_readyz;      /* status.c */
-nx_http_handler nx_http_get_metrics;     /* status.c */
-nx_http_handler nx_http_get_openapi;     /* status.c */
+nx_http_handler nx_http_get_healthz;       /* status.c */
+nx_http_handler nx_http_get_readyz;        /* status.c */
+nx_http_handler nx_http_get_metrics;       /* status.c */
+nx_http_handler nx_http_get_openapi;       /* status.c */
 
 /** publish.c: a request on a function's own path becomes an event of this type. */
 void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,

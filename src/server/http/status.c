@@ -44,10 +44,9 @@ void nx_http_get_metrics(struct nx_http_services *services, struct nx_http_excha
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
-    nx_http_respond(exchange,
-                    &(struct nx_http_response){ .status = 200,
-                                                .content_type = NX_STR("text/plain; version=0.0.4"),
-                                                .body = nx_buf_str(&body) });
+    nx_http_respond(exchange, &(struct nx_http_response){ .status = 200,
+                                                          .content_type = NX_STR("text/plain; version=0.0.4"),
+                                                          .body = nx_buf_str(&body) });
 }
 
 void nx_http_get_openapi(struct nx_http_services *services, struct nx_http_exchange *exchange,
