@@ -57,7 +57,8 @@ struct nx_append_entry {
     struct nx_str subject;
     struct nx_str headers;
     struct nx_str payload;
-    struct nx_str dedup_key; /* empty: never a duplicate; else hashed, remembered in the stream's window */
+    struct nx_str dedup_key; /* empty: never a duplicate; else remembered in the stream's window, hashed: what
+                                nx_append_add() keeps here is the hash */
     /* Answer: */
     uint64_t sequence; /* the record's; for a duplicate the first one's */
     int64_t time_ns;
@@ -78,8 +79,10 @@ struct nx_append {
     struct nx_arena arena;     /* owns every string below */
     struct nx_append_entry *entries;
     size_t entry_count;
+    size_t entry_count_max;
     struct nx_append_condition *conditions;
     size_t condition_count;
+    size_t condition_count_max;
     /* Answer: NX_OK: on disk. NX_FAILED_PRECONDITION kind wrong-last-sequence: nothing was written. Kinds
      * disk-full, disk-budget-full, log-frozen; NX_NOT_FOUND: no such stream; NX_INVALID_ARGUMENT: a limit
      * above. */

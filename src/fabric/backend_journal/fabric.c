@@ -1,0 +1,207 @@
+/* The fabric of one process: opening and closing the data directory, and what joins journal and library. */
+#include "fabric/fabric.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "fabric/backend_journal/journal_internal.h"
+#include "fabric/backend_journal/library.h"
+
+enum { APPENDS_DEFAULT = 4096, REPORT_SIZE_MAX = 64 * 1024 };
+
+struct nx_fabric {
+    struct nx_fabric_options options;
+    struct nx_board board;
+    struct nx_disk_lock *lock;
+    struct nx_mailbox *appends;
+    struct nx_mailbox *reads;
+    char *directory; /* the journal's */
+    struct nx_journal journal;
+    struct nx_library library;
+    struct nx_buf report;
+};
+
+/* ---- recovery tells both ---- */
+
+struct witness {
+    struct nx_fabric *fabric;
+    int64_t now_ns;
+};
+
+static enum nx_status see_stream(void *data, uint32_t stream, struct nx_str name, uint64_t first_sequence,
+                                 uint64_t last_sequence, int64_t time_ns, struct nx_error *err) {
+    struct witness *witness = data;
+    (void)first_sequence;
+    NX_TRY(nx_journal_see_stream(&witness->fabric->journal, stream, name, last_sequence, time_ns, err));
+    return nx_library_see_stream(&witness->fabric->library, stream, name, last_sequence, err);
+}
+
+static enum nx_status see_record(void *data, const struct nx_segment *segment, const struct nx_frame *frame,
+                                 struct nx_error *err) {
+    struct witness *witness = data;
+    NX_TRY(nx_journal_see_record(&witness->fabric->journal, frame, witness->now_ns, err));
+    return nx_library_see_record(&witness->fabric->library, segment, frame, err);
+}
+
+static enum nx_status see_gap(void *data, uint32_t stream, uint64_t first, uint64_t last, bool lost,
+                              struct nx_error *err) {
+    struct witness *witness = data;
+    nx_journal_see_gap(&witness->fabric->journal, stream, first, last, lost);
+    return nx_library_see_gap(&witness->fabric->library, stream, first, last, lost, err);
+}
+
+/* What the last process wrote may be in the page cache only: a record is shown once it is surely on disk. */
+static enum nx_status sync_newest(struct nx_fabric *fabric, const struct nx_wal_recovered *recovered,
+                                  struct nx_error *err) {
+    char path[NX_PATH_SIZE_MAX];
+    NX_AUTO(nx_file) *file = NULL;
+    if (recovered->last_number == 0 || recovered->last_end == 0) {
+        return NX_OK;
+    }
+    NX_TRY(nx_segment_path(fabric->directory, recovered->last_number, path, err));
+    const enum nx_status status = nx_file_open(fabric->options.disk, path, NX_FILE_WRITE, &file, err);
+    if (status == NX_PERMISSION_DENIED) {
+        return NX_OK; /* a read-only disk: it cannot hold anything unwritten, and it can still be read */
+    }
+    return status == NX_OK ? nx_file_sync(file, err) : status;
+}
+
+static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
+    struct witness witness = { .fabric = fabric, .now_ns = nx_clock_read(&fabric->options.clock).wall_ns };
+    const struct nx_wal_visitor visitor = {
+        .data = &witness, .stream = see_stream, .record = see_record, .gap = see_gap
+    };
+    struct nx_wal_recovered recovered;
+    struct nx_wal_tracker tracker;
+    nx_wal_tracker_init(&tracker, &visitor, &fabric->report);
+    enum nx_status status = nx_wal_recover(fabric->options.disk, fabric->directory, 0,
+                                           fabric->options.read_only, &tracker, &recovered, err);
+    if (status == NX_OK && !fabric->options.read_only) {
+        status = sync_newest(fabric, &recovered, err);
+    }
+    if (status != NX_OK) {
+        nx_wal_tracker_fini(&tracker);
+        return status;
+    }
+    nx_library_start(&fabric->library, &tracker, recovered.last_number, recovered.last_end);
+    nx_counter_set(&fabric->board.committed, nx_board_position(recovered.last_number, recovered.last_end));
+    return fabric->options.read_only ? NX_OK : nx_journal_start(&fabric->journal, &recovered, err);
+}
+
+/* ---- opening and closing ---- */
+
+static enum nx_status take_lock(struct nx_fabric *fabric, struct nx_error *err) {
+    const struct nx_fabric_options *options = &fabric->options;
+    char path[NX_PATH_SIZE_MAX];
+    uint64_t holder = 0;
+    NX_TRY(nx_disk_make_directory(options->disk, fabric->directory, err));
+    const int len = snprintf(path, sizeof path, "%s/nexus.lock", options->directory);
+    nx_assert(len > 0 && (size_t)len < sizeof path);
+    const enum nx_status status = nx_disk_lock(options->disk, path, &fabric->lock, &holder, err);
+    if (status == NX_FAILED_PRECONDITION) {
+        (void)nx_fail_kind(err, NX_KIND_LOCKED, "process %" PRIu64 " uses the data directory '%s'", holder,
+                           options->directory);
+        nx_hint(err, "stop it first, or choose another directory with --data");
+    }
+    return status;
+}
+
+static enum nx_status must_exist(struct nx_fabric *fabric, struct nx_error *err) {
+    NX_AUTO(nx_wal_listing) listing = { 0 };
+    NX_TRY(nx_wal_list(fabric->options.disk, fabric->directory, &listing, err));
+    return listing.count > 0
+               ? NX_OK
+               : nx_fail(err, NX_NOT_FOUND, "there is no data in '%s'", fabric->options.directory);
+}
+
+static enum nx_status open_parts(struct nx_fabric *fabric, struct nx_error *err) {
+    const struct nx_fabric_options *options = &fabric->options;
+    char path[NX_PATH_SIZE_MAX];
+    NX_TRY(nx_journal_directory(options->directory, path, err));
+    fabric->directory = strdup(path);
+    if (fabric->directory == NULL) {
+        return nx_fail_memory(err);
+    }
+    NX_TRY(options->read_only ? must_exist(fabric, err) : take_lock(fabric, err));
+    const size_t appends_max = options->appends_max == 0 ? APPENDS_DEFAULT : options->appends_max;
+    NX_TRY(nx_mailbox_open(appends_max, &fabric->appends, err));
+    NX_TRY(nx_mailbox_open(appends_max, &fabric->reads, err));
+    NX_TRY(nx_journal_init(&fabric->journal, options, &fabric->board, fabric->appends, fabric->reads, err));
+    NX_TRY(nx_library_init(&fabric->library, options, &fabric->board, fabric->directory, err));
+    return recover(fabric, err);
+}
+
+enum nx_status nx_fabric_open(const struct nx_fabric_options *options, struct nx_fabric **fabric_out,
+                              struct nx_error *err) {
+    NX_AUTO(nx_fabric) *fabric = calloc(1, sizeof *fabric);
+    if (fabric == NULL) {
+        return nx_fail_memory(err);
+    }
+    fabric->options = *options;
+    nx_buf_init(&fabric->report, REPORT_SIZE_MAX);
+    const enum nx_status status = open_parts(fabric, err);
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "opening '%s'", options->directory);
+    }
+    *fabric_out = NX_TAKE(fabric);
+    return NX_OK;
+}
+
+void nx_fabric_close(struct nx_fabric *fabric) {
+    if (fabric == NULL) {
+        return;
+    }
+    if (fabric->journal.wal != NULL && nx_wal_finish(fabric->journal.wal, NULL) != NX_OK) {
+        /* The next start finds what is on disk, as after a crash. */
+    }
+    nx_mailbox_close(fabric->appends);
+    nx_mailbox_close(fabric->reads);
+    nx_journal_fini(&fabric->journal);
+    nx_library_fini(&fabric->library);
+    nx_disk_unlock(fabric->lock);
+    nx_buf_fini(&fabric->report);
+    free(fabric->directory);
+    free(fabric);
+}
+
+struct nx_mailbox *nx_fabric_appends(struct nx_fabric *fabric) {
+    return fabric->appends;
+}
+
+struct nx_mailbox *nx_fabric_reads(struct nx_fabric *fabric) {
+    return fabric->reads;
+}
+
+void nx_fabric_actors(struct nx_fabric *fabric, struct nx_actor *journal_out, struct nx_actor *library_out) {
+    *journal_out = (struct nx_actor){
+        .name = "journal", .mailbox = fabric->appends, .state = &fabric->journal, .step = nx_journal_step
+    };
+    *library_out = (struct nx_actor){
+        .name = "library", .mailbox = fabric->reads, .state = &fabric->library, .step = nx_library_step
+    };
+}
+
+void nx_fabric_read_now(struct nx_fabric *fabric, struct nx_read *read) {
+    nx_library_answer(&fabric->library, read);
+}
+
+bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err) {
+    char text[NX_BOARD_TEXT_WORDS * 8];
+    const uint64_t refusal = nx_counter_get(&fabric->board.refusal);
+    if (refusal != NX_KIND_NONE) {
+        nx_board_get_text(fabric->board.refusal_text, text);
+        (void)nx_fail_kind(err, (enum nx_kind)refusal, "%s", text);
+        return false;
+    }
+    if (nx_counter_get(&fabric->board.budget_full) != 0) {
+        nx_board_get_text(fabric->board.budget_text, text);
+        (void)nx_fail_kind(err, NX_KIND_BUDGET_FULL, "%s", text);
+        return false;
+    }
+    return true;
+}
+
+struct nx_str nx_fabric_recovery_report(const struct nx_fabric *fabric) {
+    return nx_buf_str(&fabric->report);
+}

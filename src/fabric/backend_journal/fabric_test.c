@@ -1,0 +1,190 @@
+/* src/fabric/backend_journal/fabric_test.c: what is appended is read back, by every way and after a restart.
+ */
+#include "fabric/backend_journal/harness_test.h"
+
+#include <inttypes.h>
+
+static void put_some(struct harness *harness, int count) {
+    for (int i = 0; i < count; i++) {
+        char headers[128];
+        char payload[64];
+        (void)snprintf(headers, sizeof headers, "ce-id: id-%d\r\nNexus-Event: EVENTS:%d\r\n", i, i / 2);
+        (void)snprintf(payload, sizeof payload, "payload %d", i);
+        (void)harness_put(harness, "EVENTS", i % 2 == 0 ? "events.even" : "events.odd", headers, payload);
+    }
+}
+
+static void expect_all(struct harness *harness, int count) {
+    NX_AUTO(nx_read) *all = harness_ask(harness, harness_read_new(harness, NX_READ_SCAN, "EVENTS", NULL));
+    assert_int_equal(all->status, NX_OK);
+    assert_int_equal(all->record_count, count);
+    assert_int_equal(all->lost_count, 0);
+    assert_true(all->at_end);
+    for (int i = 0; i < count; i++) {
+        char payload[64];
+        (void)snprintf(payload, sizeof payload, "payload %d", i);
+        assert_int_equal(all->records[i].sequence, i + 1);
+        assert_true(nx_str_is(all->records[i].payload, payload));
+    }
+}
+
+static void expect_found(struct harness *harness, enum nx_read_kind kind, const char *key, size_t count) {
+    NX_AUTO(nx_read) *read = harness_ask(harness, harness_read_new(harness, kind, "EVENTS", key));
+    assert_int_equal(read->record_count, count);
+    assert_int_equal(read->status, count > 0 ? NX_OK : NX_NOT_FOUND);
+}
+
+static void test_reads_back_what_was_appended_also_after_a_restart(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    put_some(&harness, 1000); /* several segments */
+    for (int round = 0; round < 2; round++) {
+        expect_all(&harness, 1000);
+        expect_found(&harness, NX_READ_BY_ID, "id-7", 1);
+        expect_found(&harness, NX_READ_BY_ID, "id-1000", 0);
+        expect_found(&harness, NX_READ_BY_REFERENCE, "EVENTS:499", 2);
+        expect_found(&harness, NX_READ_LAST, "events.odd", 1);
+        expect_found(&harness, NX_READ_LAST, "events.none", 0);
+        harness_stop(&harness);
+        harness_start(&harness);
+        assert_int_equal(nx_fabric_recovery_report(harness.fabric).len, 0);
+    }
+    assert_int_equal(harness_put(&harness, "EVENTS", "events.x", NULL, NULL), 1001);
+    harness_fini(&harness);
+}
+
+static void test_filters_and_walks_backward(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    put_some(&harness, 100);
+    struct nx_read *question = harness_read_new(&harness, NX_READ_SCAN, "EVENTS", "events.odd");
+    question->backward = true;
+    question->count_max = 10;
+    NX_AUTO(nx_read) *read = harness_ask(&harness, question);
+    assert_int_equal(read->status, NX_OK);
+    assert_int_equal(read->record_count, 10);
+    assert_int_equal(read->records[0].sequence, 100);
+    assert_int_equal(read->records[9].sequence, 82);
+    assert_false(read->at_end);
+    question = harness_read_new(&harness, NX_READ_SCAN, "EVENTS", NULL);
+    question->from_time_ns = read->records[1].time_ns;
+    NX_AUTO(nx_read) *later = harness_ask(&harness, question);
+    assert_int_equal(later->record_count, 3);
+    harness_fini(&harness);
+}
+
+static void test_answers_a_duplicate_with_the_first_ones_sequence(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    for (int round = 0; round < 3; round++) {
+        struct nx_append *append = harness_append_new(&harness, 2, 0);
+        harness_add(append, "EVENTS", "events.a", NULL, "x", "key");
+        harness_add(append, "EVENTS", "events.a", NULL, "y", "key");
+        NX_AUTO(nx_append) *answer = harness_send(&harness, append);
+        assert_int_equal(answer->status, NX_OK);
+        assert_int_equal(answer->entries[0].sequence, 1);
+        assert_int_equal(answer->entries[0].duplicate, round > 0);
+        assert_true(answer->entries[1].duplicate);
+        harness_stop(&harness);
+        harness_start(&harness);
+    }
+    harness.now.wall_ns += 200LL * NX_NS_PER_S; /* the window passes */
+    struct nx_append *append = harness_append_new(&harness, 1, 0);
+    harness_add(append, "EVENTS", "events.a", NULL, "x", "key");
+    NX_AUTO(nx_append) *answer = harness_send(&harness, append);
+    assert_int_equal(answer->entries[0].sequence, 2);
+    harness_fini(&harness);
+}
+
+static enum nx_status put_if(struct harness *harness, uint64_t last, uint64_t *sequence_out) {
+    struct nx_append *append = harness_append_new(harness, 1, 1);
+    const struct nx_append_condition condition = { .stream = NX_STR("KV_fn"),
+                                                   .subject = NX_STR("$KV.fn.key"),
+                                                   .last_sequence = last };
+    harness_add(append, "KV_fn", "$KV.fn.key", NULL, "value", NULL);
+    assert_int_equal(nx_append_add_condition(append, &condition, NULL), NX_OK);
+    NX_AUTO(nx_append) *answer = harness_send(harness, append);
+    *sequence_out = answer->entries[0].sequence;
+    return answer->status;
+}
+
+static void test_writes_only_where_the_condition_holds(void **state) {
+    struct harness harness;
+    uint64_t sequence;
+    (void)state;
+    harness_init(&harness);
+    assert_int_equal(put_if(&harness, 0, &sequence), NX_OK);
+    assert_int_equal(put_if(&harness, 0, &sequence), NX_FAILED_PRECONDITION);
+    assert_int_equal(put_if(&harness, 1, &sequence), NX_OK);
+    assert_int_equal(sequence, 2);
+    harness_stop(&harness);
+    harness_start(&harness);
+    assert_int_equal(put_if(&harness, 1, &sequence), NX_FAILED_PRECONDITION);
+    assert_int_equal(put_if(&harness, 2, &sequence), NX_OK);
+    assert_int_equal(sequence, 3);
+    harness_fini(&harness);
+}
+
+static void test_a_waiting_scan_is_answered_by_the_next_record_or_by_time(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    struct nx_read *question = harness_read_new(&harness, NX_READ_SCAN, "EVENTS", "events.b");
+    question->wait = true;
+    question->wait_until_ns = harness.now.monotonic_ns + 10LL * NX_NS_PER_S;
+    harness_post(&harness, question);
+    struct nx_append *append = harness_append_new(&harness, 1, 0);
+    harness_add(append, "EVENTS", "events.a", NULL, "x", NULL);
+    NX_AUTO(nx_append) *other = harness_send(&harness, append);
+    append = harness_append_new(&harness, 1, 0);
+    append->message.reply_to = NULL;
+    harness_add(append, "EVENTS", "events.b", NULL, "x", NULL);
+    NX_AUTO(nx_read) *answer = (struct nx_read *)harness_send(&harness, append);
+    assert_int_equal(answer->record_count, 1);
+    assert_int_equal(answer->next_sequence, 3);
+    question = harness_read_new(&harness, NX_READ_SCAN, "EVENTS", NULL);
+    question->from_sequence = 3;
+    question->wait = true;
+    question->wait_until_ns = harness.now.monotonic_ns + 10LL * NX_NS_PER_S;
+    harness_post(&harness, question);
+    harness.now.monotonic_ns += 11LL * NX_NS_PER_S;
+    harness_run(&harness);
+    NX_AUTO(nx_read) *late = (struct nx_read *)harness_answer(&harness);
+    assert_int_equal(late->record_count, 0);
+    assert_true(late->at_end);
+    harness_fini(&harness);
+}
+
+static void test_a_second_process_is_refused_and_told_who_is_first(void **state) {
+    struct harness harness;
+    struct nx_fabric *second = NULL;
+    struct nx_error err = { 0 };
+    (void)state;
+    harness_init(&harness);
+    assert_int_equal(nx_fabric_open(&harness.options, &second, &err), NX_FAILED_PRECONDITION);
+    assert_int_equal(err.kind, NX_KIND_LOCKED);
+    (void)harness_put(&harness, "EVENTS", "events.a", NULL, "x");
+    harness.options.read_only = true;
+    assert_int_equal(nx_fabric_open(&harness.options, &second, &err), NX_OK);
+    NX_AUTO(nx_read) *read = harness_read_new(&harness, NX_READ_BY_SEQUENCE, "EVENTS", NULL);
+    read->from_sequence = 1;
+    nx_fabric_read_now(second, read);
+    assert_int_equal(read->record_count, 1);
+    nx_fabric_close(second);
+    harness_fini(&harness);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_back_what_was_appended_also_after_a_restart),
+        cmocka_unit_test(test_filters_and_walks_backward),
+        cmocka_unit_test(test_answers_a_duplicate_with_the_first_ones_sequence),
+        cmocka_unit_test(test_writes_only_where_the_condition_holds),
+        cmocka_unit_test(test_a_waiting_scan_is_answered_by_the_next_record_or_by_time),
+        cmocka_unit_test(test_a_second_process_is_refused_and_told_who_is_first),
+    };
+    return cmocka_run_group_tests_name("fabric/backend_journal", tests, NULL, NULL);
+}

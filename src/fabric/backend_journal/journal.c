@@ -1,0 +1,638 @@
+#include "fabric/backend_journal/journal.h"
+
+#include <inttypes.h>
+
+#include "base/assert.h"
+#include "fabric/backend_journal/journal_internal.h"
+#include "fabric/subject/subject.h"
+
+enum {
+    BATCH_SIZE_MAX = 8 * 1024 * 1024, /* bytes after which a batch is written though more is waiting */
+    NOTICES_MAX = 256,                /* under way to the library */
+    DEDUP_WINDOW_DEFAULT_S = 120,
+};
+
+/* ---- streams ---- */
+
+static void stream_free(struct nx_journal_stream *stream) {
+    if (stream == NULL) {
+        return;
+    }
+    nx_dedup_fini(&stream->dedup);
+    free(stream->announcement);
+    free(stream);
+}
+
+/* The body of the frame that announces the stream; its name is the end of it. */
+static bool make_announcement(struct nx_journal_stream *stream, struct nx_str name) {
+    const uint64_t first_sequence = 1;
+    stream->announcement = malloc(sizeof first_sequence + name.len);
+    if (stream->announcement == NULL) {
+        return false;
+    }
+    memcpy(stream->announcement, &first_sequence, sizeof first_sequence);
+    memcpy(stream->announcement + sizeof first_sequence, name.ptr, name.len);
+    stream->name = nx_str_of(stream->announcement + sizeof first_sequence, name.len);
+    return true;
+}
+
+static enum nx_status add_stream(struct nx_journal *journal, struct nx_str name,
+                                 struct nx_journal_stream **stream_out, struct nx_error *err) {
+    struct nx_journal_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL) {
+        return nx_fail_memory(err);
+    }
+    const enum nx_status status = make_announcement(stream, name)
+                                      ? nx_map_set(&journal->streams, name, stream, err)
+                                      : nx_fail_memory(err);
+    if (status != NX_OK) {
+        stream_free(stream);
+        return status;
+    }
+    *stream_out = stream;
+    return NX_OK;
+}
+
+/* The stream of this name, or NULL. Buckets of keys and objects come to be by being used. */
+static enum nx_status find_stream(struct nx_journal *journal, struct nx_str name,
+                                  struct nx_journal_stream **stream_out, struct nx_error *err) {
+    struct nx_journal_stream *stream = nx_map_get(&journal->streams, name);
+    if (stream != NULL) {
+        *stream_out = stream;
+        return NX_OK;
+    }
+    if (!nx_stream_is_bucket(name)) {
+        return nx_fail(err, NX_NOT_FOUND, "there is no stream '%.*s'", NX_STR_ARG(name));
+    }
+    NX_TRY(add_stream(journal, name, stream_out, err));
+    nx_stream_bucket_config(&(*stream_out)->config, (*stream_out)->name);
+    return NX_OK;
+}
+
+static enum nx_status give_number(struct nx_journal *journal, struct nx_journal_stream *stream,
+                                  uint32_t number, struct nx_error *err) {
+    if (number >= NX_STREAMS_MAX) {
+        return nx_fail(err, NX_RESOURCE_EXHAUSTED, "there are %d streams already", NX_STREAMS_MAX);
+    }
+    if (number >= journal->by_number_count) {
+        const size_t count = ((size_t)number + 64) * 3 / 2;
+        struct nx_journal_stream **grown = reallocarray(journal->by_number, count, sizeof *grown);
+        if (grown == NULL) {
+            return nx_fail_memory(err);
+        }
+        memset(grown + journal->by_number_count, 0, (count - journal->by_number_count) * sizeof *grown);
+        journal->by_number = grown;
+        journal->by_number_count = count;
+    }
+    journal->by_number[number] = stream;
+    stream->number = number;
+    if (number >= journal->next_number) {
+        journal->next_number = number + 1;
+    }
+    return NX_OK;
+}
+
+enum nx_status nx_journal_init(struct nx_journal *journal, const struct nx_fabric_options *options,
+                               struct nx_board *board, struct nx_mailbox *mailbox, struct nx_mailbox *library,
+                               struct nx_error *err) {
+    *journal = (struct nx_journal){
+        .options = options, .board = board, .mailbox = mailbox, .library = library, .next_number = 1
+    };
+    nx_map_init(&journal->streams, NX_STREAMS_MAX, nx_random_u64(&options->random));
+    nx_map_init(&journal->subjects, NX_SUBJECTS_KNOWN_MAX, nx_random_u64(&options->random));
+    for (size_t i = 0; i < options->stream_count; i++) {
+        struct nx_journal_stream *stream;
+        if (!nx_stream_name_is_valid(options->streams[i].name)) {
+            return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be the name of a stream",
+                           NX_STR_ARG(nx_str_slice(options->streams[i].name, 0, 64)));
+        }
+        NX_TRY(add_stream(journal, options->streams[i].name, &stream, err));
+        stream->config = options->streams[i];
+    }
+    return NX_OK;
+}
+
+void nx_journal_fini(struct nx_journal *journal) {
+    size_t cursor = 0;
+    struct nx_str name;
+    void *stream;
+    while (nx_map_next(&journal->streams, &cursor, &name, &stream)) {
+        stream_free(stream);
+    }
+    nx_map_fini(&journal->streams);
+    nx_map_fini(&journal->subjects);
+    nx_message_queue_release(&journal->asks);
+    nx_message_queue_release(&journal->parked);
+    nx_message_queue_release(&journal->batch);
+    free(journal->by_number);
+    nx_wal_close(journal->wal);
+    free(journal->directory);
+    *journal = (struct nx_journal){ 0 };
+}
+
+/* ---- recovery ---- */
+
+static struct nx_journal_stream *numbered(const struct nx_journal *journal, uint32_t number) {
+    return number < journal->by_number_count ? journal->by_number[number] : NULL;
+}
+
+enum nx_status nx_journal_see_stream(struct nx_journal *journal, uint32_t number, struct nx_str name,
+                                     uint64_t last_sequence, int64_t time_ns, struct nx_error *err) {
+    struct nx_journal_stream *stream = numbered(journal, number);
+    if (stream != NULL && nx_str_equal(stream->name, name)) {
+        return NX_OK;
+    }
+    struct nx_journal_stream *named = nx_map_get(&journal->streams, name);
+    if (named == NULL) {
+        NX_TRY(add_stream(journal, name, &named, err));
+        if (nx_stream_is_bucket(name)) {
+            nx_stream_bucket_config(&named->config, named->name);
+        }
+    }
+    if (stream != NULL) { /* it had a makeshift name until now */
+        named->last_sequence = stream->last_sequence;
+        named->last_time_ns = stream->last_time_ns;
+        (void)nx_map_remove(&journal->streams, stream->name);
+        stream_free(stream);
+    } else {
+        named->last_sequence = last_sequence;
+        named->last_time_ns = time_ns;
+    }
+    return give_number(journal, named, number, err);
+}
+
+static int64_t window_of(const struct nx_journal_stream *stream) {
+    return stream->config.dedup_window_ns > 0 ? stream->config.dedup_window_ns
+                                              : (int64_t)DEDUP_WINDOW_DEFAULT_S * NX_NS_PER_S;
+}
+
+enum nx_status nx_journal_see_record(struct nx_journal *journal, const struct nx_frame *frame, int64_t now_ns,
+                                     struct nx_error *err) {
+    struct nx_journal_stream *stream = numbered(journal, frame->header.stream);
+    if (stream == NULL) {
+        return NX_OK;
+    }
+    stream->last_sequence = frame->header.sequence;
+    stream->void_from = 0;
+    if (frame->header.time_ns > stream->last_time_ns) {
+        stream->last_time_ns = frame->header.time_ns;
+    }
+    if ((frame->header.flags & NX_FRAME_DEDUP) != 0 && frame->header.time_ns >= now_ns - window_of(stream)) {
+        struct nx_dedup_entry entry = { .sequence = frame->header.sequence,
+                                        .time_ns = frame->header.time_ns };
+        memcpy(entry.key, frame->body, sizeof entry.key);
+        NX_TRY(nx_dedup_reserve(&stream->dedup, 1, err));
+        nx_dedup_add(&stream->dedup, &entry);
+    }
+    return NX_OK;
+}
+
+void nx_journal_see_gap(struct nx_journal *journal, uint32_t number, uint64_t first, uint64_t last,
+                        bool lost) {
+    struct nx_journal_stream *stream = numbered(journal, number);
+    if (stream == NULL) {
+        return;
+    }
+    if (lost) {
+        stream->void_from = 0;
+    } else if (stream->void_from == 0) {
+        stream->void_from = first;
+    }
+    stream->last_sequence = last;
+}
+
+/* ---- writing ---- */
+
+static void refuse_all(struct nx_journal *journal, const struct nx_error *why) {
+    nx_board_set_text(journal->board->refusal_text, why->message);
+    nx_counter_set(&journal->board->refusal, why->kind == NX_KIND_NONE ? NX_KIND_LOG_FROZEN : why->kind);
+}
+
+static enum nx_status add_stream_frame(struct nx_journal *journal, const struct nx_journal_stream *stream,
+                                       struct nx_error *err) {
+    const struct nx_wal_entry entry = {
+        .kind = NX_FRAME_STREAM,
+        .stream = stream->number,
+        .sequence = stream->void_from == 0 ? stream->last_sequence : stream->void_from - 1,
+        .time_ns = stream->last_time_ns,
+        .payload = nx_str_of(stream->announcement, sizeof(uint64_t) + stream->name.len),
+    };
+    return nx_wal_add(journal->wal, &entry, err);
+}
+
+static enum nx_status add_void_frame(struct nx_journal *journal, const struct nx_journal_stream *stream,
+                                     struct nx_error *err) {
+    const struct nx_wal_entry entry = {
+        .kind = NX_FRAME_VOID,
+        .stream = stream->number,
+        .sequence = stream->void_from,
+        .payload = nx_str_of(&stream->last_sequence, sizeof stream->last_sequence),
+    };
+    return nx_wal_add(journal->wal, &entry, err);
+}
+
+static uint64_t checkpoint_size(const struct nx_journal *journal) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < journal->by_number_count; i++) {
+        const struct nx_journal_stream *stream = journal->by_number[i];
+        if (stream != NULL) {
+            size += nx_frame_size(sizeof(uint64_t) + stream->name.len);
+            size += stream->void_from == 0 ? 0 : nx_frame_size(sizeof(uint64_t));
+        }
+    }
+    return size;
+}
+
+/* The first batch of a segment says all that a reader must know of the segments before. It is written by
+ * itself, so that it tells of nothing that is not on disk. */
+static enum nx_status write_checkpoint(struct nx_journal *journal, struct nx_error *err) {
+    NX_TRY(nx_wal_reserve(journal->wal, journal->by_number_count * 2, err));
+    for (size_t i = 0; i < journal->by_number_count; i++) {
+        const struct nx_journal_stream *stream = journal->by_number[i];
+        if (stream == NULL) {
+            continue;
+        }
+        NX_TRY(add_stream_frame(journal, stream, err));
+        if (stream->void_from != 0) {
+            NX_TRY(add_void_frame(journal, stream, err));
+        }
+    }
+    return nx_wal_commit(journal->wal, true, err);
+}
+
+enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err) {
+    enum nx_status status = nx_wal_roll(journal->wal, err);
+    if (status == NX_OK) {
+        status = write_checkpoint(journal, err);
+    }
+    if (status != NX_OK) {
+        struct nx_error why = { 0 };
+        (void)nx_fail_kind(&why, status == NX_RESOURCE_EXHAUSTED ? NX_KIND_DISK_FULL : NX_KIND_LOG_FROZEN,
+                           "%s", err->message);
+        refuse_all(journal, &why);
+        return status;
+    }
+    journal->must_checkpoint = false;
+    nx_counter_set(&journal->board->refusal, NX_KIND_NONE);
+    return NX_OK;
+}
+
+static void tell_library(struct nx_journal *journal) {
+    const uint64_t under_way = journal->notices_sent - nx_counter_get(&journal->board->notices_taken);
+    struct nx_message *notice = under_way >= NOTICES_MAX ? NULL : calloc(1, sizeof *notice);
+    journal->notice_owed = notice == NULL;
+    if (notice != NULL) {
+        notice->kind = NX_FABRIC_NOTICE;
+        notice->release = (void (*)(struct nx_message *))free;
+        journal->notices_sent++;
+        nx_mailbox_send_reply(journal->library, notice);
+    }
+}
+
+static void answer_batch(struct nx_journal *journal, enum nx_status status, const struct nx_error *err) {
+    struct nx_message *message;
+    while ((message = nx_message_queue_pop(&journal->batch)) != NULL) {
+        struct nx_append *append = (struct nx_append *)message;
+        append->status = status;
+        if (status != NX_OK) {
+            append->error = *err;
+        }
+        nx_message_reply(message);
+    }
+}
+
+void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
+    struct nx_error err = { 0 };
+    if (journal->batch.count == 0) {
+        return;
+    }
+    if (!nx_wal_batch_is_empty(journal->wal)) {
+        const bool sync = journal->batch_needs_sync;
+        const enum nx_status status = nx_wal_commit(journal->wal, sync, &err);
+        if (status != NX_OK) {
+            refuse_all(journal, &err);
+            answer_batch(journal, status, &err);
+            return;
+        }
+        if (sync) {
+            journal->has_unsynced = false;
+        } else if (!journal->has_unsynced) {
+            journal->has_unsynced = true;
+            journal->sync_at_ns = now.monotonic_ns + NX_NS_PER_S;
+        }
+        uint64_t end;
+        const uint64_t segment = nx_wal_position(journal->wal, &end);
+        nx_counter_set(&journal->board->committed, nx_board_position(segment, end));
+        tell_library(journal);
+    }
+    journal->batch_needs_sync = false;
+    answer_batch(journal, NX_OK, NULL);
+}
+
+/* ---- one append ---- */
+
+static void refuse(struct nx_append *append, enum nx_status status, const struct nx_error *err) {
+    append->status = status;
+    append->error = *err;
+    nx_message_reply(&append->message);
+}
+
+static enum nx_status find_streams(struct nx_journal *journal, const struct nx_append *append,
+                                   struct nx_journal_stream **streams, struct nx_error *err) {
+    bool all_protected = append->entry_count > 0;
+    for (size_t i = 0; i < append->entry_count; i++) {
+        const struct nx_append_entry *entry = &append->entries[i];
+        NX_TRY(find_stream(journal, entry->stream, &streams[i], err));
+        if (!nx_stream_takes(&streams[i]->config, entry->subject)) {
+            return nx_fail(err, NX_INVALID_ARGUMENT, "stream '%.*s' does not take the subject '%.*s'",
+                           NX_STR_ARG(entry->stream), NX_STR_ARG(nx_str_slice(entry->subject, 0, 128)));
+        }
+        all_protected = all_protected && streams[i]->is_protected;
+    }
+    /* What a function writes when it ends is taken even now: only that moves its position on, and so makes
+     * room. */
+    if (all_protected && nx_counter_get(&journal->board->budget_full) != 0) {
+        char text[NX_BOARD_TEXT_WORDS * 8];
+        nx_board_get_text(journal->board->budget_text, text);
+        return nx_fail_kind(err, NX_KIND_BUDGET_FULL, "%s", text);
+    }
+    return NX_OK;
+}
+
+/* Give each new stream its number and announce it in the batch; then no frame of it can be refused. */
+static enum nx_status announce_streams(struct nx_journal *journal, struct nx_journal_stream **streams,
+                                       const struct nx_append *append, struct nx_error *err) {
+    for (size_t i = 0; i < append->entry_count; i++) {
+        struct nx_journal_stream *stream = streams[i];
+        NX_TRY(nx_dedup_reserve(&stream->dedup,
+                                append->entries[i].dedup_key.len > 0 ? append->entry_count : 0, err));
+        if (stream->number != 0) {
+            continue;
+        }
+        NX_TRY(give_number(journal, stream, journal->next_number, err));
+        NX_TRY(add_stream_frame(journal, stream, err));
+    }
+    return NX_OK;
+}
+
+/* Sequences, times and duplicates. Returns the index behind the last record that is to be written. */
+static size_t number_records(struct nx_journal *journal, struct nx_journal_stream **streams,
+                             struct nx_append *append, struct nx_now now) {
+    size_t end = 0;
+    for (size_t i = 0; i < append->entry_count; i++) {
+        struct nx_append_entry *entry = &append->entries[i];
+        struct nx_journal_stream *stream = streams[i];
+        const uint8_t *key = (const uint8_t *)entry->dedup_key.ptr;
+        if (entry->dedup_key.len > 0) {
+            nx_dedup_expire(&stream->dedup, now.wall_ns - window_of(stream));
+            const struct nx_dedup_entry *seen = nx_dedup_find(&stream->dedup, key);
+            if (seen != NULL) {
+                entry->duplicate = true;
+                entry->sequence = seen->sequence;
+                entry->time_ns = seen->time_ns;
+                continue;
+            }
+        }
+        stream->last_time_ns = now.wall_ns > stream->last_time_ns ? now.wall_ns : stream->last_time_ns;
+        stream->last_sequence++;
+        stream->void_from = 0;
+        entry->duplicate = false;
+        entry->sequence = stream->last_sequence;
+        entry->time_ns = stream->last_time_ns;
+        if (entry->dedup_key.len > 0) {
+            struct nx_dedup_entry seen = { .sequence = entry->sequence, .time_ns = entry->time_ns };
+            memcpy(seen.key, key, sizeof seen.key);
+            if (nx_dedup_reserve(&stream->dedup, 1, NULL) == NX_OK) {
+                nx_dedup_add(&stream->dedup, &seen);
+            }
+        }
+        nx_journal_note_subject(journal, stream, entry->subject, entry->sequence);
+        journal->batch_needs_sync = journal->batch_needs_sync || stream->config.sync == NX_SYNC_ALWAYS;
+        end = i + 1;
+    }
+    return end;
+}
+
+static enum nx_status write_records(struct nx_journal *journal, struct nx_journal_stream **streams,
+                                    struct nx_append *append, struct nx_now now, struct nx_error *err) {
+    NX_TRY(nx_wal_reserve(journal->wal, append->entry_count * 2, err));
+    NX_TRY(announce_streams(journal, streams, append, err));
+    const size_t end = number_records(journal, streams, append, now);
+    for (size_t i = 0; i < end; i++) {
+        const struct nx_append_entry *entry = &append->entries[i];
+        if (entry->duplicate) {
+            continue;
+        }
+        const struct nx_wal_entry frame = {
+            .kind = NX_FRAME_RECORD,
+            .flags = (uint8_t)((i + 1 == end ? NX_FRAME_LAST : 0) |
+                               (entry->dedup_key.len > 0 ? NX_FRAME_DEDUP : 0)),
+            .stream = streams[i]->number,
+            .sequence = entry->sequence,
+            .time_ns = entry->time_ns,
+            .dedup = entry->dedup_key,
+            .subject = entry->subject,
+            .headers = entry->headers,
+            .payload = entry->payload,
+        };
+        NX_TRY(nx_wal_add(journal->wal, &frame, err)); /* room was reserved: it cannot fail */
+    }
+    return NX_OK;
+}
+
+static uint64_t append_size(const struct nx_append *append) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < append->entry_count; i++) {
+        const struct nx_append_entry *entry = &append->entries[i];
+        size += nx_wal_entry_size(entry->dedup_key.len + entry->subject.len + entry->headers.len +
+                                  entry->payload.len);
+        size += nx_frame_size(sizeof(uint64_t) + entry->stream.len); /* if it is the stream's first */
+    }
+    return size;
+}
+
+/* Make the open segment and the batch able to take so many more bytes. */
+static enum nx_status make_room(struct nx_journal *journal, uint64_t size, struct nx_now now,
+                                struct nx_error *err) {
+    const uint64_t wanted = nx_wal_batch_size(journal->wal) + size;
+    if (wanted <= nx_wal_room(journal->wal) && !journal->must_checkpoint) {
+        if (wanted > BATCH_SIZE_MAX) {
+            nx_journal_commit(journal, now);
+        }
+        return NX_OK;
+    }
+    if (size + checkpoint_size(journal) > nx_wal_segment_room(journal->wal) / 2) {
+        return nx_fail_kind(err, NX_KIND_TOO_LARGE,
+                            "the append takes %" PRIu64 " bytes; a segment has %" PRIu64, size,
+                            nx_wal_segment_room(journal->wal));
+    }
+    nx_journal_commit(journal, now);
+    return nx_journal_roll(journal, err);
+}
+
+static enum nx_status check_open(const struct nx_journal *journal, const struct nx_append *append,
+                                 struct nx_error *err) {
+    if (append->entry_count > NX_APPEND_ENTRIES_MAX) {
+        return nx_fail_kind(err, NX_KIND_TOO_LARGE, "an append takes at most %d records",
+                            NX_APPEND_ENTRIES_MAX);
+    }
+    if (nx_counter_get(&journal->board->refusal) == NX_KIND_LOG_FROZEN) {
+        char text[NX_BOARD_TEXT_WORDS * 8];
+        nx_board_get_text(journal->board->refusal_text, text);
+        return nx_fail_kind(err, NX_KIND_LOG_FROZEN, "%s", text);
+    }
+    return NX_OK;
+}
+
+static void stage(struct nx_journal *journal, struct nx_append *append, struct nx_now now) {
+    struct nx_error err = { 0 };
+    struct nx_journal_stream *streams[NX_APPEND_ENTRIES_MAX];
+    bool must_wait = false;
+    enum nx_status status = check_open(journal, append, &err);
+    if (status == NX_OK) {
+        status = find_streams(journal, append, streams, &err);
+    }
+    if (status == NX_OK) {
+        status = nx_journal_check_conditions(journal, append, &must_wait, &err);
+    }
+    if (status == NX_OK && must_wait) {
+        nx_message_queue_push(&journal->parked, &append->message);
+        return;
+    }
+    if (status == NX_OK) {
+        status = make_room(journal, append_size(append), now, &err);
+    }
+    if (status == NX_OK) {
+        status = write_records(journal, streams, append, now, &err);
+    }
+    if (status != NX_OK) {
+        refuse(append, status, &err);
+        return;
+    }
+    nx_message_queue_push(&journal->batch, &append->message);
+}
+
+/* ---- the actor ---- */
+
+static void protect(struct nx_journal *journal, struct nx_message *message) {
+    const struct nx_protect *wish = (const struct nx_protect *)message;
+    struct nx_journal_stream *stream = nx_map_get(&journal->streams, nx_str_from_c(wish->stream));
+    if (stream != NULL && wish->from_sequence != UINT64_MAX) {
+        stream->is_protected = true;
+    }
+    nx_mailbox_send_reply(journal->library, message); /* one for each that came through our bounded mailbox */
+}
+
+static void handle(struct nx_journal *journal, struct nx_message *message, struct nx_now now) {
+    switch (message->kind) {
+    case NX_FABRIC_APPEND:
+        stage(journal, (struct nx_append *)message, now);
+        break;
+    case NX_FABRIC_PROTECT:
+        protect(journal, message);
+        break;
+    case NX_FABRIC_READ:
+        nx_journal_take_answer(journal, (struct nx_read *)message);
+        break;
+    default:
+        nx_message_release(message);
+        break;
+    }
+}
+
+static void retry_parked(struct nx_journal *journal, struct nx_now now) {
+    struct nx_message_queue parked = journal->parked;
+    struct nx_message *message;
+    journal->parked = (struct nx_message_queue){ 0 };
+    while ((message = nx_message_queue_pop(&parked)) != NULL) {
+        stage(journal, (struct nx_append *)message, now);
+    }
+}
+
+/* Reserve the next segment before it is needed, once half of this one is used. */
+static void look_ahead(struct nx_journal *journal, struct nx_now now) {
+    if (now.monotonic_ns < journal->retry_prepare_ns || nx_wal_room(journal->wal) == 0 ||
+        nx_wal_room(journal->wal) > nx_wal_segment_room(journal->wal) / 2) {
+        return;
+    }
+    if (nx_wal_prepare(journal->wal, NULL) != NX_OK) {
+        journal->retry_prepare_ns = now.monotonic_ns + NX_NS_PER_S;
+    }
+}
+
+/* A full disk is looked at again from time to time, so that /readyz recovers without a write. */
+static void retry_refused(struct nx_journal *journal, struct nx_now now) {
+    struct nx_error err = { 0 };
+    if (nx_counter_get(&journal->board->refusal) != NX_KIND_DISK_FULL ||
+        now.monotonic_ns < journal->retry_prepare_ns) {
+        return;
+    }
+    journal->retry_prepare_ns = now.monotonic_ns + NX_NS_PER_S;
+    if (nx_wal_prepare(journal->wal, &err) == NX_OK) {
+        nx_counter_set(&journal->board->refusal, NX_KIND_NONE);
+    }
+}
+
+int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
+    struct nx_journal *journal = state;
+    struct nx_message *message;
+    bool has_answers = false;
+    while ((message = nx_message_queue_pop(inbox)) != NULL) {
+        has_answers = has_answers || message->kind == NX_FABRIC_READ;
+        handle(journal, message, now);
+    }
+    if (has_answers) {
+        retry_parked(journal, now);
+    }
+    nx_journal_commit(journal, now);
+    nx_journal_send_asks(journal);
+    look_ahead(journal, now);
+    retry_refused(journal, now);
+    int64_t again_ns = NX_STEP_IDLE;
+    if (journal->notice_owed) {
+        tell_library(journal);
+        again_ns = journal->notice_owed ? now.monotonic_ns + NX_NS_PER_MS : again_ns;
+    }
+    if (journal->has_unsynced) {
+        if (journal->sync_at_ns <= now.monotonic_ns) {
+            struct nx_error err = { 0 };
+            journal->has_unsynced = false;
+            if (nx_wal_sync(journal->wal, &err) != NX_OK) {
+                refuse_all(journal, &err);
+            }
+        } else {
+            again_ns = again_ns < journal->sync_at_ns ? again_ns : journal->sync_at_ns;
+        }
+    }
+    if (nx_counter_get(&journal->board->refusal) == NX_KIND_DISK_FULL) {
+        again_ns = again_ns < journal->retry_prepare_ns ? again_ns : journal->retry_prepare_ns;
+    }
+    return again_ns;
+}
+
+enum nx_status nx_journal_start(struct nx_journal *journal, const struct nx_wal_recovered *recovered,
+                                struct nx_error *err) {
+    const struct nx_fabric_options *options = journal->options;
+    char directory[NX_PATH_SIZE_MAX];
+    NX_TRY(nx_journal_directory(options->directory, directory, err));
+    journal->directory = strdup(directory);
+    if (journal->directory == NULL) {
+        return nx_fail_memory(err);
+    }
+    const struct nx_wal_options wal_options = {
+        .disk = options->disk,
+        .clock = options->clock,
+        .random = options->random,
+        .directory = journal->directory,
+        .segment_size = options->segment_size,
+        .last_number = recovered->last_number,
+        .last_end = recovered->last_end,
+    };
+    NX_TRY(nx_wal_open(&wal_options, &journal->wal, err));
+    /* Sequences that must not be used again are on disk only in what is about to be cut off. */
+    journal->must_checkpoint = recovered->torn;
+    if (recovered->torn && nx_journal_roll(journal, &(struct nx_error){ 0 }) != NX_OK) {
+        return NX_OK; /* said on the board; the next append tries again */
+    }
+    return NX_OK;
+}

@@ -1,0 +1,358 @@
+#include "fabric/backend_journal/library.h"
+
+#include "base/assert.h"
+#include "fabric/backend_journal/journal_internal.h"
+#include "fabric/backend_journal/library_internal.h"
+
+/* ---- what the log says ---- */
+
+static void stream_free(struct nx_library_stream *stream) {
+    if (stream == NULL) {
+        return;
+    }
+    nx_message_queue_release(&stream->parked);
+    free((void *)(uintptr_t)stream->name.ptr);
+    free(stream->lost);
+    free(stream);
+}
+
+static enum nx_status add_stream(struct nx_library *library, struct nx_str name,
+                                 const struct nx_stream_config *config, struct nx_library_stream **stream_out,
+                                 struct nx_error *err) {
+    struct nx_library_stream *stream = calloc(1, sizeof *stream);
+    char *copy = malloc(name.len + 1);
+    if (stream == NULL || copy == NULL) {
+        free(stream);
+        free(copy);
+        return nx_fail_memory(err);
+    }
+    memcpy(copy, name.ptr, name.len);
+    copy[name.len] = '\0';
+    stream->name = nx_str_of(copy, name.len);
+    stream->first_sequence = 1;
+    const enum nx_status status = nx_map_set(&library->streams, name, stream, err);
+    if (status != NX_OK) {
+        stream_free(stream);
+        return status;
+    }
+    if (config != NULL) {
+        stream->config = *config;
+    } else if (nx_stream_is_bucket(name)) {
+        nx_stream_bucket_config(&stream->config, stream->name);
+    }
+    *stream_out = stream;
+    return NX_OK;
+}
+
+enum nx_status nx_library_init(struct nx_library *library, const struct nx_fabric_options *options,
+                               struct nx_board *board, const char *directory, struct nx_error *err) {
+    *library = (struct nx_library){ .options = options,
+                                    .board = board,
+                                    .directory = directory,
+                                    .seed = nx_random_u64(&options->random),
+                                    .next_deadline_ns = INT64_MAX };
+    nx_map_init(&library->streams, NX_STREAMS_MAX, nx_random_u64(&options->random));
+    for (size_t i = 0; i < options->stream_count; i++) {
+        struct nx_library_stream *stream;
+        NX_TRY(add_stream(library, options->streams[i].name, &options->streams[i], &stream, err));
+    }
+    return NX_OK;
+}
+
+void nx_library_fini(struct nx_library *library) {
+    size_t cursor = 0;
+    struct nx_str name;
+    void *stream;
+    while (nx_map_next(&library->streams, &cursor, &name, &stream)) {
+        stream_free(stream);
+    }
+    nx_map_fini(&library->streams);
+    for (size_t i = 0; i < library->tail_count; i++) {
+        nx_tail_free(library->tails[i]);
+    }
+    free(library->tails);
+    free(library->by_number);
+    free(library->found);
+    nx_wal_tracker_fini(&library->tracker);
+    *library = (struct nx_library){ 0 };
+}
+
+static struct nx_library_stream *numbered(const struct nx_library *library, uint32_t number) {
+    return number < library->by_number_count ? library->by_number[number] : NULL;
+}
+
+static enum nx_status give_number(struct nx_library *library, struct nx_library_stream *stream,
+                                  uint32_t number, struct nx_error *err) {
+    if (number >= library->by_number_count) {
+        const size_t count = ((size_t)number + 64) * 3 / 2;
+        struct nx_library_stream **grown = reallocarray(library->by_number, count, sizeof *grown);
+        if (grown == NULL) {
+            return nx_fail_memory(err);
+        }
+        memset(grown + library->by_number_count, 0, (count - library->by_number_count) * sizeof *grown);
+        library->by_number = grown;
+        library->by_number_count = count;
+    }
+    library->by_number[number] = stream;
+    stream->number = number;
+    return NX_OK;
+}
+
+enum nx_status nx_library_see_stream(struct nx_library *library, uint32_t number, struct nx_str name,
+                                     uint64_t last_sequence, struct nx_error *err) {
+    struct nx_library_stream *stream = numbered(library, number);
+    if (stream != NULL && nx_str_equal(stream->name, name)) {
+        return NX_OK;
+    }
+    struct nx_library_stream *named = nx_map_get(&library->streams, name);
+    if (named == NULL) {
+        NX_TRY(add_stream(library, name, NULL, &named, err));
+    }
+    if (stream != NULL) { /* it had a makeshift name until now: hand over what is known of it */
+        named->last_sequence = stream->last_sequence;
+        free(named->lost);
+        named->lost = NX_TAKE(stream->lost);
+        named->lost_count = stream->lost_count;
+        named->lost_capacity = stream->lost_capacity;
+        (void)nx_map_remove(&library->streams, stream->name);
+        stream_free(stream);
+    } else {
+        named->last_sequence = last_sequence;
+    }
+    return give_number(library, named, number, err);
+}
+
+/* The index of this segment; a new one when it is the next. */
+static enum nx_status obtain_tail(struct nx_library *library, uint64_t number, struct nx_tail **tail_out,
+                                  struct nx_error *err) {
+    if (library->tail_count > 0) {
+        struct nx_tail *newest = library->tails[library->tail_count - 1];
+        if (nx_tail_segment(newest)->number == number) {
+            *tail_out = newest;
+            return NX_OK;
+        }
+    }
+    if (library->tail_count == library->tail_capacity) {
+        const size_t capacity = library->tail_capacity == 0 ? 4 : library->tail_capacity * 2;
+        struct nx_tail **tails = reallocarray(library->tails, capacity, sizeof *tails);
+        if (tails == NULL) {
+            return nx_fail_memory(err);
+        }
+        library->tails = tails;
+        library->tail_capacity = capacity;
+    }
+    struct nx_segment *segment = NULL;
+    struct nx_tail *tail = NULL;
+    NX_TRY(nx_segment_open(library->options->disk, library->directory, number, &segment, err));
+    const enum nx_status status = nx_tail_new(segment, library->seed, &tail, err);
+    if (status != NX_OK) {
+        nx_segment_close(segment);
+        return status;
+    }
+    library->tails[library->tail_count++] = tail;
+    *tail_out = tail;
+    return NX_OK;
+}
+
+enum nx_status nx_library_see_record(struct nx_library *library, const struct nx_segment *segment,
+                                     const struct nx_frame *frame, struct nx_error *err) {
+    struct nx_library_stream *stream = numbered(library, frame->header.stream);
+    struct nx_tail *tail = NULL;
+    if (stream == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(obtain_tail(library, segment->number, &tail, err));
+    NX_TRY(nx_tail_add(tail, frame, err));
+    stream->last_sequence = frame->header.sequence;
+    stream->has_news = true;
+    return NX_OK;
+}
+
+enum nx_status nx_library_see_gap(struct nx_library *library, uint32_t number, uint64_t first, uint64_t last,
+                                  bool lost, struct nx_error *err) {
+    struct nx_library_stream *stream = numbered(library, number);
+    if (stream == NULL) {
+        return NX_OK;
+    }
+    stream->last_sequence = last;
+    if (!lost) {
+        return NX_OK;
+    }
+    if (stream->lost_count == stream->lost_capacity) {
+        const size_t capacity = stream->lost_capacity == 0 ? 4 : stream->lost_capacity * 2;
+        struct nx_library_gap *gaps = reallocarray(stream->lost, capacity, sizeof *gaps);
+        if (gaps == NULL) {
+            return nx_fail_memory(err);
+        }
+        stream->lost = gaps;
+        stream->lost_capacity = capacity;
+    }
+    stream->lost[stream->lost_count++] = (struct nx_library_gap){ .first = first, .last = last };
+    return NX_OK;
+}
+
+/* ---- following ---- */
+
+static enum nx_status follow_stream(void *data, uint32_t stream, struct nx_str name, uint64_t first_sequence,
+                                    uint64_t last_sequence, int64_t time_ns, struct nx_error *err) {
+    (void)first_sequence;
+    (void)time_ns;
+    return nx_library_see_stream(data, stream, name, last_sequence, err);
+}
+
+static enum nx_status follow_record(void *data, const struct nx_segment *segment,
+                                    const struct nx_frame *frame, struct nx_error *err) {
+    return nx_library_see_record(data, segment, frame, err);
+}
+
+static enum nx_status follow_gap(void *data, uint32_t stream, uint64_t first, uint64_t last, bool lost,
+                                 struct nx_error *err) {
+    return nx_library_see_gap(data, stream, first, last, lost, err);
+}
+
+void nx_library_start(struct nx_library *library, struct nx_wal_tracker *tracker, uint64_t segment,
+                      uint64_t offset) {
+    library->tracker = *tracker;
+    *tracker = (struct nx_wal_tracker){ 0 };
+    library->tracker.visitor = (struct nx_wal_visitor){
+        .data = library, .stream = follow_stream, .record = follow_record, .gap = follow_gap
+    };
+    library->tracker.report = NULL;
+    library->segment = segment;
+    library->offset = offset;
+}
+
+/* Take in the frames of one segment up to `limit`. */
+static enum nx_status follow_segment(struct nx_library *library, uint64_t number, uint64_t limit,
+                                     struct nx_error *err) {
+    struct nx_tail *tail = NULL;
+    if (library->offset >= limit) {
+        return NX_OK;
+    }
+    NX_TRY(obtain_tail(library, number, &tail, err));
+    struct nx_segment_cursor cursor = nx_segment_cursor_of(nx_tail_segment(tail), limit);
+    cursor.offset = library->offset;
+    for (;;) {
+        struct nx_frame frame;
+        struct nx_damage damage;
+        const enum nx_segment_step step = nx_segment_next(&cursor, &frame, &damage);
+        if (step == NX_SEGMENT_END) {
+            library->offset = limit;
+            return NX_OK;
+        }
+        if (step == NX_SEGMENT_FRAME) {
+            NX_TRY(nx_wal_tracker_frame(&library->tracker, cursor.segment, &frame, err));
+        }
+        library->offset = cursor.offset;
+    }
+}
+
+/* Where the segment ends, as the one behind it says. */
+static enum nx_status end_of(struct nx_library *library, uint64_t number, uint64_t *end_out,
+                             struct nx_error *err) {
+    NX_AUTO(nx_segment) *next = NULL;
+    NX_TRY(nx_segment_open(library->options->disk, library->directory, number + 1, &next, err));
+    *end_out = next->header.previous_end;
+    return NX_OK;
+}
+
+static enum nx_status catch_up(struct nx_library *library, struct nx_error *err) {
+    const uint64_t committed = nx_counter_get(&library->board->committed);
+    const uint64_t segment = committed >> 32;
+    const uint64_t end = committed & UINT32_MAX;
+    while (library->segment < segment) {
+        uint64_t limit = 0;
+        if (library->segment > 0) {
+            NX_TRY(end_of(library, library->segment, &limit, err));
+            NX_TRY(follow_segment(library, library->segment, limit, err));
+        }
+        library->segment++;
+        library->offset = NX_SEGMENT_DATA_OFFSET;
+    }
+    return follow_segment(library, segment, end, err);
+}
+
+/* ---- the actor ---- */
+
+static void park(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
+    if (read->wait_until_ns < library->next_deadline_ns) {
+        library->next_deadline_ns = read->wait_until_ns;
+    }
+    library->parked_count++;
+    nx_message_queue_push(&stream->parked, &read->message);
+}
+
+/* Look again at the scans that wait for this stream; `now_ns`: answer those whose time is up. */
+static void look_at_parked(struct nx_library *library, struct nx_library_stream *stream, int64_t now_ns) {
+    struct nx_message_queue parked = stream->parked;
+    struct nx_message *message;
+    stream->parked = (struct nx_message_queue){ 0 };
+    stream->has_news = false;
+    while ((message = nx_message_queue_pop(&parked)) != NULL) {
+        struct nx_read *read = (struct nx_read *)message;
+        library->parked_count--;
+        if (nx_library_scan(library, stream, read) || read->wait_until_ns <= now_ns) {
+            nx_message_reply(message);
+        } else {
+            park(library, stream, read);
+        }
+    }
+}
+
+static void look_at_all_parked(struct nx_library *library, int64_t now_ns) {
+    const bool is_due = library->next_deadline_ns <= now_ns;
+    size_t cursor = 0;
+    struct nx_str name;
+    void *value;
+    if (library->parked_count == 0) {
+        library->next_deadline_ns = INT64_MAX;
+        return;
+    }
+    if (is_due) {
+        library->next_deadline_ns = INT64_MAX;
+    }
+    while (nx_map_next(&library->streams, &cursor, &name, &value)) {
+        struct nx_library_stream *stream = value;
+        if (stream->parked.count > 0 && (is_due || stream->has_news)) {
+            look_at_parked(library, stream, now_ns);
+        }
+    }
+}
+
+static void handle_read(struct nx_library *library, struct nx_read *read, struct nx_now now) {
+    struct nx_library_stream *stream;
+    if (read->kind != NX_READ_SCAN || !read->wait || read->backward) {
+        nx_library_answer(library, read);
+        nx_message_reply(&read->message);
+        return;
+    }
+    if (!nx_library_scan_begin(library, read, &stream) || nx_library_scan(library, stream, read) ||
+        read->wait_until_ns <= now.monotonic_ns) {
+        nx_message_reply(&read->message);
+        return;
+    }
+    park(library, stream, read);
+}
+
+int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
+    struct nx_library *library = state;
+    struct nx_error err = { 0 };
+    struct nx_message *message;
+    uint64_t notices = 0;
+    if (catch_up(library, &err) != NX_OK) {
+        nx_log_error(library->options->log, "cannot follow the log", NX_F_C("error", err.message));
+    }
+    while ((message = nx_message_queue_pop(inbox)) != NULL) {
+        if (message->kind == NX_FABRIC_READ) {
+            handle_read(library, (struct nx_read *)message, now);
+        } else {
+            notices += message->kind == NX_FABRIC_NOTICE ? 1 : 0;
+            nx_message_release(message);
+        }
+    }
+    if (notices > 0) {
+        nx_counter_add(&library->board->notices_taken, notices);
+    }
+    look_at_all_parked(library, now.monotonic_ns);
+    return library->next_deadline_ns;
+}

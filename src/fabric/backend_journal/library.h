@@ -1,0 +1,75 @@
+/* src/fabric/backend_journal/library.h: the actor that reads.
+ *
+ * It follows the log behind the acknowledgement: each step first takes in what the board says is synced, so a
+ * read that was sent after an append was answered sees it. What it knows is the index of each segment that is
+ * not sealed yet, in memory, and what the runs' footers say. Scans that would be empty and may wait are kept
+ * by their stream until a record comes or their time is up.
+ * Threads: one, the actor's; before it runs and after it, whoever opens and closes the fabric. */
+#pragma once
+
+#include "base/map.h"
+#include "fabric/backend_journal/board.h"
+#include "fabric/fabric.h"
+#include "storage/index/tail.h"
+#include "storage/wal/recovery.h"
+
+struct nx_library_gap {
+    uint64_t first;
+    uint64_t last;
+};
+
+struct nx_library_stream {
+    uint32_t number;    /* 0: declared, nothing in the log yet */
+    struct nx_str name; /* owned */
+    struct nx_stream_config config;
+    uint64_t first_sequence; /* what retention leaves: nothing below is shown */
+    uint64_t last_sequence;
+    struct nx_library_gap *lost; /* sequences known to be destroyed, ascending */
+    size_t lost_count;
+    size_t lost_capacity;
+    struct nx_message_queue parked; /* scans that wait for its next record */
+    bool has_news;                  /* records came since the parked scans were looked at */
+};
+
+struct nx_library {
+    const struct nx_fabric_options *options;
+    struct nx_board *board;
+    const char *directory; /* the journal's; borrowed */
+    struct nx_map streams; /* name: struct nx_library_stream, owned */
+    struct nx_library_stream **by_number;
+    size_t by_number_count;
+    struct nx_tail **tails; /* unsealed segments, ascending; owned */
+    size_t tail_count;
+    size_t tail_capacity;
+    struct nx_wal_tracker tracker;
+    uint64_t segment; /* position in the log: everything before it is known */
+    uint64_t offset;
+    uint64_t seed;
+    int64_t next_deadline_ns; /* of the parked scans, the earliest */
+    size_t parked_count;
+    struct nx_record *found; /* scratch: the records of the answer that is being made */
+    size_t found_capacity;
+};
+
+/** Ownership: everything is borrowed for the library's life, `directory` too.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_library_init(struct nx_library *library,
+                                             const struct nx_fabric_options *options, struct nx_board *board,
+                                             const char *directory, struct nx_error *err);
+void nx_library_fini(struct nx_library *library);
+/* What the log says: see struct nx_wal_visitor. */
+NX_MUST_CHECK enum nx_status nx_library_see_stream(struct nx_library *library, uint32_t number,
+                                                   struct nx_str name, uint64_t last_sequence,
+                                                   struct nx_error *err);
+NX_MUST_CHECK enum nx_status nx_library_see_record(struct nx_library *library,
+                                                   const struct nx_segment *segment,
+                                                   const struct nx_frame *frame, struct nx_error *err);
+NX_MUST_CHECK enum nx_status nx_library_see_gap(struct nx_library *library, uint32_t number, uint64_t first,
+                                                uint64_t last, bool lost, struct nx_error *err);
+/** Go on behind what recovery has told; takes over the tracker. */
+void nx_library_start(struct nx_library *library, struct nx_wal_tracker *tracker, uint64_t segment,
+                      uint64_t offset);
+/** Answer in place, ignoring `wait`. */
+void nx_library_answer(struct nx_library *library, struct nx_read *read);
+/** The actor's step. */
+int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue *inbox);

@@ -1,0 +1,34 @@
+/* src/fabric/backend_journal/library_internal.h: what the files of the library share. */
+#pragma once
+
+#include "fabric/backend_journal/library.h"
+
+/** The stream's first record with at least this sequence, wherever it is stored. */
+enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
+                                            const struct nx_library_stream *stream, uint64_t sequence,
+                                            struct nx_stored *stored_out);
+/** The stream's last record with at most this sequence that retention has left. */
+enum nx_stored_found nx_library_at_or_before(const struct nx_library *library,
+                                             const struct nx_library_stream *stream, uint64_t sequence,
+                                             struct nx_stored *stored_out);
+/** The newest sequence of this subject; 0: none. */
+uint64_t nx_library_last_of_subject(const struct nx_library *library, const struct nx_library_stream *stream,
+                                    struct nx_str subject);
+/** The first sequence whose record is not older than `time_ns`; past the last one when all are. */
+uint64_t nx_library_sequence_at(const struct nx_library *library, const struct nx_library_stream *stream,
+                                int64_t time_ns);
+/** What is stored of the stream. */
+void nx_library_info(const struct nx_library *library, const struct nx_library_stream *stream,
+                     struct nx_stream_info *info_out);
+/** How many of the sequences `first` to `last` are known to be destroyed. */
+uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_t first, uint64_t last);
+/** Walk over all records with this key, the oldest first, until `visit` returns false. */
+void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, struct nx_str key,
+                     bool (*visit)(void *data, const struct nx_library_stream *stream,
+                                   const struct nx_stored *stored),
+                     void *data);
+/** Answer a scan from read->next_sequence on. False: nothing to answer with yet, and it may wait. */
+bool nx_library_scan(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read);
+/** Prepare a scan: check it, find its stream and its start. False when it is answered already. */
+bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
+                           struct nx_library_stream **stream_out);

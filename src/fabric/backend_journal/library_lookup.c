@@ -1,0 +1,130 @@
+/* Finding records in everything that holds some: the unsealed segments, oldest first. */
+#include "fabric/backend_journal/library_internal.h"
+
+enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
+                                            const struct nx_library_stream *stream, uint64_t sequence,
+                                            struct nx_stored *stored_out) {
+    if (sequence < stream->first_sequence) {
+        sequence = stream->first_sequence;
+    }
+    for (size_t i = 0; i < library->tail_count; i++) {
+        const enum nx_stored_found found =
+            nx_tail_at_or_after(library->tails[i], stream->number, sequence, stored_out);
+        if (found != NX_STORED_NONE) {
+            return found;
+        }
+    }
+    return NX_STORED_NONE;
+}
+
+enum nx_stored_found nx_library_at_or_before(const struct nx_library *library,
+                                             const struct nx_library_stream *stream, uint64_t sequence,
+                                             struct nx_stored *stored_out) {
+    for (size_t i = library->tail_count; i-- > 0;) {
+        const enum nx_stored_found found =
+            nx_tail_at_or_before(library->tails[i], stream->number, sequence, stored_out);
+        if (found != NX_STORED_NONE) {
+            return stored_out->sequence < stream->first_sequence ? NX_STORED_NONE : found;
+        }
+    }
+    return NX_STORED_NONE;
+}
+
+uint64_t nx_library_last_of_subject(const struct nx_library *library, const struct nx_library_stream *stream,
+                                    struct nx_str subject) {
+    for (size_t i = library->tail_count; i-- > 0;) {
+        const uint64_t last = nx_tail_last_of_subject(library->tails[i], stream->number, subject);
+        if (last != 0) {
+            return last < stream->first_sequence ? 0 : last;
+        }
+    }
+    return 0;
+}
+
+uint64_t nx_library_sequence_at(const struct nx_library *library, const struct nx_library_stream *stream,
+                                int64_t time_ns) {
+    uint64_t low = stream->first_sequence;
+    uint64_t high = stream->last_sequence + 1;
+    /* Times of a stream never fall, so the first one that is late enough can be halved in on. */
+    while (low < high) {
+        const uint64_t middle = low + (high - low) / 2;
+        struct nx_stored stored;
+        const enum nx_stored_found found = nx_library_at_or_after(library, stream, middle, &stored);
+        if (found == NX_STORED_NONE || (found == NX_STORED_FOUND && stored.time_ns >= time_ns)) {
+            high = middle;
+        } else {
+            low = stored.sequence + 1 > middle ? stored.sequence + 1 : middle + 1;
+        }
+    }
+    return low;
+}
+
+void nx_library_info(const struct nx_library *library, const struct nx_library_stream *stream,
+                     struct nx_stream_info *info_out) {
+    *info_out = (struct nx_stream_info){ .name = stream->name, .last_sequence = stream->last_sequence };
+    for (size_t i = 0; i < library->tail_count; i++) {
+        const struct nx_extent *extent = nx_tail_extent(library->tails[i], stream->number);
+        if (extent == NULL || extent->last_sequence < stream->first_sequence) {
+            continue;
+        }
+        info_out->count += extent->count;
+        info_out->size += extent->size;
+        info_out->last_time_ns = extent->last_time_ns;
+        if (info_out->first_sequence == 0) {
+            info_out->first_sequence = extent->first_sequence;
+            info_out->first_time_ns = extent->first_time_ns;
+        }
+    }
+}
+
+uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_t first, uint64_t last) {
+    uint64_t count = 0;
+    for (size_t i = 0; i < stream->lost_count; i++) {
+        const uint64_t from = stream->lost[i].first > first ? stream->lost[i].first : first;
+        const uint64_t to = stream->lost[i].last < last ? stream->lost[i].last : last;
+        count += from <= to ? to - from + 1 : 0;
+    }
+    return count;
+}
+
+/* A segment's index gives the newest first; they are put in order here, as many as an answer takes. */
+static bool visit_tail(const struct nx_library *library, const struct nx_tail *tail, enum nx_key_kind kind,
+                       struct nx_str key,
+                       bool (*visit)(void *data, const struct nx_library_stream *stream,
+                                     const struct nx_stored *stored),
+                       void *data) {
+    uint32_t cursors[NX_READ_COUNT_MAX];
+    uint32_t cursor = 0;
+    size_t count = 0;
+    struct nx_stored stored;
+    while (count < NX_READ_COUNT_MAX) {
+        const uint32_t before = cursor;
+        if (!nx_tail_find(tail, kind, key, &cursor, &stored)) {
+            break;
+        }
+        cursors[count++] = before;
+    }
+    while (count > 0) {
+        cursor = cursors[--count];
+        if (!nx_tail_find(tail, kind, key, &cursor, &stored)) {
+            continue;
+        }
+        const struct nx_library_stream *stream =
+            stored.stream < library->by_number_count ? library->by_number[stored.stream] : NULL;
+        if (stream != NULL && stored.sequence >= stream->first_sequence && !visit(data, stream, &stored)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, struct nx_str key,
+                     bool (*visit)(void *data, const struct nx_library_stream *stream,
+                                   const struct nx_stored *stored),
+                     void *data) {
+    for (size_t i = 0; i < library->tail_count; i++) {
+        if (!visit_tail(library, library->tails[i], kind, key, visit, data)) {
+            return;
+        }
+    }
+}

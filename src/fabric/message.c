@@ -1,0 +1,154 @@
+/* The requests of fabric.h: made by whoever asks, freed by whoever has them last. */
+#include "base/assert.h"
+#include "codec/digest.h"
+#include "fabric/fabric.h"
+#include "fabric/subject/subject.h"
+#include "storage/wal/frame.h"
+
+enum {
+    /* Of all entries' bytes and the arrays; each string also costs its alignment. */
+    APPEND_ARENA_SIZE_MAX = NX_APPEND_SIZE_MAX + 2 * 1024 * 1024,
+    READ_ARENA_SIZE_MAX = 4 * NX_READ_SIZE_MAX,
+};
+
+static void release_append(struct nx_message *message) {
+    nx_append_free((struct nx_append *)message);
+}
+
+enum nx_status nx_append_new(size_t entry_count_max, size_t condition_count_max,
+                             struct nx_append **append_out, struct nx_error *err) {
+    if (entry_count_max > NX_APPEND_ENTRIES_MAX || condition_count_max > NX_APPEND_ENTRIES_MAX) {
+        return nx_fail_kind(err, NX_KIND_TOO_LARGE, "an append takes at most %d records",
+                            NX_APPEND_ENTRIES_MAX);
+    }
+    NX_AUTO(nx_append) *append = calloc(1, sizeof *append);
+    if (append == NULL) {
+        return nx_fail_memory(err);
+    }
+    append->message.kind = NX_FABRIC_APPEND;
+    append->message.release = release_append;
+    nx_arena_init(&append->arena, APPEND_ARENA_SIZE_MAX);
+    append->entries = nx_arena_alloc(&append->arena, (entry_count_max + 1) * sizeof *append->entries);
+    append->conditions =
+        nx_arena_alloc(&append->arena, (condition_count_max + 1) * sizeof *append->conditions);
+    if (append->entries == NULL || append->conditions == NULL) {
+        return nx_fail_memory(err);
+    }
+    append->entry_count_max = entry_count_max;
+    append->condition_count_max = condition_count_max;
+    *append_out = NX_TAKE(append);
+    return NX_OK;
+}
+
+void nx_append_free(struct nx_append *append) {
+    if (append == NULL) {
+        return;
+    }
+    nx_arena_fini(&append->arena);
+    free(append);
+}
+
+static enum nx_status check_entry(const struct nx_append *append, const struct nx_append_entry *entry,
+                                  struct nx_error *err) {
+    if (append->entry_count >= append->entry_count_max) {
+        return nx_fail_kind(err, NX_KIND_TOO_LARGE, "this append has room for %zu records",
+                            append->entry_count_max);
+    }
+    if (!nx_stream_name_is_valid(entry->stream)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be the name of a stream",
+                       NX_STR_ARG(nx_str_slice(entry->stream, 0, 64)));
+    }
+    if (!nx_subject_is_valid(entry->subject)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be a subject",
+                       NX_STR_ARG(nx_str_slice(entry->subject, 0, 128)));
+    }
+    if (entry->headers.len > NX_HEADERS_SIZE_MAX) {
+        return nx_fail_kind(err, NX_KIND_HEADERS_TOO_LARGE, "a record's headers take at most %d bytes",
+                            NX_HEADERS_SIZE_MAX);
+    }
+    if (entry->payload.len > NX_RECORD_SIZE_MAX ||
+        entry->subject.len + entry->headers.len + entry->payload.len > NX_RECORD_SIZE_MAX) {
+        return nx_fail_kind(err, NX_KIND_TOO_LARGE, "a record takes at most %d bytes", NX_RECORD_SIZE_MAX);
+    }
+    return NX_OK;
+}
+
+/* The record's strings lie in one piece, in the order in which they are written. */
+enum nx_status nx_append_add(struct nx_append *append, const struct nx_append_entry *entry,
+                             struct nx_error *err) {
+    NX_TRY(check_entry(append, entry, err));
+    const size_t key_size = entry->dedup_key.len > 0 ? NX_DEDUP_KEY_SIZE : 0;
+    const size_t body_size = key_size + entry->subject.len + entry->headers.len + entry->payload.len;
+    char *bytes = nx_arena_alloc(&append->arena, entry->stream.len + body_size);
+    if (bytes == NULL) {
+        return append->arena.size + body_size > NX_APPEND_SIZE_MAX
+                   ? nx_fail_kind(err, NX_KIND_TOO_LARGE, "an append takes at most %d bytes",
+                                  NX_APPEND_SIZE_MAX)
+                   : nx_fail_memory(err);
+    }
+    struct nx_append_entry *copy = &append->entries[append->entry_count];
+    *copy = (struct nx_append_entry){ 0 };
+    if (key_size > 0) {
+        /* A digest, so that nobody can make up another key that passes for this one. */
+        const struct nx_digest digest = nx_digest_of(entry->dedup_key);
+        memcpy(bytes, digest.bytes, NX_DEDUP_KEY_SIZE);
+    }
+    const struct nx_str parts[] = { entry->subject, entry->headers, entry->payload, entry->stream };
+    struct nx_str *const copies[] = { &copy->subject, &copy->headers, &copy->payload, &copy->stream };
+    size_t at = key_size;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].len > 0) {
+            memcpy(bytes + at, parts[i].ptr, parts[i].len);
+        }
+        *copies[i] = nx_str_of(bytes + at, parts[i].len);
+        at += parts[i].len;
+    }
+    copy->dedup_key = nx_str_of(bytes, key_size);
+    append->entry_count++;
+    return NX_OK;
+}
+
+enum nx_status nx_append_add_condition(struct nx_append *append, const struct nx_append_condition *condition,
+                                       struct nx_error *err) {
+    if (append->condition_count >= append->condition_count_max) {
+        return nx_fail_kind(err, NX_KIND_TOO_LARGE, "this append has room for %zu conditions",
+                            append->condition_count_max);
+    }
+    if (!nx_stream_name_is_valid(condition->stream) || !nx_subject_is_valid(condition->subject)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be a subject of a stream",
+                       NX_STR_ARG(nx_str_slice(condition->subject, 0, 128)));
+    }
+    struct nx_append_condition copy = { .last_sequence = condition->last_sequence };
+    copy.stream = nx_arena_copy(&append->arena, condition->stream);
+    copy.subject = nx_arena_copy(&append->arena, condition->subject);
+    if (copy.stream.ptr == NULL || copy.subject.ptr == NULL) {
+        return nx_fail_memory(err);
+    }
+    append->conditions[append->condition_count++] = copy;
+    return NX_OK;
+}
+
+static void release_read(struct nx_message *message) {
+    nx_read_free((struct nx_read *)message);
+}
+
+enum nx_status nx_read_new(enum nx_read_kind kind, struct nx_read **read_out, struct nx_error *err) {
+    struct nx_read *read = calloc(1, sizeof *read);
+    if (read == NULL) {
+        return nx_fail_memory(err);
+    }
+    read->message.kind = NX_FABRIC_READ;
+    read->message.release = release_read;
+    read->kind = kind;
+    nx_arena_init(&read->arena, READ_ARENA_SIZE_MAX);
+    *read_out = read;
+    return NX_OK;
+}
+
+void nx_read_free(struct nx_read *read) {
+    if (read == NULL) {
+        return;
+    }
+    nx_arena_fini(&read->arena);
+    free(read);
+}

@@ -1,0 +1,23 @@
+/* src/fabric/subject/subject.h: the names records are filed under, as in NATS.
+ *
+ * A subject is tokens joined by dots, none empty, without spaces, control bytes and wildcards. In a filter
+ * the token `*` stands for any one token and a last token `>` for one or more. Pure functions. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/** True when it can be a record's subject: 1 to NX_SUBJECT_SIZE_MAX bytes. */
+bool nx_subject_is_valid(struct nx_str subject);
+/** True when it can be a filter; every subject is one. */
+bool nx_subject_is_filter(struct nx_str filter);
+/** True when the filter contains a wildcard. */
+bool nx_subject_has_wildcard(struct nx_str filter);
+/** True when a valid filter covers a valid subject. */
+bool nx_subject_matches(struct nx_str filter, struct nx_str subject);
+/** True when some subject is covered by both valid filters. */
+bool nx_subject_overlaps(struct nx_str a, struct nx_str b);
+/** True when it can name a stream: 1 to NX_STREAM_NAME_SIZE_MAX bytes of [A-Za-z0-9_-]. */
+bool nx_stream_name_is_valid(struct nx_str name);

@@ -1,0 +1,428 @@
+#include "storage/wal/recovery.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void nx_wal_tracker_init(struct nx_wal_tracker *tracker, const struct nx_wal_visitor *visitor,
+                         struct nx_buf *report) {
+    *tracker = (struct nx_wal_tracker){ .visitor = *visitor, .report = report };
+}
+
+void nx_wal_tracker_fini(struct nx_wal_tracker *tracker) {
+    free(tracker->last);
+    tracker->last = NULL;
+    tracker->capacity = 0;
+}
+
+void nx_wal_tracker_report(struct nx_wal_tracker *tracker, const char *format, ...) {
+    char line[512];
+    va_list args;
+    tracker->line_count++;
+    if (tracker->report == NULL || tracker->report->len + sizeof line > tracker->report->len_max) {
+        return;
+    }
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    nx_buf_append_format(tracker->report, "wal-%016" PRIx64 ": %s\n", tracker->segment_number, line);
+}
+
+static enum nx_status know_stream(struct nx_wal_tracker *tracker, uint32_t stream, struct nx_error *err) {
+    if (stream < tracker->capacity) {
+        return NX_OK;
+    }
+    size_t capacity = tracker->capacity == 0 ? 64 : tracker->capacity;
+    while (capacity <= stream) {
+        capacity *= 2;
+    }
+    uint64_t *last = reallocarray(tracker->last, capacity, sizeof *last);
+    if (last == NULL) {
+        return nx_fail_memory(err);
+    }
+    memset(last + tracker->capacity, 0, (capacity - tracker->capacity) * sizeof *last);
+    tracker->last = last;
+    tracker->capacity = capacity;
+    return NX_OK;
+}
+
+static enum nx_status tell_gap(struct nx_wal_tracker *tracker, uint32_t stream, uint64_t first, uint64_t last,
+                               bool lost, struct nx_error *err) {
+    if (lost) {
+        tracker->lost_count += last - first + 1;
+        nx_wal_tracker_report(tracker, "lost: stream %u, records %" PRIu64 " to %" PRIu64, stream, first,
+                              last);
+    }
+    return tracker->visitor.gap(tracker->visitor.data, stream, first, last, lost, err);
+}
+
+/* A stream of which records stand here but whose name does not: the frame that said it is destroyed. The next
+ * segment says it again. */
+static enum nx_status name_stream(struct nx_wal_tracker *tracker, uint32_t stream, struct nx_error *err) {
+    char name[32];
+    NX_TRY(know_stream(tracker, stream, err));
+    if (tracker->last[stream] != 0) {
+        return NX_OK;
+    }
+    (void)snprintf(name, sizeof name, "UNNAMED_%u", stream);
+    nx_wal_tracker_report(tracker, "the name of stream %u is destroyed", stream);
+    tracker->last[stream] = 1;
+    return tracker->visitor.stream(tracker->visitor.data, stream, nx_str_from_c(name), 1, 0, 0, err);
+}
+
+/* Sequences of the stream up to `last` are used up, and nobody has told what they hold. */
+static enum nx_status lose_up_to(struct nx_wal_tracker *tracker, uint32_t stream, uint64_t last,
+                                 struct nx_error *err) {
+    NX_TRY(name_stream(tracker, stream, err));
+    if (last == UINT64_MAX || last < tracker->last[stream]) {
+        return NX_OK;
+    }
+    const uint64_t first = tracker->last[stream];
+    tracker->last[stream] = last + 1;
+    return tell_gap(tracker, stream, first, last, true, err);
+}
+
+static enum nx_status track_stream(struct nx_wal_tracker *tracker, const struct nx_frame *frame,
+                                   struct nx_error *err) {
+    const uint32_t stream = frame->header.stream;
+    const uint64_t last = frame->header.sequence;
+    uint64_t first;
+    const struct nx_str name = nx_frame_stream(frame, &first);
+    if (last == UINT64_MAX || name.len == 0) {
+        return NX_OK;
+    }
+    NX_TRY(know_stream(tracker, stream, err));
+    const bool is_known = tracker->last[stream] != 0;
+    NX_TRY(tracker->visitor.stream(tracker->visitor.data, stream, name, first, last, frame->header.time_ns,
+                                   err));
+    if (is_known) {
+        return lose_up_to(tracker, stream, last, err);
+    }
+    tracker->last[stream] = last + 1;
+    return NX_OK;
+}
+
+static enum nx_status track_void(struct nx_wal_tracker *tracker, const struct nx_frame *frame,
+                                 struct nx_error *err) {
+    const uint32_t stream = frame->header.stream;
+    const uint64_t first = frame->header.sequence;
+    const uint64_t last = nx_frame_void_last(frame);
+    NX_TRY(name_stream(tracker, stream, err));
+    if (last == UINT64_MAX || last < first || first < tracker->last[stream]) {
+        return NX_OK;
+    }
+    if (first > tracker->last[stream]) {
+        NX_TRY(lose_up_to(tracker, stream, first - 1, err));
+    }
+    tracker->last[stream] = last + 1;
+    return tell_gap(tracker, stream, first, last, false, err);
+}
+
+static enum nx_status track_record(struct nx_wal_tracker *tracker, const struct nx_segment *segment,
+                                   const struct nx_frame *frame, struct nx_error *err) {
+    const uint32_t stream = frame->header.stream;
+    const uint64_t sequence = frame->header.sequence;
+    NX_TRY(name_stream(tracker, stream, err));
+    if (sequence == UINT64_MAX || sequence < tracker->last[stream]) {
+        nx_wal_tracker_report(tracker, "byte %" PRIu64 ": record %" PRIu64 " of stream %u is out of order",
+                              frame->offset, sequence, stream);
+        return NX_OK;
+    }
+    if (sequence > tracker->last[stream]) {
+        NX_TRY(lose_up_to(tracker, stream, sequence - 1, err));
+    }
+    tracker->last[stream] = sequence + 1;
+    return tracker->visitor.record(tracker->visitor.data, segment, frame, err);
+}
+
+enum nx_status nx_wal_tracker_frame(struct nx_wal_tracker *tracker, const struct nx_segment *segment,
+                                    const struct nx_frame *frame, struct nx_error *err) {
+    tracker->segment_number = segment->number;
+    if (frame->header.kind == NX_FRAME_BATCH) {
+        /* What the batch before held: a stream that this does not fit lost its last records. */
+        const size_t count = nx_frame_batch_count(frame, true);
+        for (size_t i = 0; i < count; i++) {
+            const struct nx_batch_entry entry = nx_frame_batch_entry(frame, true, i);
+            if (entry.stream < NX_STREAMS_MAX) {
+                NX_TRY(lose_up_to(tracker, entry.stream, entry.last_sequence, err));
+            }
+        }
+        return NX_OK;
+    }
+    if (frame->header.stream >= NX_STREAMS_MAX) {
+        nx_wal_tracker_report(tracker, "byte %" PRIu64 ": stream number %u is out of range", frame->offset,
+                              frame->header.stream);
+        return NX_OK;
+    }
+    switch (frame->header.kind) {
+    case NX_FRAME_STREAM:
+        return track_stream(tracker, frame, err);
+    case NX_FRAME_VOID:
+        return track_void(tracker, frame, err);
+    default:
+        return track_record(tracker, segment, frame, err);
+    }
+}
+
+struct listing_state {
+    struct nx_wal_listing listing;
+    bool failed;
+};
+
+static bool visit_entry(void *data, const struct nx_disk_entry *entry) {
+    struct listing_state *state = data;
+    struct nx_wal_listing *listing = &state->listing;
+    uint64_t number;
+    if (entry->is_directory || !nx_segment_name_parse(entry->name, &number)) {
+        return true;
+    }
+    if (listing->count == listing->capacity) {
+        const size_t capacity = listing->capacity == 0 ? 16 : listing->capacity * 2;
+        uint64_t *numbers = reallocarray(listing->numbers, capacity, sizeof *numbers);
+        if (numbers == NULL) {
+            state->failed = true;
+            return false;
+        }
+        listing->numbers = numbers;
+        listing->capacity = capacity;
+    }
+    listing->numbers[listing->count++] = number;
+    return true;
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    const uint64_t left = *(const uint64_t *)a;
+    const uint64_t right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right ? 1 : 0;
+}
+
+enum nx_status nx_wal_list(struct nx_disk *disk, const char *directory, struct nx_wal_listing *listing_out,
+                           struct nx_error *err) {
+    struct listing_state state = { 0 };
+    enum nx_status status = nx_disk_list(disk, directory, visit_entry, &state, err);
+    if (status == NX_NOT_FOUND) {
+        status = NX_OK;
+    }
+    if (status == NX_OK && state.failed) {
+        status = nx_fail_memory(err);
+    }
+    if (status != NX_OK) {
+        nx_wal_listing_fini(&state.listing);
+        return status;
+    }
+    if (state.listing.count > 1) {
+        qsort(state.listing.numbers, state.listing.count, sizeof *state.listing.numbers, compare_numbers);
+    }
+    *listing_out = state.listing;
+    return NX_OK;
+}
+
+void nx_wal_listing_fini(struct nx_wal_listing *listing) {
+    free(listing->numbers);
+    *listing = (struct nx_wal_listing){ 0 };
+}
+
+/* What a walk over the newest segment finds out about its last batch. */
+struct tail {
+    uint64_t batch_number; /* of the last BATCH frame */
+    uint64_t batch_end;    /* where it says that it ends */
+    uint64_t whole_end;    /* byte behind the last whole append of it before any damage */
+    uint64_t first_damage; /* since that batch began; UINT64_MAX: none */
+    bool has_batch;
+};
+
+static void look_at_frame(struct tail *tail, const struct nx_frame *frame, uint64_t frame_end) {
+    if (frame->header.kind == NX_FRAME_BATCH) {
+        if (tail->has_batch && frame->header.sequence <= tail->batch_number) {
+            return;
+        }
+        *tail = (struct tail){
+            .has_batch = true,
+            .batch_number = frame->header.sequence,
+            .batch_end = frame_end + frame->header.headers_size,
+            .whole_end = frame->header.headers_size == 0 ? frame_end : frame->offset,
+            .first_damage = UINT64_MAX,
+        };
+        return;
+    }
+    if (tail->first_damage == UINT64_MAX &&
+        (frame->header.kind != NX_FRAME_RECORD || (frame->header.flags & NX_FRAME_LAST) != 0)) {
+        tail->whole_end = frame_end;
+    }
+}
+
+/* Find the byte behind the last whole append of the newest segment. */
+static uint64_t find_end(const struct nx_segment *segment, bool *torn_out) {
+    struct nx_segment_cursor cursor = nx_segment_cursor_of(segment, segment->size);
+    struct tail tail = { .whole_end = NX_SEGMENT_DATA_OFFSET, .first_damage = UINT64_MAX };
+    uint64_t last_frame_end = NX_SEGMENT_DATA_OFFSET;
+    for (;;) {
+        struct nx_frame frame;
+        struct nx_damage damage;
+        const enum nx_segment_step step = nx_segment_next(&cursor, &frame, &damage);
+        if (step == NX_SEGMENT_END) {
+            break;
+        }
+        if (step == NX_SEGMENT_DAMAGE) {
+            tail.first_damage = tail.first_damage < damage.from ? tail.first_damage : damage.from;
+            continue;
+        }
+        /* A hole of zeros that the cursor has not called damage cannot be: it ends only at the limit. */
+        last_frame_end = cursor.offset;
+        look_at_frame(&tail, &frame, cursor.offset);
+    }
+    *torn_out = tail.first_damage != UINT64_MAX || (tail.has_batch && last_frame_end < tail.batch_end);
+    return tail.whole_end;
+}
+
+/* The records of a batch that was cut: their sequences were given out, so they are never used again. */
+static enum nx_status burn(struct nx_wal_tracker *tracker, uint32_t stream, uint64_t last,
+                           struct nx_error *err) {
+    if (stream >= NX_STREAMS_MAX || last == UINT64_MAX) {
+        return NX_OK;
+    }
+    NX_TRY(know_stream(tracker, stream, err));
+    if (tracker->last[stream] == 0 || last < tracker->last[stream]) {
+        return NX_OK;
+    }
+    const uint64_t first = tracker->last[stream];
+    tracker->last[stream] = last + 1;
+    nx_wal_tracker_report(tracker, "cut off: stream %u, records %" PRIu64 " to %" PRIu64, stream, first,
+                          last);
+    return tell_gap(tracker, stream, first, last, false, err);
+}
+
+static enum nx_status burn_frame(struct nx_wal_tracker *tracker, const struct nx_frame_header *header,
+                                 struct nx_error *err) {
+    return header->kind == NX_FRAME_RECORD ? burn(tracker, header->stream, header->sequence, err) : NX_OK;
+}
+
+/* Behind the end of the newest segment: nothing of it is taken, but what it would have been is remembered. */
+static enum nx_status walk_torn(const struct nx_segment *segment, uint64_t end,
+                                struct nx_wal_tracker *tracker, struct nx_error *err) {
+    struct nx_segment_cursor cursor = nx_segment_cursor_of(segment, segment->size);
+    for (;;) {
+        struct nx_frame frame;
+        struct nx_damage damage;
+        const enum nx_segment_step step = nx_segment_next(&cursor, &frame, &damage);
+        if (step == NX_SEGMENT_END) {
+            return NX_OK;
+        }
+        if (step == NX_SEGMENT_DAMAGE) {
+            if (damage.named && damage.from >= end) {
+                NX_TRY(burn_frame(tracker, &damage.header, err));
+            }
+            continue;
+        }
+        if (frame.header.kind == NX_FRAME_BATCH && cursor.offset + frame.header.headers_size > end) {
+            for (size_t i = 0; i < nx_frame_batch_count(&frame, false); i++) {
+                const struct nx_batch_entry entry = nx_frame_batch_entry(&frame, false, i);
+                NX_TRY(burn(tracker, entry.stream, entry.last_sequence, err));
+            }
+        } else if (frame.offset >= end) {
+            NX_TRY(burn_frame(tracker, &frame.header, err));
+        }
+    }
+}
+
+/* Every frame below `end`, and what is destroyed between them. */
+static enum nx_status walk(const struct nx_segment *segment, uint64_t end, struct nx_wal_tracker *tracker,
+                           struct nx_error *err) {
+    struct nx_segment_cursor cursor = nx_segment_cursor_of(segment, end);
+    for (;;) {
+        struct nx_frame frame;
+        struct nx_damage damage;
+        switch (nx_segment_next(&cursor, &frame, &damage)) {
+        case NX_SEGMENT_END:
+            return NX_OK;
+        case NX_SEGMENT_DAMAGE:
+            tracker->segment_number = segment->number;
+            nx_wal_tracker_report(tracker, "damaged: bytes %" PRIu64 " to %" PRIu64, damage.from, damage.to);
+            break;
+        case NX_SEGMENT_FRAME:
+            NX_TRY(nx_wal_tracker_frame(tracker, segment, &frame, err));
+            break;
+        }
+    }
+}
+
+static enum nx_status recover_newest(const struct nx_segment *segment, bool live,
+                                     struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered,
+                                     struct nx_error *err) {
+    bool torn;
+    const uint64_t end = find_end(segment, &torn);
+    NX_TRY(walk(segment, end, tracker, err));
+    recovered->last_number = segment->number;
+    recovered->last_end = end;
+    if (torn && !live) {
+        recovered->torn = true;
+        tracker->segment_number = segment->number;
+        nx_wal_tracker_report(tracker, "an unfinished write was cut off at byte %" PRIu64, end);
+        NX_TRY(walk_torn(segment, end, tracker, err));
+    }
+    return NX_OK;
+}
+
+/* Segments that can be read, in order; what cannot is reported and passed over. */
+static enum nx_status open_next(struct nx_disk *disk, const char *directory,
+                                const struct nx_wal_listing *listing, size_t *index,
+                                struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered,
+                                struct nx_segment **segment_out, struct nx_error *err) {
+    while (*index < listing->count) {
+        const uint64_t number = listing->numbers[(*index)++];
+        struct nx_error cause = { 0 };
+        const enum nx_status status = nx_segment_open(disk, directory, number, segment_out, &cause);
+        if (status == NX_OK) {
+            return NX_OK;
+        }
+        if (status != NX_NOT_FOUND && status != NX_DATA_LOSS) {
+            if (err != NULL) {
+                *err = cause;
+            }
+            return status;
+        }
+        if (status == NX_DATA_LOSS) {
+            tracker->segment_number = number;
+            nx_wal_tracker_report(tracker, "cannot be read: %s", cause.message);
+            recovered->torn = true;
+        }
+    }
+    *segment_out = NULL;
+    return NX_OK;
+}
+
+enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory, uint64_t from_number, bool live,
+                              struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered_out,
+                              struct nx_error *err) {
+    NX_AUTO(nx_wal_listing) listing = { 0 };
+    NX_TRY(nx_wal_list(disk, directory, &listing, err));
+    size_t index = 0;
+    while (index < listing.count && listing.numbers[index] < from_number) {
+        index++;
+    }
+    struct nx_wal_recovered recovered = { 0 };
+    NX_AUTO(nx_segment) *segment = NULL;
+    NX_TRY(open_next(disk, directory, &listing, &index, tracker, &recovered, &segment, err));
+    while (segment != NULL) {
+        NX_AUTO(nx_segment) *next = NULL;
+        NX_TRY(open_next(disk, directory, &listing, &index, tracker, &recovered, &next, err));
+        if (next == NULL) {
+            NX_TRY(recover_newest(segment, live, tracker, &recovered, err));
+        } else {
+            /* Its end stands in the next one's header, unless that next one is not its neighbour. */
+            const bool adjacent = next->header.previous_number == segment->number;
+            NX_TRY(walk(segment, adjacent ? next->header.previous_end : segment->size, tracker, err));
+            recovered.last_number = segment->number;
+        }
+        nx_segment_close(segment);
+        segment = NX_TAKE(next);
+    }
+    /* Numbers of files that cannot be read are not given out again. */
+    const uint64_t newest = listing.count == 0 ? 0 : listing.numbers[listing.count - 1];
+    if (recovered.torn && newest > recovered.last_number) {
+        recovered.last_number = newest;
+        recovered.last_end = 0;
+    }
+    *recovered_out = recovered;
+    return NX_OK;
+}
