@@ -78,8 +78,8 @@ void nx_lines_write(struct nx_buf *out, const struct nx_lines_options *options, 
     nx_log_line_write(out, options->format, line->time_ns, &entry);
 }
 
-static void write_failure(struct nx_buf *out, const struct nx_lines_options *options,
-                          const struct nx_lines_of *of, const struct nx_invocation *invocation) {
+void nx_lines_write_failure(struct nx_buf *out, const struct nx_lines_options *options,
+                            const struct nx_lines_of *of, const struct nx_invocation *invocation) {
     char text[512];
 
     (void)snprintf(text, sizeof text, "attempt %u failed (%s)%s%.*s%s", (unsigned)invocation->attempt,
@@ -117,7 +117,7 @@ enum nx_status nx_lines_write_record(struct nx_buf *out, const struct nx_lines_o
         nx_lines_write(out, &line_options, &of, &invocation.log_lines[i]);
     }
     if (invocation.outcome != NX_OUTCOME_OK) {
-        write_failure(out, &line_options, &of, &invocation);
+        nx_lines_write_failure(out, &line_options, &of, &invocation);
     }
     return NX_OK;
 }

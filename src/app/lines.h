@@ -28,6 +28,10 @@ struct nx_lines_of {
 /** Append one line with the guest's fields behind its text. */
 void nx_lines_write(struct nx_buf *out, const struct nx_lines_options *options, const struct nx_lines_of *of,
                     const struct nx_invocation_log_line *line);
+/** Append the line that says how a failed call ended; only its head, error, start and duration are looked at.
+ */
+void nx_lines_write_failure(struct nx_buf *out, const struct nx_lines_options *options,
+                            const struct nx_lines_of *of, const struct nx_invocation *invocation);
 /** Append all lines of a record of INVOCATIONS, and for a failed call one that says how it ended.
  * Errors: NX_DATA_LOSS  the record is damaged; nothing was appended */
 NX_MUST_CHECK enum nx_status nx_lines_write_record(struct nx_buf *out, const struct nx_lines_options *options,

@@ -11,6 +11,7 @@
 
 static const struct nx_command *const commands[] = {
     &nx_command_new,
+    &nx_command_build,
     &nx_command_config,
     &nx_command_version,
 };

@@ -1,0 +1,195 @@
+/* src/app/command_events.c: nexus events: what is in the log, and what ended in the dead letters. */
+#include "app/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/list.h"
+#include "app/terminal.h"
+#include "app/times.h"
+#include "io/clock.h"
+
+enum { LINE_SIZE_MAX = 4 * 1024 * 1024, DATA_SHOWN_MAX = 100, TYPES_MAX = 1024 };
+
+static const struct nx_flag flags[] = {
+    { .name = "type", .value = "TYPE", .help = "only these: exact, or with * and > such as 'user.*'" },
+    { .name = "since", .value = "TIME", .help = "from then on: 2025-11-26T10:23:45Z, or 1h ago" },
+    { .name = "until", .value = "TIME", .help = "and before then" },
+    { .name = "dlq", .help = "the dead letters instead: events whose last attempt failed" },
+    { .name = "function", .value = "NAME", .help = "with --dlq: only those of this function" },
+    { .name = "unmatched", .help = "only events that no function of nexus.yaml takes" },
+    { .name = "output", .value = "FORMAT", .help = "text (default), or json: one object a line" },
+    NX_SOURCE_FLAGS,
+};
+
+struct listing {
+    struct nx_config *config; /* for --unmatched */
+    bool json;
+    bool unmatched;
+    bool dlq;
+    uint64_t count;
+};
+
+static struct nx_str text_of(const struct nx_json_value *object, const char *name) {
+    struct nx_str text = NX_STR_EMPTY;
+    (void)nx_json_to_str(nx_json_get(object, nx_str_from_c(name)), &text);
+    return text;
+}
+
+static bool is_matched(const struct nx_config *config, struct nx_str type) {
+    for (size_t i = 0; i < config->function_count; i++) {
+        for (size_t j = 0; j < config->functions[i].trigger_count; j++) {
+            if (nx_str_equal(config->functions[i].triggers[j].event_type, type)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The data, shortened to what fits behind the rest. */
+static void append_data(struct nx_buf *line, const struct nx_json_value *event) {
+    NX_AUTO(nx_buf) text;
+    struct nx_json_writer json;
+
+    const struct nx_json_value *data = nx_json_get(event, NX_STR("data"));
+    if (data == NULL) {
+        data = nx_json_get(event, NX_STR("data_base64"));
+    }
+    if (data == NULL) {
+        return;
+    }
+    nx_buf_init(&text, LINE_SIZE_MAX);
+    nx_json_writer_init(&json, &text);
+    nx_json_value(&json, data);
+    nx_json_writer_end(&json);
+    struct nx_str shown = nx_buf_str(&text);
+    const bool is_long = shown.len > DATA_SHOWN_MAX;
+    shown = nx_str_slice(shown, 0, DATA_SHOWN_MAX);
+    shown.len = nx_str_utf8_prefix(shown);
+    nx_buf_append_c(line, "  ");
+    nx_buf_append(line, shown);
+    nx_buf_append_c(line, is_long ? "…" : "");
+}
+
+static void append_event(struct nx_buf *line, const struct nx_json_value *item) {
+    const struct nx_json_value *event = nx_json_get(item, NX_STR("event"));
+
+    nx_buf_append_format(line, "%.*s  %.*s  ", NX_STR_ARG(text_of(item, "stored")),
+                         NX_STR_ARG(text_of(item, "reference")));
+    if (event == NULL) {
+        nx_buf_append_format(line, "cannot be read: %.*s", NX_STR_ARG(text_of(item, "error")));
+        return;
+    }
+    nx_buf_append_format(line, "%.*s  %.*s", NX_STR_ARG(text_of(event, "id")),
+                         NX_STR_ARG(text_of(event, "type")));
+    append_data(line, event);
+}
+
+static void append_dead_letter(struct nx_buf *line, const struct nx_json_value *item) {
+    struct nx_json_writer json;
+
+    nx_buf_append_format(line, "%.*s  %.*s  %.*s  %.*s  ", NX_STR_ARG(text_of(item, "stored")),
+                         NX_STR_ARG(text_of(item, "id")), NX_STR_ARG(text_of(item, "event")),
+                         NX_STR_ARG(text_of(item, "function")));
+    const struct nx_json_value *cause = nx_json_get(item, NX_STR("cause"));
+    if (cause != NULL) {
+        nx_json_writer_init(&json, line);
+        nx_json_value(&json, cause);
+        nx_json_writer_end(&json);
+    }
+}
+
+static enum nx_status show(struct listing *listing, const struct nx_json_value *item, struct nx_error *err) {
+    NX_AUTO(nx_buf) line;
+
+    if (listing->unmatched &&
+        is_matched(listing->config, text_of(nx_json_get(item, NX_STR("event")), "type"))) {
+        return NX_OK;
+    }
+    nx_buf_init(&line, LINE_SIZE_MAX);
+    if (listing->json) {
+        struct nx_json_writer json;
+        nx_json_writer_init(&json, &line);
+        nx_json_value(&json, item);
+        nx_json_writer_end(&json);
+    } else if (listing->dlq) {
+        append_dead_letter(&line, item);
+    } else {
+        append_event(&line, item);
+    }
+    nx_buf_append_c(&line, "\n");
+    NX_TRY(nx_buf_check(&line, err));
+    listing->count++;
+    (void)fwrite(line.ptr, 1, line.len, stdout);
+    return NX_OK;
+}
+
+static enum nx_status print_all(struct nx_list *list, struct listing *listing, struct nx_error *err) {
+    while (!list->at_end) {
+        NX_AUTO(nx_json_doc) *page = NULL;
+        const struct nx_json_value *items;
+        const struct nx_json_value *item;
+        NX_TRY(nx_list_next(list, &page, &items, err));
+        struct nx_json_iterator walk = nx_json_iterate(items);
+        while (nx_json_next(&walk, NULL, &item)) {
+            NX_TRY(show(listing, item, err));
+        }
+        if (ferror(stdout) != 0) {
+            return NX_OK; /* whoever read our lines has enough of them */
+        }
+    }
+    return NX_OK;
+}
+
+static enum nx_status check_flags(struct nx_args *args, struct listing *listing, struct nx_error *err) {
+    listing->dlq = nx_args_has(args, "dlq");
+    listing->unmatched = nx_args_has(args, "unmatched");
+    if (listing->dlq && (listing->unmatched || nx_args_has(args, "type"))) {
+        return nx_args_fail(args, err, "--dlq lists dead letters: --type and --unmatched are for events");
+    }
+    if (!listing->dlq && nx_args_has(args, "function")) {
+        (void)nx_args_fail(args, err, "--function goes with --dlq: an event belongs to no function");
+        nx_hint(err, "what a function did: nexus logs --function %s", nx_args_value(args, "function"));
+        return NX_INVALID_ARGUMENT;
+    }
+    return nx_args_output_is_json(args, &listing->json, err);
+}
+
+static enum nx_status run(struct nx_args *args, struct nx_error *err) {
+    NX_AUTO(nx_source) source = { 0 };
+    struct listing listing = { 0 };
+    const struct nx_clock clock = nx_clock_system();
+    const int64_t now_ns = nx_clock_read(&clock).wall_ns;
+
+    NX_TRY(check_flags(args, &listing, err));
+    struct nx_list list = {
+        .source = &source,
+        .kind = listing.dlq ? NX_LIST_DEAD_LETTERS : NX_LIST_EVENTS,
+        .type = nx_str_from_c(nx_args_value(args, "type")),
+        .function = nx_str_from_c(nx_args_value(args, "function")),
+    };
+    NX_TRY(nx_time_flag(args, "since", now_ns, &list.since_ns, err));
+    NX_TRY(nx_time_flag(args, "until", now_ns, &list.until_ns, err));
+    NX_TRY(nx_source_open(args, &source, err));
+    if (listing.unmatched && source.config == NULL) {
+        NX_TRY(nx_config_load_and_explain("nexus.yaml", &source.config, err));
+    }
+    listing.config = source.config;
+    NX_TRY(print_all(&list, &listing, err));
+    if (listing.count == 0 && !listing.json) {
+        (void)fprintf(stderr, "no %s there\n", listing.dlq ? "dead letters are" : "such events are");
+    }
+    return NX_OK;
+}
+
+const struct nx_command nx_command_events = {
+    .name = "events",
+    .summary = "list the events in the log, or the dead letters",
+    .text = "One line each: when it was stored, its place in the log, its id, its type, its data.",
+    .example = "nexus events --type user.created --since 1h\n"
+               "nexus events --dlq --output json",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .run = run,
+};

@@ -1,0 +1,171 @@
+/* src/app/command_logs.c: nexus logs: what functions said, from their invocation records. */
+#include "app/commands.h"
+
+#include <stdio.h>
+
+#include "app/lines.h"
+#include "app/list.h"
+#include "app/times.h"
+#include "codec/hex.h"
+#include "codec/time_format.h"
+#include "io/clock.h"
+
+enum { OUTPUT_SIZE_MAX = 64 * 1024 * 1024, FIELDS_SIZE_MAX = 1024 * 1024 };
+
+static const struct nx_flag flags[] = {
+    { .name = "follow", .letter = 'f', .help = "go on with what is said from now on; Ctrl-C ends it" },
+    { .name = "function", .value = "NAME", .help = "only what this function said" },
+    { .name = "since", .value = "TIME", .help = "from then on: 2025-11-26T10:23:45Z, or 5m ago" },
+    { .name = "level",
+      .value = "LEVEL",
+      .help = "only lines of this level and above: debug, info, warn, error" },
+    { .name = "log-format", .value = "FORMAT", .help = "text (default) or json" },
+    { .name = "output", .value = "FORMAT", .help = "the same as --log-format" },
+    NX_SOURCE_FLAGS,
+};
+
+static struct nx_str text_of(const struct nx_json_value *object, const char *name) {
+    struct nx_str text = NX_STR_EMPTY;
+    (void)nx_json_to_str(nx_json_get(object, nx_str_from_c(name)), &text);
+    return text;
+}
+
+static int64_t time_of(const struct nx_json_value *object, const char *name) {
+    int64_t wall_ns = 0;
+    const bool ignored = nx_time_parse(text_of(object, name), &wall_ns);
+    (void)ignored;
+    return wall_ns;
+}
+
+static void append_line(struct nx_buf *out, const struct nx_lines_options *options,
+                        const struct nx_lines_of *of, const struct nx_json_value *said) {
+    NX_AUTO(nx_buf) fields;
+    enum nx_log_level level = NX_LOG_INFO;
+
+    nx_buf_init(&fields, FIELDS_SIZE_MAX);
+    const struct nx_json_value *object = nx_json_get(said, NX_STR("fields"));
+    if (object != NULL) {
+        struct nx_json_writer json;
+        nx_json_writer_init(&json, &fields);
+        nx_json_value(&json, object);
+        nx_json_writer_end(&json);
+    }
+    (void)nx_log_level_parse(text_of(said, "level"), &level);
+    const struct nx_invocation_log_line line = {
+        .level = (uint8_t)level,
+        .time_ns = time_of(said, "time"),
+        .text = text_of(said, "text"),
+        .fields = nx_buf_str(&fields),
+    };
+    nx_lines_write(out, options, of, &line);
+}
+
+/* How a failed call ended, as a line of its own. */
+static void append_failure(struct nx_buf *out, const struct nx_lines_options *options,
+                           const struct nx_lines_of *of, const struct nx_json_value *item) {
+    struct nx_invocation invocation = { .error = text_of(item, "error") };
+    uint64_t number = 0;
+    bool dead_letter = false;
+
+    if (!nx_outcome_parse(text_of(item, "outcome"), &invocation.outcome) ||
+        invocation.outcome == NX_OUTCOME_OK) {
+        return;
+    }
+    (void)nx_json_to_u64(nx_json_get(item, NX_STR("attempt")), &number);
+    invocation.attempt = (uint32_t)number;
+    (void)nx_json_to_u64(nx_json_get(item, NX_STR("duration_ns")), &invocation.duration_ns);
+    (void)nx_json_to_bool(nx_json_get(item, NX_STR("dead_letter")), &dead_letter);
+    invocation.flags = dead_letter ? NX_INVOCATION_DEAD_LETTER : 0;
+    invocation.started_at_ns = time_of(item, "started");
+    nx_lines_write_failure(out, options, of, &invocation);
+}
+
+static void append_item(struct nx_buf *out, const struct nx_lines_options *options,
+                        const struct nx_json_value *item) {
+    uint8_t trace_id[NX_TRACE_ID_SIZE] = { 0 };
+    struct nx_lines_options with_tag = *options;
+    const struct nx_json_value *line;
+
+    const bool has_trace = nx_hex_read(text_of(item, "trace_id"), trace_id, sizeof trace_id);
+    (void)has_trace;
+    (void)nx_json_to_bool(nx_json_get(item, NX_STR("live_replay")), &with_tag.is_replay);
+    const struct nx_lines_of of = { .function = text_of(item, "function"),
+                                    .event = text_of(item, "event"),
+                                    .trace_id = trace_id };
+    struct nx_json_iterator walk = nx_json_iterate(nx_json_get(item, NX_STR("log_lines")));
+    while (nx_json_next(&walk, NULL, &line)) {
+        append_line(out, &with_tag, &of, line);
+    }
+    append_failure(out, &with_tag, &of, item);
+}
+
+static enum nx_status print_all(struct nx_list *list, const struct nx_lines_options *options, bool follow,
+                                struct nx_error *err) {
+    while (follow || !list->at_end) {
+        NX_AUTO(nx_json_doc) *page = NULL;
+        NX_AUTO(nx_buf) out;
+        const struct nx_json_value *items;
+        const struct nx_json_value *item;
+        nx_buf_init(&out, OUTPUT_SIZE_MAX);
+        NX_TRY(nx_list_next(list, &page, &items, err));
+        struct nx_json_iterator walk = nx_json_iterate(items);
+        while (nx_json_next(&walk, NULL, &item)) {
+            append_item(&out, options, item);
+        }
+        NX_TRY(nx_buf_check(&out, err));
+        (void)fwrite(nx_buf_str(&out).ptr, 1, out.len, stdout);
+        if (fflush(stdout) != 0) {
+            return NX_OK; /* whoever read our lines has enough of them */
+        }
+    }
+    return NX_OK;
+}
+
+static enum nx_status read_options(struct nx_args *args, struct nx_lines_options *options,
+                                   struct nx_error *err) {
+    const char *format = nx_args_value(args, "log-format");
+    const char *level = nx_args_value(args, "level");
+
+    format = format != NULL ? format : nx_args_value(args, "output");
+    if (format != NULL && !nx_log_format_parse(nx_str_from_c(format), &options->format)) {
+        return nx_args_fail(args, err, "--log-format is text or json, not '%s'", format);
+    }
+    if (level != NULL && !nx_log_level_parse(nx_str_from_c(level), &options->level)) {
+        return nx_args_fail(args, err, "--level is debug, info, warn or error, not '%s'", level);
+    }
+    return NX_OK;
+}
+
+static enum nx_status run(struct nx_args *args, struct nx_error *err) {
+    NX_AUTO(nx_source) source = { 0 };
+    struct nx_lines_options options = { .format = NX_LOG_TEXT };
+    const struct nx_clock clock = nx_clock_system();
+    const int64_t now_ns = nx_clock_read(&clock).wall_ns;
+    const bool follow = nx_args_has(args, "follow");
+    struct nx_list list = {
+        .source = &source,
+        .kind = NX_LIST_INVOCATIONS,
+        .function = nx_str_from_c(nx_args_value(args, "function")),
+        .wait = follow,
+    };
+
+    NX_TRY(read_options(args, &options, err));
+    NX_TRY(nx_time_flag(args, "since", now_ns, &list.since_ns, err));
+    NX_TRY(nx_source_open(args, &source, err));
+    if (follow && !source.is_live) {
+        (void)nx_fail(err, NX_FAILED_PRECONDITION, "there is nobody to follow: the server is not running");
+        nx_hint(err, "what was said so far: nexus logs; start the server: nexus dev");
+        return NX_FAILED_PRECONDITION;
+    }
+    return print_all(&list, &options, follow, err);
+}
+
+const struct nx_command nx_command_logs = {
+    .name = "logs",
+    .summary = "show what functions said",
+    .text = "Lines are those of finished calls, in the order in which the calls ended, failed ones included.",
+    .example = "nexus logs -f --function user-welcome\nnexus logs --since 1h --level warn",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .run = run,
+};

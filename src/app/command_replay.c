@@ -1,0 +1,342 @@
+/* src/app/command_replay.c: nexus replay: a recorded call again, and whether it came out the same.
+ *
+ * With the server up it is asked (POST /replay/…); with the server down the data directory is read and
+ * nothing is written. Exit status 0 when all that was asked came out identical, 1 otherwise. */
+#include "app/commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/lines.h"
+#include "app/replay_answer.h"
+#include "app/source.h"
+#include "app/terminal.h"
+#include "app/times.h"
+#include "codec/json.h"
+#include "codec/percent.h"
+#include "codec/time_format.h"
+#include "io/clock.h"
+#include "platform/function/replay.h"
+#include "sandbox/instance/call.h"
+#include "server/http/replay_json.h"
+
+enum { PATH_SIZE_MAX = 4096, OUTPUT_SHOWN_MAX = 4096, TARGET_SIZE_MAX = 64 * 1024 };
+
+static const struct nx_flag flags[] = {
+    { .name = "function", .value = "NAME", .help = "only the calls of this function" },
+    { .name = "attempt", .value = "NUMBER", .help = "this attempt instead of the last" },
+    { .name = "since", .value = "TIME", .help = "every call from then on: 2025-11-26T10:23:45Z, or 1h ago" },
+    { .name = "until", .value = "TIME", .help = "and before then; now unless said" },
+    { .name = "verify", .help = "only compare: status 0 if all were identical, 1 if not or none was" },
+    { .name = "live", .help = "run it again for real, with the current code and new effects" },
+    { .name = "dlq", .value = "FUNCTION", .help = "put the dead letters of the function back" },
+    { .name = "output", .value = "FORMAT", .help = "text (default) or json" },
+    NX_SOURCE_FLAGS,
+};
+
+struct request {
+    struct nx_replay_question question;
+    bool verify;
+    bool json;
+    const char *dlq;
+};
+
+static enum nx_status read_question(struct nx_args *args, struct request *request, struct nx_error *err) {
+    struct nx_replay_question *question = &request->question;
+    const struct nx_clock clock = nx_clock_system();
+    const int64_t now_ns = nx_clock_read(&clock).wall_ns;
+    const char *attempt = nx_args_value(args, "attempt");
+    uint64_t number = 0;
+
+    question->id = args->word_count > 0 ? nx_str_from_c(args->words[0]) : NX_STR_EMPTY;
+    question->function = nx_str_from_c(nx_args_value(args, "function"));
+    question->mode = nx_args_has(args, "live") ? NX_REPLAY_LIVE : NX_REPLAY_EXACT;
+    request->verify = nx_args_has(args, "verify");
+    request->dlq = nx_args_value(args, "dlq");
+    NX_TRY(nx_args_output_is_json(args, &request->json, err));
+    NX_TRY(nx_time_flag(args, "since", now_ns, &question->since_ns, err));
+    NX_TRY(nx_time_flag(args, "until", now_ns, &question->until_ns, err));
+    if (attempt != NULL &&
+        (!nx_str_to_u64(nx_str_from_c(attempt), &number) || number == 0 || number > UINT32_MAX)) {
+        return nx_args_fail(args, err, "--attempt is a number from 1 on, not '%s'", attempt);
+    }
+    question->attempt = (uint32_t)number;
+    const bool has_range = nx_args_has(args, "since") || nx_args_has(args, "until");
+    if (request->dlq != NULL && (question->id.len > 0 || has_range || request->verify)) {
+        return nx_args_fail(args, err, "--dlq puts all dead letters of a function back: it goes alone");
+    }
+    if (request->dlq == NULL && question->id.len == 0 && !has_range && question->function.len == 0) {
+        return nx_args_fail(args, err, "what is to be replayed? an event's id, an invocation's, or --since");
+    }
+    if (question->id.len > 0 && has_range) {
+        return nx_args_fail(args, err, "an id and a range of time exclude each other");
+    }
+    if (question->mode == NX_REPLAY_LIVE && request->verify) {
+        return nx_args_fail(args, err, "--verify compares with the record, --live does it anew: choose one");
+    }
+    return NX_OK;
+}
+
+/* What is said of the result. */
+
+static void append_quoted(struct nx_buf *out, struct nx_str text) {
+    nx_buf_append_u8(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        const unsigned char c = (unsigned char)text.ptr[i];
+        if (c < ' ' || c == 0x7f) {
+            nx_buf_append_format(out, "\\x%02x", (unsigned)c);
+        } else {
+            nx_buf_append_u8(out, c);
+        }
+    }
+    nx_buf_append_u8(out, '"');
+}
+
+static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
+    const struct nx_lines_options lines = { .is_replay = true };
+    const struct nx_lines_of of = { .function = item->function,
+                                    .event = item->event_id,
+                                    .trace_id = item->trace_id };
+
+    for (size_t i = 0; i < item->log_line_count; i++) {
+        nx_lines_write(out, &lines, &of, &item->log_lines[i]);
+    }
+    const struct nx_str output = nx_str_trim(item->output);
+    if (output.len > 0 && output.len <= OUTPUT_SHOWN_MAX) {
+        nx_buf_append_format(out, "[REPLAY] %.*s printed %.*s%s", NX_STR_ARG(item->function),
+                             NX_STR_ARG(output), output.ptr[output.len - 1] == '\n' ? "" : "\n");
+    }
+    if (item->outcome != NX_OUTCOME_OK) {
+        nx_buf_append_format(out, "[REPLAY] %.*s ended as %s, attempt %" PRIu32 "\n",
+                             NX_STR_ARG(item->function), nx_outcome_name(item->outcome), item->attempt);
+    }
+    if (item->live_invocation != 0) {
+        nx_buf_append_format(out, "[REPLAY] %.*s ran again: INVOCATIONS:%" PRIu64 "\n",
+                             NX_STR_ARG(item->function), item->live_invocation);
+    }
+    if (!item->module_is_current) {
+        nx_buf_append_format(
+            out,
+            "[REPLAY] %.*s has newer code than this call ran; with it, effects and all: nexus "
+            "replay --live\n",
+            NX_STR_ARG(item->function));
+    }
+}
+
+static void append_trouble(struct nx_buf *out, const struct nx_replay_item *item) {
+    nx_buf_append_format(out, "FAIL %.*s INVOCATIONS:%" PRIu64 " (event %.*s, attempt %" PRIu32 "): %s",
+                         NX_STR_ARG(item->function), item->invocation, NX_STR_ARG(item->event_id),
+                         item->attempt, nx_replay_verdict_name(item->verdict));
+    if (item->verdict == NX_REPLAY_DIFFERENT) {
+        nx_buf_append_format(out, ": %.*s, byte %" PRIu64 ": recorded ", NX_STR_ARG(item->difference.what),
+                             item->difference.offset);
+        append_quoted(out, item->difference.recorded);
+        nx_buf_append_c(out, ", replayed ");
+        append_quoted(out, item->difference.replayed);
+    } else if (item->error.len > 0) {
+        nx_buf_append_format(out, ": %.*s", NX_STR_ARG(item->error));
+    }
+    nx_buf_append_c(out, "\n");
+}
+
+static void append_counts(struct nx_buf *out, const struct nx_replay_report *report) {
+    static const enum nx_replay_verdict order[] = { NX_REPLAY_IDENTICAL,  NX_REPLAY_DIFFERENT,
+                                                    NX_REPLAY_FAILED,     NX_REPLAY_UNREPLAYABLE,
+                                                    NX_REPLAY_EVENT_GONE, NX_REPLAY_MODULE_GONE };
+    bool first = true;
+
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        if (report->counts[order[i]] > 0) {
+            nx_buf_append_format(out, "%s%" PRIu64 " %s", first ? "" : ", ", report->counts[order[i]],
+                                 nx_replay_verdict_name(order[i]));
+            first = false;
+        }
+    }
+    if (report->lost_count > 0) {
+        nx_buf_append_format(out, "; %" PRIu64 " records of this range are destroyed", report->lost_count);
+    }
+}
+
+static void append_end(struct nx_buf *out, const struct request *request,
+                       const struct nx_replay_report *report) {
+    const double ms = (double)report->elapsed_ns / NX_NS_PER_MS;
+    const bool proof = nx_replay_report_is_proof(report);
+
+    if (request->question.mode == NX_REPLAY_LIVE) {
+        nx_buf_append_format(out, "OK Replay completed in %.1fms: run anew, with its effects\n", ms);
+    } else if (report->total == 0) {
+        nx_buf_append_c(out, "Nothing to compare: no call was recorded there\n");
+    } else if (request->question.id.len > 0 && proof) {
+        nx_buf_append_format(out, "OK Replay completed in %.1fms: identical output%s\n", ms,
+                             report->total > 1 ? " in every call" : "");
+    } else {
+        nx_buf_append_format(out, "%s %" PRIu64 " call%s replayed in %.1fms: ", proof ? "OK" : "FAIL",
+                             report->total, report->total == 1 ? "" : "s", ms);
+        append_counts(out, report);
+        nx_buf_append_c(out, "\n");
+    }
+}
+
+static enum nx_status show(const struct request *request, const struct nx_replay_report *report,
+                           struct nx_error *err) {
+    NX_AUTO(nx_buf) out;
+
+    nx_buf_init(&out, NX_REPLAY_REPORT_SIZE_MAX);
+    if (request->question.id.len > 0 && report->item_count > 0) {
+        char time[NX_TIME_TEXT_SIZE + 1];
+        const struct nx_replay_item *item = &report->items[0];
+        (void)nx_time_format(item->original_time_ns, NX_TIME_SECONDS, time);
+        nx_buf_append_format(&out, "OK Replaying event %.*s of %s\n", NX_STR_ARG(item->event_id), time);
+    }
+    for (size_t i = 0; i < report->item_count; i++) {
+        if (request->question.id.len > 0 && !request->verify) {
+            append_item(&out, &report->items[i]);
+        }
+        if (report->items[i].verdict != NX_REPLAY_IDENTICAL && request->question.mode == NX_REPLAY_EXACT) {
+            append_trouble(&out, &report->items[i]);
+        }
+    }
+    append_end(&out, request, report);
+    NX_TRY(nx_buf_check(&out, err));
+    (void)fwrite(out.ptr, 1, out.len, stdout);
+    return NX_OK;
+}
+
+static enum nx_status show_json(const struct nx_replay_report *report, struct nx_error *err) {
+    NX_AUTO(nx_buf) out;
+    struct nx_json_writer json;
+
+    nx_buf_init(&out, NX_REPLAY_REPORT_SIZE_MAX);
+    nx_json_writer_init(&json, &out);
+    nx_http_write_replay(&json, report);
+    nx_json_writer_end(&json);
+    nx_buf_append_c(&out, "\n");
+    NX_TRY(nx_buf_check(&out, err));
+    (void)fwrite(out.ptr, 1, out.len, stdout);
+    return NX_OK;
+}
+
+/* Without a server. */
+
+static bool draw(void *data, const struct nx_replay_progress *progress) {
+    (void)data;
+    if (progress->total_count > 0) {
+        nx_terminal_progress("replaying", progress->done_count, progress->total_count);
+    }
+    return true;
+}
+
+static enum nx_status replay_here(struct nx_source *source, const struct request *request,
+                                  struct nx_replay_report *report, struct nx_error *err) {
+    char cache[PATH_SIZE_MAX];
+    const struct nx_random random = nx_random_system();
+    NX_AUTO(nx_engine) *engine = NULL;
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (request->question.mode == NX_REPLAY_LIVE) {
+        (void)nx_fail(err, NX_FAILED_PRECONDITION, "--live needs the server: it writes a record");
+        nx_hint(err, "start it by: nexus dev");
+        return NX_FAILED_PRECONDITION;
+    }
+    (void)snprintf(cache, sizeof cache, "%s/modules", source->directory);
+    const struct nx_engine_options engine_options = { .disk = nx_disk_system(),
+                                                      .cache_directory = cache,
+                                                      .random = &random };
+    NX_TRY(nx_sandbox_open(&engine_options, &engine, err));
+    const struct nx_guest_kind guests = nx_guest_wasm(engine);
+    const struct nx_replay_options options = {
+        .fabric = source->fabric,
+        .guests = &guests,
+        .disk = nx_disk_system(),
+        .directory = source->directory,
+        .thread_count = cores < 1 ? 1 : (size_t)cores,
+        .clock = nx_clock_system(),
+        .progress = nx_terminal_is(stderr) ? draw : NULL,
+    };
+    const enum nx_status status = nx_replay_run(&options, &request->question, report, err);
+    nx_terminal_progress("", 1, 1);
+    return status;
+}
+
+static enum nx_status replay(struct nx_args *args, struct nx_source *source, const struct request *request,
+                             struct nx_error *err) {
+    struct nx_replay_report report;
+
+    nx_replay_report_init(&report);
+    enum nx_status status = source->is_live ? nx_replay_ask(&source->client, &request->question, &report, err)
+                                            : replay_here(source, request, &report, err);
+    if (status == NX_OK) {
+        status = request->json ? show_json(&report, err) : show(request, &report, err);
+    }
+    if (status == NX_OK && request->question.mode == NX_REPLAY_EXACT && !nx_replay_report_is_proof(&report)) {
+        args->exit_status = NX_EXIT_FAILED;
+    }
+    nx_replay_report_fini(&report);
+    return status;
+}
+
+/* {"function": "user-welcome", "requeued": 3} */
+static enum nx_status read_count(struct nx_str json, uint64_t *count_out, struct nx_error *err) {
+    NX_AUTO(nx_json_doc) *doc = NULL;
+
+    NX_TRY(nx_json_parse(json, TARGET_SIZE_MAX * 16, &doc, err));
+    if (!nx_json_to_u64(nx_json_get(nx_json_root(doc), NX_STR("requeued")), count_out)) {
+        return nx_fail(err, NX_DATA_LOSS, "the server's answer says no number");
+    }
+    return NX_OK;
+}
+
+static enum nx_status put_back(struct nx_source *source, const struct request *request,
+                               struct nx_error *err) {
+    NX_AUTO(nx_buf) target;
+    NX_AUTO(nx_buf) answer;
+    uint64_t count;
+
+    if (!source->is_live) {
+        (void)nx_fail(err, NX_FAILED_PRECONDITION, "putting dead letters back needs the server");
+        nx_hint(err, "start it by: nexus dev");
+        return NX_FAILED_PRECONDITION;
+    }
+    nx_buf_init(&target, TARGET_SIZE_MAX);
+    nx_buf_init(&answer, TARGET_SIZE_MAX);
+    nx_buf_append_c(&target, "/dlq/");
+    nx_percent_encode_url(&target, nx_str_from_c(request->dlq));
+    NX_TRY(nx_client_request(&source->client, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err));
+    NX_TRY(read_count(nx_buf_str(&answer), &count, err));
+    if (request->json) {
+        (void)printf("{\"function\":\"%s\",\"count\":%" PRIu64 "}\n", request->dlq, count);
+    } else if (count == 0) {
+        (void)printf("OK %s has no dead letters\n", request->dlq);
+    } else {
+        (void)printf("OK %" PRIu64 " dead letter%s of %s go%s back: a new series of attempts begins\n", count,
+                     count == 1 ? "" : "s", request->dlq, count == 1 ? "es" : "");
+    }
+    return NX_OK;
+}
+
+static enum nx_status run(struct nx_args *args, struct nx_error *err) {
+    NX_AUTO(nx_source) source = { 0 };
+    struct request request = { 0 };
+
+    NX_TRY(read_question(args, &request, err));
+    NX_TRY(nx_source_open(args, &source, err));
+    return request.dlq != NULL ? put_back(&source, &request, err) : replay(args, &source, &request, err);
+}
+
+const struct nx_command nx_command_replay = {
+    .name = "replay",
+    .words = "[ID]",
+    .summary = "run a recorded call again and compare it with its record",
+    .text =
+        "ID is an event's id or EVENTS:17 (the last attempt of every function it ran), or INVOCATIONS:17.\n"
+        "The call gets its recorded code, input, clock and random numbers, and has no effects. With the\n"
+        "server down the data directory is read, and nothing is written.",
+    .example = "nexus replay 01JDN4ZQ8R7V5T3K2M1N0P9Q8R\n"
+               "nexus replay --since 24h --verify\n"
+               "nexus replay --dlq user-welcome",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .word_count_max = 1,
+    .run = run,
+};

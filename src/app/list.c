@@ -1,0 +1,195 @@
+/* src/app/list.c */
+#include "app/list.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "codec/cloudevents.h"
+#include "codec/percent.h"
+#include "codec/time_format.h"
+#include "server/http/invocation_json.h"
+
+enum {
+    PAGE_COUNT_MAX = 500,
+    TARGET_SIZE_MAX = 64 * 1024,
+    ARENA_SIZE_MAX = 64 * 1024 * 1024,
+    PAGE_SIZE_MAX = 4 * 1024 * 1024, /* bytes of records on one page */
+};
+
+static const struct {
+    const char *path;
+    const char *items;
+    const char *stream;
+    const char *subject_prefix;
+} kinds[] = {
+    [NX_LIST_EVENTS] = { "/events", "events", "EVENTS", "events." },
+    [NX_LIST_INVOCATIONS] = { "/invocations", "invocations", "INVOCATIONS", "invocations." },
+    [NX_LIST_DEAD_LETTERS] = { "/dlq", "dead_letters", "DLQ", "dlq." },
+};
+
+/* From the server. */
+
+static void append_time(struct nx_buf *target, const char *name, int64_t wall_ns) {
+    char text[NX_TIME_TEXT_SIZE + 1];
+
+    if (wall_ns != 0) {
+        nx_buf_append_format(target, "&%s=", name);
+        nx_percent_encode_url(target, nx_time_format(wall_ns, NX_TIME_SHORTEST, text));
+    }
+}
+
+static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
+    NX_AUTO(nx_buf) target;
+
+    nx_buf_init(&target, TARGET_SIZE_MAX);
+    nx_buf_append_format(&target, "%s?limit=%d", kinds[list->kind].path, PAGE_COUNT_MAX);
+    if (list->kind == NX_LIST_INVOCATIONS) {
+        nx_buf_append_c(&target, "&details=true");
+    }
+    if (list->type.len > 0) {
+        nx_buf_append_c(&target, "&type=");
+        nx_percent_encode_url(&target, list->type);
+    }
+    if (list->function.len > 0) {
+        nx_buf_append_c(&target, "&function=");
+        nx_percent_encode_url(&target, list->function);
+    }
+    append_time(&target, "since", list->since_ns);
+    append_time(&target, "until", list->until_ns);
+    if (list->cursor[0] != '\0') {
+        nx_buf_append_format(&target, "&cursor=%s", list->cursor);
+    }
+    if (list->wait && list->at_end) {
+        nx_buf_append_format(&target, "&wait=%ds", NX_LIST_WAIT_S);
+    }
+    NX_TRY(nx_buf_check(&target, err));
+    return nx_client_request(&list->source->client, "GET", nx_buf_str(&target), NX_STR_EMPTY, page, err);
+}
+
+/* From the directory: the same JSON. */
+
+static void write_event(struct nx_json_writer *json, const struct nx_record *record, struct nx_arena *arena) {
+    const struct nx_cloudevent_record stored = {
+        .stream = record->stream,
+        .sequence = record->sequence,
+        .time_ns = record->time_ns,
+        .subject = record->subject,
+        .headers = record->headers,
+        .payload = record->payload,
+    };
+    char reference[NX_STREAM_NAME_SIZE_MAX + 32];
+    char time[NX_TIME_TEXT_SIZE + 1];
+    struct nx_cloudevent event;
+    struct nx_error err = { 0 };
+
+    (void)snprintf(reference, sizeof reference, "%.*s:%" PRIu64, NX_STR_ARG(record->stream),
+                   record->sequence);
+    nx_json_object_begin(json);
+    nx_json_member_c(json, "reference", reference);
+    nx_json_member_str(json, "stored", nx_time_format(record->time_ns, NX_TIME_SHORTEST, time));
+    if (nx_cloudevent_from_record(&stored, arena, &event, &err) == NX_OK) {
+        nx_json_key(json, NX_STR("event"));
+        nx_cloudevent_write(json, &event);
+    } else {
+        nx_json_member_c(json, "error", err.message);
+    }
+    nx_json_object_end(json);
+}
+
+static void write_item(struct nx_json_writer *json, const struct nx_list *list,
+                       const struct nx_record *record) {
+    NX_AUTO(nx_arena) arena;
+
+    nx_arena_init(&arena, ARENA_SIZE_MAX);
+    switch (list->kind) {
+    case NX_LIST_EVENTS:
+        write_event(json, record, &arena);
+        break;
+    case NX_LIST_INVOCATIONS:
+        nx_http_write_invocation(json, record, true, &arena);
+        break;
+    case NX_LIST_DEAD_LETTERS:
+        nx_http_write_dead_letter(json, record);
+        break;
+    }
+}
+
+static enum nx_status set_subject(const struct nx_list *list, struct nx_read *read, struct nx_error *err) {
+    NX_AUTO(nx_buf) subject;
+
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    const bool is_filter =
+        nx_str_find_byte(list->type, '*') != SIZE_MAX || nx_str_find_byte(list->type, '>') != SIZE_MAX;
+    if (list->type.len > 0 && !is_filter) {
+        nx_cloudevent_subject(&subject, list->type);
+    } else if (list->type.len > 0 || list->function.len > 0) {
+        nx_buf_append_c(&subject, kinds[list->kind].subject_prefix);
+        nx_buf_append(&subject, list->type.len > 0 ? list->type : list->function);
+    }
+    NX_TRY(nx_buf_check(&subject, err));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    return read->subject.ptr == NULL ? nx_fail_memory(err) : NX_OK;
+}
+
+static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
+    NX_AUTO(nx_read) *read = NULL;
+    struct nx_json_writer json;
+
+    NX_TRY(nx_read_new(NX_READ_SCAN, &read, err));
+    read->stream = nx_str_from_c(kinds[list->kind].stream);
+    read->from_time_ns = list->since_ns;
+    read->to_time_ns = list->until_ns;
+    read->count_max = PAGE_COUNT_MAX;
+    read->size_max = PAGE_SIZE_MAX;
+    if (list->cursor[0] != '\0') {
+        (void)nx_str_to_u64(nx_str_from_c(list->cursor + 1), &read->from_sequence);
+    }
+    NX_TRY(set_subject(list, read, err));
+    nx_fabric_read_now(list->source->fabric, read);
+    if (read->status != NX_OK && read->status != NX_NOT_FOUND) {
+        *err = read->error;
+        return read->status;
+    }
+    nx_json_writer_init(&json, page);
+    nx_json_object_begin(&json);
+    nx_json_key(&json, nx_str_from_c(kinds[list->kind].items));
+    nx_json_array_begin(&json);
+    for (size_t i = 0; i < read->record_count; i++) {
+        write_item(&json, list, &read->records[i]);
+    }
+    nx_json_array_end(&json);
+    char cursor[32];
+    (void)snprintf(cursor, sizeof cursor, "a%" PRIu64, read->next_sequence);
+    nx_json_member_c(&json, "cursor", cursor);
+    nx_json_member_bool(&json, "at_end", read->at_end || read->status == NX_NOT_FOUND);
+    nx_json_object_end(&json);
+    nx_json_writer_end(&json);
+    return nx_buf_check(page, err);
+}
+
+enum nx_status nx_list_next(struct nx_list *list, struct nx_json_doc **page_out,
+                            const struct nx_json_value **items_out, struct nx_error *err) {
+    NX_AUTO(nx_buf) text;
+    NX_AUTO(nx_json_doc) *page = NULL;
+    struct nx_str cursor;
+
+    nx_buf_init(&text, NX_CLIENT_ANSWER_SIZE_MAX);
+    NX_TRY(list->source->is_live ? ask_page(list, &text, err) : read_page(list, &text, err));
+    NX_TRY(nx_json_parse(nx_buf_str(&text), text.len * 16 + 4096, &page, err));
+    const struct nx_json_value *root = nx_json_root(page);
+    const struct nx_json_value *items = nx_json_get(root, nx_str_from_c(kinds[list->kind].items));
+    if (nx_json_kind(items) != NX_JSON_ARRAY) {
+        return nx_fail(err, NX_DATA_LOSS, "the server's answer is no list");
+    }
+    list->at_end = true;
+    (void)nx_json_to_bool(nx_json_get(root, NX_STR("at_end")), &list->at_end);
+    if (nx_json_to_str(nx_json_get(root, NX_STR("cursor")), &cursor) &&
+        cursor.len <= NX_LIST_CURSOR_SIZE_MAX) {
+        (void)snprintf(list->cursor, sizeof list->cursor, "%.*s", NX_STR_ARG(cursor));
+    } else {
+        list->at_end = true;
+    }
+    *page_out = NX_TAKE(page);
+    *items_out = items;
+    return NX_OK;
+}

@@ -1,0 +1,35 @@
+/* src/app/list.h: records of the log a page at a time, from the server or from the data directory, as the
+ * same JSON.
+ *
+ * A page is what GET /events, GET /invocations?details=true and GET /dlq answer: {"events": [...], "cursor":
+ * "a18", "at_end": true}; without a server it is made here from the records. */
+#pragma once
+
+#include "app/source.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/own.h"
+#include "codec/json.h"
+
+enum nx_list_kind { NX_LIST_EVENTS, NX_LIST_INVOCATIONS, NX_LIST_DEAD_LETTERS };
+
+enum { NX_LIST_CURSOR_SIZE_MAX = 63, NX_LIST_WAIT_S = 25 };
+
+struct nx_list {
+    struct nx_source *source; /* borrowed */
+    enum nx_list_kind kind;
+    struct nx_str type;     /* events: exact, or with NATS's * and >; empty: all */
+    struct nx_str function; /* the others; empty: all */
+    int64_t since_ns;       /* wall; 0: from the oldest */
+    int64_t until_ns;       /* wall, exclusive; 0: no end */
+    bool wait;              /* server only: at the end wait for more, up to NX_LIST_WAIT_S seconds */
+    /* Its own: */
+    char cursor[NX_LIST_CURSOR_SIZE_MAX + 1]; /* "": begin */
+    bool at_end;                              /* the last page had the newest record */
+};
+
+/** The next page's items, an array, borrowed from `*page_out`. Past the end the array is empty.
+ * Ownership: the caller frees `*page_out`.
+ * Errors:    as nx_client_request(), or the record's */
+NX_MUST_CHECK enum nx_status nx_list_next(struct nx_list *list, struct nx_json_doc **page_out,
+                                          const struct nx_json_value **items_out, struct nx_error *err);
