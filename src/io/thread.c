@@ -70,8 +70,8 @@ enum nx_status nx_thread_spawn(const char *name, void *(*run_thread)(void *data)
     pthread_attr_t attributes;
     sigset_t all;
     (void)sigfillset(&all);
-    /* A fault of the thread's own must reach its handler (the sandbox turns a guest's into traps); blocked, the
-     * kernel would end the process instead. */
+    /* A fault of the thread's own must reach its handler (the sandbox turns a guest's into traps); blocked,
+     * the kernel would end the process instead. */
     static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         (void)sigdelset(&all, faults[i]);

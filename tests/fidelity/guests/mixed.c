@@ -30,7 +30,7 @@ int main(void) {
     }
     const double quotient = (double)hash / (double)(monotonic.tv_nsec + 1);
     fprintf(stderr, "noise %02x%02x at %lld\n", noise[1], noise[2], (long long)wall.tv_sec);
-    printf("%016llx %lld.%09ld %lld.%09ld %.17g %s\n", (unsigned long long)hash, (long long)wall.tv_sec, wall.tv_nsec,
-           (long long)monotonic.tv_sec, monotonic.tv_nsec, quotient, getenv("TRACE_ID"));
+    printf("%016llx %lld.%09ld %lld.%09ld %.17g %s\n", (unsigned long long)hash, (long long)wall.tv_sec,
+           wall.tv_nsec, (long long)monotonic.tv_sec, monotonic.tv_nsec, quotient, getenv("TRACE_ID"));
     return 0;
 }
