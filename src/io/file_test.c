@@ -10,9 +10,11 @@
 
 #include "io/file.h"
 #include "io/process.h"
+#include "io/sim.h"
 
 struct world {
     struct nx_disk *disk;
+    struct nx_sim *sim; /* of a simulated one */
     char root[256];
     char paths[4][320]; /* given out in turn by path_of() */
     size_t path_count;
@@ -312,6 +314,24 @@ static int leave_system(void **state) {
     return nx_process_run(command, NULL, NULL, &exit_status, NULL) != NX_OK || exit_status != 0;
 }
 
+static int enter_simulated(void **state) {
+    static struct world world;
+    const struct nx_sim_options options = { .seed = 7, .disk_size = 16 * 1024 * 1024 };
+    world = (struct world){ .root = "/data" };
+    *state = &world;
+    if (nx_sim_open(&options, &world.sim, NULL) != NX_OK) {
+        return 1;
+    }
+    world.disk = nx_sim_disk(world.sim);
+    return nx_disk_make_directory(world.disk, world.root, NULL) != NX_OK;
+}
+
+static int leave_simulated(void **state) {
+    struct world *world = *state;
+    nx_sim_close(world->sim);
+    return 0;
+}
+
 #define TEST_IN(test, world) \
     { #test " (" #world ")", test, enter_##world, leave_##world, NULL }
 #define TESTS_IN(world)                                                                                  \
@@ -328,7 +348,7 @@ static int leave_system(void **state) {
         TEST_IN(test_one_holder_at_a_time, world)
 
 int main(void) {
-    const struct CMUnitTest tests[] = { TESTS_IN(system) };
+    const struct CMUnitTest tests[] = { TESTS_IN(system), TESTS_IN(simulated) };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

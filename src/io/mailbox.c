@@ -160,8 +160,12 @@ void nx_message_reply(struct nx_message *message) {
     nx_mailbox_send_reply(reply_to, message);
 }
 
+bool nx_mailbox_has_messages(const struct nx_mailbox *mailbox) {
+    return atomic_load_explicit(&mailbox->has_messages, memory_order_acquire);
+}
+
 bool nx_mailbox_take(struct nx_mailbox *mailbox, struct nx_message_queue *queue_out) {
-    if (!atomic_load_explicit(&mailbox->has_messages, memory_order_acquire)) {
+    if (!nx_mailbox_has_messages(mailbox)) {
         return false;
     }
     lock(mailbox);

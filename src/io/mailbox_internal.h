@@ -42,3 +42,5 @@ void nx_doze_restart(struct nx_doze *doze);
 
 /** Wake the mailbox's receiver by `doze` (which the mailbox then holds a reference to). */
 void nx_mailbox_set_doze(struct nx_mailbox *mailbox, struct nx_doze *doze);
+/** Receiver: whether nx_mailbox_take() would give something. */
+bool nx_mailbox_has_messages(const struct nx_mailbox *mailbox);
