@@ -4,7 +4,6 @@
 #include "base/buf.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
-#include "server/openapi_yaml.h" /* made from spec/openapi.yaml by the build */
 
 enum { JSON_SIZE_MAX = 1024 * 1024 };
 
@@ -56,8 +55,7 @@ static void write_node(struct nx_json_writer *writer, const struct nx_yaml_node 
 enum nx_status nx_openapi_new(struct nx_openapi **openapi_out, struct nx_error *err) {
     NX_AUTO(nx_yaml_doc) *doc = NULL;
     struct nx_json_writer writer;
-    const struct nx_str text = nx_str_of(openapi_yaml, sizeof openapi_yaml);
-    NX_TRY(nx_yaml_parse(NX_STR("openapi.yaml"), text, &doc, err));
+    NX_TRY(nx_yaml_parse(NX_STR("openapi.yaml"), nx_openapi_yaml, &doc, err));
     NX_AUTO(nx_openapi) *openapi = calloc(1, sizeof *openapi);
     if (openapi == NULL) {
         return nx_fail_memory(err);

@@ -5,6 +5,9 @@
 #include "base/own.h"
 #include "base/str.h"
 
+/* The file itself, put into the program by the build. */
+extern const struct nx_str nx_openapi_yaml;
+
 struct nx_openapi;
 
 /** Turn the description that is built into the program into JSON.
