@@ -64,7 +64,7 @@ struct nx_str nx_http_request_header(const struct nx_http_request *request, stru
     return (struct nx_str){ 0 };
 }
 
-/* llhttp's callbacks. A failure is kept in parser->error and stops llhttp with HPE_USER. */
+/* llhttp's callbacks. A failure is kept in parser->error and stops llhttp. */
 
 static struct nx_http_parser *parser_of(llhttp_t *llhttp) {
     return llhttp->data;
@@ -334,7 +334,7 @@ bool nx_http_parser_is_in_body(const struct nx_http_parser *parser) {
 }
 
 static enum nx_http_parse fail(struct nx_http_parser *parser, enum llhttp_errno code, struct nx_error *err) {
-    if (code == HPE_USER) {
+    if (parser->error.status != NX_OK) { /* what llhttp calls it depends on the callback */
         if (err != NULL) {
             *err = parser->error;
         }
