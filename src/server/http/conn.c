@@ -316,6 +316,7 @@ bool nx_http_conn_run(struct nx_http_conn *conn) {
     if (conn->continue_due && conn->exchanges.count == 0) {
         conn->continue_due = false;
         nx_buf_append(&conn->out, continue_line);
+        return true;
     }
     if (conn->pending.len == 0 || conn->broken || is_blocked(conn)) {
         return false;
