@@ -488,6 +488,7 @@ void nx_http_problem_begin(struct nx_json_writer *writer, int http_status, const
     nx_json_member_c(writer, "title", nx_http_reason(http_status));
     nx_json_member_u64(writer, "status", (uint64_t)http_status);
     nx_json_member_c(writer, "detail", err->message);
+    nx_json_member_c(writer, "code", nx_status_name(err->status));
     nx_json_member_c(writer, "kind", nx_error_kind_name(err));
     if (err->hint[0] != '\0') {
         nx_json_member_c(writer, "hint", err->hint);

@@ -147,6 +147,9 @@ void nx_http_get_event(struct nx_http_services *services, struct nx_http_exchang
 
 static void events_read(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_read *read = (struct nx_read *)message;
+    if (nx_http_page_goes_on(exchange, read)) {
+        return;
+    }
     NX_AUTO(nx_arena) arena;
     NX_AUTO(nx_buf) body;
     struct nx_json_writer writer;

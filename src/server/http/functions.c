@@ -105,7 +105,7 @@ void nx_http_list_functions(struct nx_http_services *services, struct nx_http_ex
     nx_http_ask(exchange, services->functions, &describe->message, described);
 }
 
-/* POST /replay/{id} */
+/* POST /replay/{id}, POST /replay?since=… */
 
 static void replayed(struct nx_http_exchange *exchange, struct nx_message *message) {
     const struct nx_functions_replay *replay = (struct nx_functions_replay *)message;
@@ -150,6 +150,11 @@ static enum nx_status make_replay(const struct nx_http_services *services,
                        NX_STR_ARG(nx_str_slice(mode, 0, 64)));
     }
     question.id = nx_buf_str(&id);
+    if (question.id.len == 0 && question.since_ns == 0 && question.until_ns == 0) {
+        (void)nx_fail(err, NX_INVALID_ARGUMENT, "replay of what?");
+        nx_hint(err, "name an event or an invocation in the path, or a range by since and until");
+        return NX_INVALID_ARGUMENT;
+    }
     question.function = nx_http_query_value(&query, "function");
     question.attempt = (uint32_t)attempt;
     return nx_functions_replay_new(&question, replay_out, err);

@@ -37,6 +37,9 @@ static bool is_wanted(const struct nx_http_exchange *exchange, const struct nx_r
 static void invocations_read(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_read *read = (struct nx_read *)message;
     const bool by_reference = read->kind == NX_READ_BY_REFERENCE;
+    if (!by_reference && nx_http_page_goes_on(exchange, read)) {
+        return;
+    }
     NX_AUTO(nx_buf) body;
     struct nx_json_writer writer;
     nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
@@ -267,6 +270,9 @@ void nx_http_get_invocation(struct nx_http_services *services, struct nx_http_ex
 
 static void dead_letters_read(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_read *read = (struct nx_read *)message;
+    if (nx_http_page_goes_on(exchange, read)) {
+        return;
+    }
     NX_AUTO(nx_buf) body;
     struct nx_json_writer writer;
     nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);

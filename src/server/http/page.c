@@ -79,6 +79,22 @@ enum nx_status nx_http_page_scan(struct nx_http_exchange *exchange, const char *
     return NX_OK;
 }
 
+bool nx_http_page_goes_on(struct nx_http_exchange *exchange, struct nx_read *read) {
+    struct nx_http_services *services = nx_http_services_of(exchange);
+    if (read->status != NX_OK || read->record_count > 0 || read->at_end || read->next_sequence == 0 ||
+        exchange->rounds >= NX_HTTP_PAGE_ROUNDS_MAX || exchange->conn == NULL) {
+        return false;
+    }
+    exchange->rounds++;
+    if (read->backward) {
+        read->to_sequence = read->next_sequence;
+    } else {
+        read->from_sequence = read->next_sequence;
+    }
+    nx_http_ask(exchange, services->reads, &read->message, exchange->resume);
+    return true;
+}
+
 void nx_http_page_end(struct nx_json_writer *writer, const struct nx_read *read) {
     char cursor[32];
     /* Upward there is always a next page: of what is still to come. */

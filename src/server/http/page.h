@@ -21,6 +21,10 @@
 NX_MUST_CHECK enum nx_status nx_http_page_scan(struct nx_http_exchange *exchange, const char *stream,
                                                const struct nx_http_query *query, struct nx_read **read_out,
                                                struct nx_error *err);
+/** A page came back with nothing on it though there is more to look through (a filter that matches little):
+ * send it on, up to NX_HTTP_PAGE_ROUNDS_MAX times; its answer comes to exchange->resume again. False: it is
+ * to be answered as it is. */
+bool nx_http_page_goes_on(struct nx_http_exchange *exchange, struct nx_read *read);
 /** Write the members "cursor" and "at_end" (and "lost" where records are destroyed) behind the items. */
 void nx_http_page_end(struct nx_json_writer *writer, const struct nx_read *read);
 /** The record "STREAM:17" of this stream, or false when `text` is not of that form. */

@@ -16,6 +16,7 @@ enum {
     NX_HTTP_WAIT_MAX_MS = 30 * 1000, /* of a long poll */
     NX_HTTP_PAGE_COUNT_MAX = 1000,   /* items of one page */
     NX_HTTP_PAGE_COUNT_DEFAULT = 100,
+    NX_HTTP_PAGE_ROUNDS_MAX = 256,              /* scans for one page that stays empty */
     NX_HTTP_PAGE_SIZE_MAX = 2 * 1024 * 1024,    /* bytes of records behind one page */
     NX_HTTP_ANSWER_SIZE_MAX = 32 * 1024 * 1024, /* bytes of one answer's body */
 };
