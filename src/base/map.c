@@ -123,7 +123,9 @@ bool nx_map_next(const struct nx_map *map, size_t *cursor, struct nx_str *key_ou
     while (*cursor < map->capacity) {
         const struct nx_map_entry *entry = &map->entries[(*cursor)++];
         if (entry->value != NULL && entry->value != &removed) {
-            *key_out = entry->key;
+            if (key_out != NULL) {
+                *key_out = entry->key;
+            }
             *value_out = entry->value;
             return true;
         }

@@ -32,8 +32,8 @@ NX_MUST_CHECK enum nx_status nx_map_set(struct nx_map *map, struct nx_str key, v
                                         struct nx_error *err);
 /** Remove the key and return its value; NULL when it was not there. */
 void *nx_map_remove(struct nx_map *map, struct nx_str key);
-/** Walk over all keys in no order: start with *cursor = 0; false at the end. The map must not change
- * meanwhile. */
+/** Walk over all keys in no order: start with *cursor = 0; false at the end; `key_out` may be NULL. The map
+ * must not change meanwhile. */
 bool nx_map_next(const struct nx_map *map, size_t *cursor, struct nx_str *key_out, void **value_out);
 
 NX_DEFINE_AUTO_IN_PLACE(nx_map, nx_map_fini)
