@@ -140,6 +140,7 @@ struct nx_http_exchange {
     struct nx_traceparent trace;
     struct nx_str note; /* borrowed from the message under way */
     unsigned tag;       /* what else the handler must remember */
+    unsigned rounds;    /* messages sent for it beyond the first */
     bool interruptible; /* answered at once when the server stops: a long poll */
 };
 
