@@ -212,7 +212,7 @@ enum nx_status nx_loop_start(struct nx_loop *loop, const char *name, struct nx_e
 }
 
 void nx_loop_join(struct nx_loop *loop) {
-    if (!loop->has_thread) {
+    if (loop == NULL || !loop->has_thread) {
         return;
     }
     nx_loop_stop(loop);

@@ -42,7 +42,8 @@ void nx_loop_run(struct nx_loop *loop);
 /** Run on a thread of its own, called `name` (static storage, 15 bytes show), until nx_loop_join().
  * Errors: NX_RESOURCE_EXHAUSTED */
 NX_MUST_CHECK enum nx_status nx_loop_start(struct nx_loop *loop, const char *name, struct nx_error *err);
-/** Stop the loop that nx_loop_start() started, and wait for its thread. A no-op when none was. */
+/** Stop the loop that nx_loop_start() started, and wait for its thread. A no-op when none was; NULL allowed.
+ */
 void nx_loop_join(struct nx_loop *loop);
 /** Return from nx_loop_run() at the end of this turn, or of the next one where it does not run. Any thread.
  */
