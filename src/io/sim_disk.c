@@ -11,36 +11,7 @@
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
-enum { NAME_SIZE_MAX = 256, PROCESS_ID_FIRST = 1000, PPM = 1000000 };
-
-struct entry {
-    struct nx_list_node node;
-    struct node *target; /* holds a reference */
-    char name[NAME_SIZE_MAX];
-};
-
-/* A change of one directory's names, as a whole: kept or lost at a loss of power, never half. */
-struct rename {
-    struct nx_list_node node;
-    char removed[NAME_SIZE_MAX]; /* empty: none */
-    char added[NAME_SIZE_MAX];   /* empty: none; replaces an entry of that name */
-    struct node *target;         /* of what is added; holds a reference */
-};
-
-struct node {
-    size_t ref_count;
-    struct nx_list_node all; /* every node that there is */
-    bool is_directory;
-    /* a file */
-    struct nx_sim_image shown;
-    struct nx_sim_image durable;
-    struct nx_list changes; /* nx_sim_change, oldest first: shown = durable + these, unless a sync failed */
-    uint64_t locked_in;     /* the generation that holds the lock; 0: none */
-    /* a directory */
-    struct nx_list names;         /* entries that show */
-    struct nx_list durable_names; /* entries that are durable */
-    struct nx_list renames;       /* what leads from the latter to the former, oldest first */
-};
+enum { PROCESS_ID_FIRST = 1000, PPM = 1000000 };
 
 struct nx_sim_disk {
     struct nx_disk base;
@@ -51,14 +22,13 @@ struct nx_sim_disk {
     struct nx_sim_faults faults;
     uint64_t operation_count;
     uint64_t read_count, write_count, sync_count, crash_count; /* operations since the faults were set */
-    struct nx_list nodes;
-    struct node *root;
+    struct nx_sim_tree tree;
 };
 
 struct sim_file {
     struct nx_file base;
     struct nx_sim_disk *disk;
-    struct node *node; /* holds a reference */
+    struct nx_sim_node *node; /* holds a reference */
     uint64_t generation;
     bool is_writable;
     char path[];
@@ -67,7 +37,7 @@ struct sim_file {
 struct sim_lock {
     struct nx_disk_lock base;
     struct nx_sim_disk *disk;
-    struct node *node; /* holds a reference */
+    struct nx_sim_node *node; /* holds a reference */
     uint64_t generation;
 };
 
@@ -77,195 +47,6 @@ static struct nx_sim_disk *disk_of(struct nx_disk *base) {
 
 static struct sim_file *file_of(struct nx_file *base) {
     return (struct sim_file *)(void *)base;
-}
-
-/* ---- nodes ---- */
-
-static struct node *node_new(struct nx_sim_disk *disk, bool is_directory) {
-    struct node *node = calloc(1, sizeof *node);
-    if (node == NULL || (!is_directory && !nx_sim_image_init(&node->shown))) {
-        free(node);
-        return NULL;
-    }
-    if (!is_directory && !nx_sim_image_init(&node->durable)) {
-        nx_sim_image_fini(&node->shown);
-        free(node);
-        return NULL;
-    }
-    node->ref_count = 1;
-    node->is_directory = is_directory;
-    nx_list_init(&node->changes);
-    nx_list_init(&node->names);
-    nx_list_init(&node->durable_names);
-    nx_list_init(&node->renames);
-    nx_list_append(&disk->nodes, &node->all);
-    return node;
-}
-
-static struct node *node_ref(struct node *node) {
-    node->ref_count++;
-    return node;
-}
-
-static void drop_changes(struct node *node) {
-    struct nx_list_node *at;
-    while ((at = nx_list_take_first(&node->changes)) != NULL) {
-        free(nx_container_of(at, struct nx_sim_change, node));
-    }
-}
-
-static void node_unref(struct nx_sim_disk *disk, struct node *node);
-
-static void drop_names(struct nx_sim_disk *disk, struct nx_list *names) {
-    struct nx_list_node *at;
-    while ((at = nx_list_take_first(names)) != NULL) {
-        struct entry *entry = nx_container_of(at, struct entry, node);
-        node_unref(disk, entry->target);
-        free(entry);
-    }
-}
-
-static void rename_free(struct nx_sim_disk *disk, struct rename *rename) {
-    node_unref(disk, rename->target);
-    free(rename);
-}
-
-static void drop_renames(struct nx_sim_disk *disk, struct node *directory) {
-    struct nx_list_node *at;
-    while ((at = nx_list_take_first(&directory->renames)) != NULL) {
-        rename_free(disk, nx_container_of(at, struct rename, node));
-    }
-}
-
-/** Recurses as deep as directories are nested, which the tests decide. */
-static void node_unref(struct nx_sim_disk *disk, struct node *node) {
-    if (node == NULL || --node->ref_count > 0) {
-        return;
-    }
-    drop_changes(node);
-    drop_names(disk, &node->names);
-    drop_names(disk, &node->durable_names);
-    drop_renames(disk, node);
-    nx_sim_image_fini(&node->shown);
-    nx_sim_image_fini(&node->durable);
-    nx_list_remove(&disk->nodes, &node->all);
-    free(node);
-}
-
-/* ---- names ---- */
-
-static struct entry *find_name(const struct nx_list *names, const char *name) {
-    for (struct nx_list_node *at = nx_list_first(names); at != NULL; at = nx_list_next(names, at)) {
-        struct entry *entry = nx_container_of(at, struct entry, node);
-        if (strcmp(entry->name, name) == 0) {
-            return entry;
-        }
-    }
-    return NULL;
-}
-
-static void remove_name(struct nx_sim_disk *disk, struct nx_list *names, const char *name) {
-    struct entry *entry = find_name(names, name);
-    if (entry != NULL) {
-        nx_list_remove(names, &entry->node);
-        node_unref(disk, entry->target);
-        free(entry);
-    }
-}
-
-/* The simulated world does not go on without memory for a name: that is the test's trouble, not the disk's.
- */
-static void add_name(struct nx_sim_disk *disk, struct nx_list *names, const char *name, struct node *target) {
-    struct entry *entry = calloc(1, sizeof *entry);
-    nx_assert(entry != NULL);
-    (void)snprintf(entry->name, sizeof entry->name, "%s", name);
-    entry->target = node_ref(target);
-    remove_name(disk, names, name);
-    nx_list_append(names, &entry->node);
-}
-
-static void apply_rename(struct nx_sim_disk *disk, struct nx_list *names, const struct rename *rename) {
-    if (rename->removed[0] != '\0') {
-        remove_name(disk, names, rename->removed);
-    }
-    if (rename->added[0] != '\0') {
-        add_name(disk, names, rename->added, rename->target);
-    }
-}
-
-/** Change the directory's names: at once for those who look, after its sync for good. */
-static void change_names(struct nx_sim_disk *disk, struct node *directory, const char *removed,
-                         const char *added, struct node *target) {
-    struct rename *rename = calloc(1, sizeof *rename);
-    nx_assert(rename != NULL);
-    (void)snprintf(rename->removed, sizeof rename->removed, "%s", removed);
-    (void)snprintf(rename->added, sizeof rename->added, "%s", added);
-    rename->target = target != NULL ? node_ref(target) : NULL;
-    nx_list_append(&directory->renames, &rename->node);
-    apply_rename(disk, &directory->names, rename);
-}
-
-/** Make the first `count` changes of names durable and forget the others. */
-static void settle_names(struct nx_sim_disk *disk, struct node *directory, uint64_t count) {
-    struct nx_list_node *at;
-    for (; (at = nx_list_take_first(&directory->renames)) != NULL; count -= count > 0 ? 1 : 0) {
-        struct rename *rename = nx_container_of(at, struct rename, node);
-        if (count > 0) {
-            apply_rename(disk, &directory->durable_names, rename);
-        }
-        rename_free(disk, rename);
-    }
-}
-
-/** Walk to the directory that holds the last part of `path`, which is copied to `name_out` (NAME_SIZE_MAX;
- * empty for the root itself). 0, or an errno. */
-static int walk(struct nx_sim_disk *disk, const char *path, struct node **directory_out, char *name_out) {
-    struct nx_str rest = nx_str_from_c(path);
-    struct nx_str part;
-    struct node *directory = disk->root;
-    name_out[0] = '\0';
-    while (nx_str_split(&rest, '/', &part)) {
-        if (part.len == 0 || nx_str_is(part, ".")) {
-            continue;
-        }
-        if (part.len >= NAME_SIZE_MAX) {
-            return ENAMETOOLONG;
-        }
-        if (name_out[0] != '\0') {
-            const struct entry *entry = find_name(&directory->names, name_out);
-            if (entry == NULL) {
-                return ENOENT;
-            }
-            if (!entry->target->is_directory) {
-                return ENOTDIR;
-            }
-            directory = entry->target;
-        }
-        memcpy(name_out, part.ptr, part.len);
-        name_out[part.len] = '\0';
-    }
-    *directory_out = directory;
-    return 0;
-}
-
-/** The node at `path`, borrowed; 0, or an errno. */
-static int find(struct nx_sim_disk *disk, const char *path, struct node **node_out) {
-    char name[NAME_SIZE_MAX];
-    struct node *directory = NULL;
-    const int error = walk(disk, path, &directory, name);
-    if (error != 0) {
-        return error;
-    }
-    if (name[0] == '\0') {
-        *node_out = directory;
-        return 0;
-    }
-    const struct entry *entry = find_name(&directory->names, name);
-    if (entry == NULL) {
-        return ENOENT;
-    }
-    *node_out = entry->target;
-    return 0;
 }
 
 /* ---- trouble ---- */
@@ -324,9 +105,9 @@ static int begin_file(struct nx_file *base, enum operation operation) {
 
 static uint64_t used_blocks(const struct nx_sim_disk *disk) {
     uint64_t count = 0;
-    for (struct nx_list_node *at = nx_list_first(&disk->nodes); at != NULL;
-         at = nx_list_next(&disk->nodes, at)) {
-        count += nx_container_of(at, struct node, all)->shown.reserved_count;
+    for (struct nx_list_node *at = nx_list_first(&disk->tree.nodes); at != NULL;
+         at = nx_list_next(&disk->tree.nodes, at)) {
+        count += nx_container_of(at, struct nx_sim_node, all)->shown.reserved_count;
     }
     return count;
 }
@@ -339,35 +120,36 @@ static uint64_t free_blocks(const struct nx_sim_disk *disk) {
 
 /* ---- files ---- */
 
-static int open_node(struct nx_sim_disk *disk, const char *path, unsigned flags, struct node **node_out) {
-    char name[NAME_SIZE_MAX];
-    struct node *directory = NULL;
-    const int error = walk(disk, path, &directory, name);
+static int open_node(struct nx_sim_disk *disk, const char *path, unsigned flags,
+                     struct nx_sim_node **node_out) {
+    char name[NX_SIM_NAME_SIZE_MAX];
+    struct nx_sim_node *directory = NULL;
+    const int error = nx_sim_tree_walk(&disk->tree, path, &directory, name);
     if (error != 0) {
         return error;
     }
-    const struct entry *entry = name[0] != '\0' ? find_name(&directory->names, name) : NULL;
+    const struct nx_sim_entry *entry = name[0] != '\0' ? nx_sim_names_find(&directory->names, name) : NULL;
     if (entry != NULL) {
         if (entry->target->is_directory) {
             return EISDIR;
         }
-        *node_out = node_ref(entry->target);
+        *node_out = nx_sim_node_ref(entry->target);
         return (flags & 4) != 0 ? EEXIST : 0;
     }
     if ((flags & 2) == 0 || name[0] == '\0') {
         return ENOENT;
     }
-    struct node *node = node_new(disk, false);
+    struct nx_sim_node *node = nx_sim_node_new(&disk->tree, false);
     if (node == NULL) {
         return ENOMEM;
     }
-    change_names(disk, directory, "", name, node);
+    nx_sim_directory_change(&disk->tree, directory, "", name, node);
     *node_out = node; /* the first reference */
     return 0;
 }
 
 /** Make a change show; it is durable after the next sync. Takes it. */
-static void add_change(struct node *node, struct nx_sim_change *change) {
+static void add_change(struct nx_sim_node *node, struct nx_sim_change *change) {
     nx_sim_image_apply(&node->shown, change);
     nx_list_append(&node->changes, &change->node);
 }
@@ -384,11 +166,11 @@ static struct nx_sim_change *change_new(enum nx_sim_change_kind kind, uint64_t o
 static enum nx_status sim_open(struct nx_disk *base, const char *path, enum nx_file_flags flags,
                                struct nx_file **file_out, struct nx_error *err) {
     struct nx_sim_disk *disk = disk_of(base);
-    struct node *node = NULL;
+    struct nx_sim_node *node = NULL;
     int error = begin(disk, NAMES);
     error = error != 0 ? error : open_node(disk, path, (unsigned)flags, &node);
     if (error != 0) {
-        node_unref(disk, node);
+        nx_sim_node_unref(&disk->tree, node);
         return nx_file_fail(err, error, ((unsigned)flags & 4) != 0 ? "create" : "open", path);
     }
     struct sim_file *file = malloc(sizeof *file + strlen(path) + 1);
@@ -408,7 +190,7 @@ static enum nx_status sim_open(struct nx_disk *base, const char *path, enum nx_f
 
 static void sim_close(struct nx_file *base) {
     struct sim_file *file = file_of(base);
-    node_unref(file->disk, file->node);
+    nx_sim_node_unref(&file->disk->tree, file->node);
     free(file);
 }
 
@@ -429,7 +211,7 @@ static enum nx_status sim_read_at(struct nx_file *base, uint64_t offset, void *b
 }
 
 /** How many of the `len` bytes find room on the disk. */
-static uint64_t room_for(const struct nx_sim_disk *disk, const struct node *node, uint64_t offset,
+static uint64_t room_for(const struct nx_sim_disk *disk, const struct nx_sim_node *node, uint64_t offset,
                          uint64_t len) {
     const uint64_t free_count = free_blocks(disk);
     if (offset >= NX_SIM_FILE_SIZE_MAX) {
@@ -473,7 +255,7 @@ static enum nx_status sim_write_at(struct nx_file *base, uint64_t offset, const 
 }
 
 /** Make the changes durable: all, or what a failure or crash leaves of them. */
-static void settle_changes(struct nx_sim_disk *disk, struct node *node, bool whole) {
+static void settle_changes(struct nx_sim_disk *disk, struct nx_sim_node *node, bool whole) {
     struct nx_list_node *at;
     /* Often everything or nothing, so that the extremes are met too. */
     const uint64_t mood = whole ? 0 : nx_sim_below(disk->sim, 4);
@@ -559,21 +341,21 @@ static enum nx_status sim_map(struct nx_file *base, size_t len, const uint8_t **
 /* ---- directories ---- */
 
 static int make_directory(struct nx_sim_disk *disk, const char *path) {
-    char name[NAME_SIZE_MAX];
-    struct node *directory = NULL;
-    const int error = walk(disk, path, &directory, name);
+    char name[NX_SIM_NAME_SIZE_MAX];
+    struct nx_sim_node *directory = NULL;
+    const int error = nx_sim_tree_walk(&disk->tree, path, &directory, name);
     if (error != 0) {
         return error;
     }
-    if (name[0] == '\0' || find_name(&directory->names, name) != NULL) {
+    if (name[0] == '\0' || nx_sim_names_find(&directory->names, name) != NULL) {
         return EEXIST;
     }
-    struct node *node = node_new(disk, true);
+    struct nx_sim_node *node = nx_sim_node_new(&disk->tree, true);
     if (node == NULL) {
         return ENOMEM;
     }
-    change_names(disk, directory, "", name, node);
-    node_unref(disk, node);
+    nx_sim_directory_change(&disk->tree, directory, "", name, node);
+    nx_sim_node_unref(&disk->tree, node);
     return 0;
 }
 
@@ -585,9 +367,9 @@ static enum nx_status sim_make_directory(struct nx_disk *base, const char *path,
 
 static enum nx_status sim_list(struct nx_disk *base, const char *path, nx_disk_visit *visit, void *data,
                                struct nx_error *err) {
-    struct node *directory = NULL;
+    struct nx_sim_node *directory = NULL;
     int error = begin(disk_of(base), READ);
-    error = error != 0 ? error : find(disk_of(base), path, &directory);
+    error = error != 0 ? error : nx_sim_tree_find(&disk_of(base)->tree, path, &directory);
     if (error == 0 && !directory->is_directory) {
         error = ENOTDIR;
     }
@@ -596,7 +378,7 @@ static enum nx_status sim_list(struct nx_disk *base, const char *path, nx_disk_v
     }
     bool go_on = true;
     for (struct nx_list_node *at = nx_list_first(&directory->names); at != NULL && go_on;) {
-        const struct entry *entry = nx_container_of(at, struct entry, node);
+        const struct nx_sim_entry *entry = nx_container_of(at, struct nx_sim_entry, node);
         const struct nx_disk_entry shown = { .name = nx_str_from_c(entry->name),
                                              .is_directory = entry->target->is_directory,
                                              .size = entry->target->shown.size };
@@ -607,17 +389,17 @@ static enum nx_status sim_list(struct nx_disk *base, const char *path, nx_disk_v
 }
 
 static int rename_nodes(struct nx_sim_disk *disk, const char *from, const char *to) {
-    char old_name[NAME_SIZE_MAX];
-    char new_name[NAME_SIZE_MAX];
-    struct node *old_directory = NULL;
-    struct node *new_directory = NULL;
-    int error = walk(disk, from, &old_directory, old_name);
-    error = error != 0 ? error : walk(disk, to, &new_directory, new_name);
+    char old_name[NX_SIM_NAME_SIZE_MAX];
+    char new_name[NX_SIM_NAME_SIZE_MAX];
+    struct nx_sim_node *old_directory = NULL;
+    struct nx_sim_node *new_directory = NULL;
+    int error = nx_sim_tree_walk(&disk->tree, from, &old_directory, old_name);
+    error = error != 0 ? error : nx_sim_tree_walk(&disk->tree, to, &new_directory, new_name);
     if (error != 0) {
         return error;
     }
-    const struct entry *entry = find_name(&old_directory->names, old_name);
-    const struct entry *replaced = find_name(&new_directory->names, new_name);
+    const struct nx_sim_entry *entry = nx_sim_names_find(&old_directory->names, old_name);
+    const struct nx_sim_entry *replaced = nx_sim_names_find(&new_directory->names, new_name);
     if (entry == NULL || new_name[0] == '\0') {
         return ENOENT;
     }
@@ -627,14 +409,14 @@ static int rename_nodes(struct nx_sim_disk *disk, const char *from, const char *
     if (replaced != NULL && replaced->target == entry->target) {
         return 0;
     }
-    struct node *target = node_ref(entry->target);
+    struct nx_sim_node *target = nx_sim_node_ref(entry->target);
     if (old_directory == new_directory) {
-        change_names(disk, old_directory, old_name, new_name, target);
+        nx_sim_directory_change(&disk->tree, old_directory, old_name, new_name, target);
     } else { /* one of the two may be lost without the other: sync the new directory first */
-        change_names(disk, new_directory, "", new_name, target);
-        change_names(disk, old_directory, old_name, "", NULL);
+        nx_sim_directory_change(&disk->tree, new_directory, "", new_name, target);
+        nx_sim_directory_change(&disk->tree, old_directory, old_name, "", NULL);
     }
-    node_unref(disk, target);
+    nx_sim_node_unref(&disk->tree, target);
     return 0;
 }
 
@@ -646,20 +428,20 @@ static enum nx_status sim_rename(struct nx_disk *base, const char *from, const c
 }
 
 static int unlink_node(struct nx_sim_disk *disk, const char *path) {
-    char name[NAME_SIZE_MAX];
-    struct node *directory = NULL;
-    const int error = walk(disk, path, &directory, name);
+    char name[NX_SIM_NAME_SIZE_MAX];
+    struct nx_sim_node *directory = NULL;
+    const int error = nx_sim_tree_walk(&disk->tree, path, &directory, name);
     if (error != 0) {
         return error;
     }
-    const struct entry *entry = find_name(&directory->names, name);
+    const struct nx_sim_entry *entry = nx_sim_names_find(&directory->names, name);
     if (entry == NULL) {
         return ENOENT;
     }
     if (entry->target->is_directory) {
         return EISDIR;
     }
-    change_names(disk, directory, name, "", NULL);
+    nx_sim_directory_change(&disk->tree, directory, name, "", NULL);
     return 0;
 }
 
@@ -671,10 +453,10 @@ static enum nx_status sim_unlink(struct nx_disk *base, const char *path, struct 
 
 static enum nx_status sim_sync_directory(struct nx_disk *base, const char *path, struct nx_error *err) {
     struct nx_sim_disk *disk = disk_of(base);
-    struct node *directory = NULL;
+    struct nx_sim_node *directory = NULL;
     int error = begin(disk, SYNC);
     if (error == 0) {
-        error = find(disk, path, &directory);
+        error = nx_sim_tree_find(&disk->tree, path, &directory);
     }
     if (error == 0 && !directory->is_directory) {
         error = ENOTDIR;
@@ -682,15 +464,15 @@ static enum nx_status sim_sync_directory(struct nx_disk *base, const char *path,
     if (error != 0) {
         return nx_file_fail(err, error, "sync the directory", path);
     }
-    settle_names(disk, directory, UINT64_MAX);
+    nx_sim_directory_settle(&disk->tree, directory, UINT64_MAX);
     return NX_OK;
 }
 
 static enum nx_status sim_space(struct nx_disk *base, const char *path, uint64_t *free_out,
                                 struct nx_error *err) {
     struct nx_sim_disk *disk = disk_of(base);
-    struct node *node = NULL;
-    const int error = disk->crash != NX_SIM_NO_CRASH ? EIO : find(disk, path, &node);
+    struct nx_sim_node *node = NULL;
+    const int error = disk->crash != NX_SIM_NO_CRASH ? EIO : nx_sim_tree_find(&disk->tree, path, &node);
     if (error != 0) {
         return nx_file_fail(err, error, "measure the space at", path);
     }
@@ -703,14 +485,14 @@ static enum nx_status sim_space(struct nx_disk *base, const char *path, uint64_t
 static enum nx_status sim_lock(struct nx_disk *base, const char *path, struct nx_disk_lock **lock_out,
                                uint64_t *holder_pid_out, struct nx_error *err) {
     struct nx_sim_disk *disk = disk_of(base);
-    struct node *node = NULL;
+    struct nx_sim_node *node = NULL;
     int error = begin(disk, NAMES);
     error = error != 0 ? error : open_node(disk, path, NX_FILE_CREATE, &node);
     if (error != 0) {
         return nx_file_fail(err, error, "lock", path);
     }
     if (node->locked_in == disk->generation) {
-        node_unref(disk, node);
+        nx_sim_node_unref(&disk->tree, node);
         *holder_pid_out = PROCESS_ID_FIRST + disk->generation;
         return nx_disk_lock_fail(err, path, *holder_pid_out);
     }
@@ -727,20 +509,20 @@ static void sim_unlock(struct nx_disk_lock *base) {
     if (lock->node->locked_in == lock->generation) {
         lock->node->locked_in = 0;
     }
-    node_unref(lock->disk, lock->node);
+    nx_sim_node_unref(&lock->disk->tree, lock->node);
     free(lock);
 }
 
 /* ---- crashes ---- */
 
-static void lose_power_of_node(struct nx_sim_disk *disk, struct node *node) {
+static void lose_power_of_node(struct nx_sim_disk *disk, struct nx_sim_node *node) {
     settle_changes(disk, node, false);
-    settle_names(disk, node, nx_sim_below(disk->sim, node->renames.count + 1));
-    drop_names(disk, &node->names);
+    nx_sim_directory_settle(&disk->tree, node, nx_sim_below(disk->sim, node->renames.count + 1));
+    nx_sim_names_drop(&disk->tree, &node->names);
     for (struct nx_list_node *at = nx_list_first(&node->durable_names); at != NULL;
          at = nx_list_next(&node->durable_names, at)) {
-        const struct entry *entry = nx_container_of(at, struct entry, node);
-        add_name(disk, &node->names, entry->name, entry->target);
+        const struct nx_sim_entry *entry = nx_container_of(at, struct nx_sim_entry, node);
+        nx_sim_names_add(&disk->tree, &node->names, entry->name, entry->target);
     }
     if (!node->is_directory) {
         nx_sim_image_copy(&node->shown, &node->durable);
@@ -749,19 +531,19 @@ static void lose_power_of_node(struct nx_sim_disk *disk, struct node *node) {
 
 static void lose_power(struct nx_sim_disk *disk) {
     /* Nodes that lose their last name go, but not while the others are visited. */
-    const size_t count = disk->nodes.count;
-    NX_AUTO_FREE struct node **nodes = calloc(count, sizeof(struct node *));
+    const size_t count = disk->tree.nodes.count;
+    NX_AUTO_FREE struct nx_sim_node **nodes = calloc(count, sizeof(struct nx_sim_node *));
     nx_assert(nodes != NULL);
     size_t i = 0;
-    for (struct nx_list_node *at = nx_list_first(&disk->nodes); at != NULL;
-         at = nx_list_next(&disk->nodes, at)) {
-        nodes[i++] = node_ref(nx_container_of(at, struct node, all));
+    for (struct nx_list_node *at = nx_list_first(&disk->tree.nodes); at != NULL;
+         at = nx_list_next(&disk->tree.nodes, at)) {
+        nodes[i++] = nx_sim_node_ref(nx_container_of(at, struct nx_sim_node, all));
     }
     for (i = 0; i < count; i++) {
         lose_power_of_node(disk, nodes[i]);
     }
     for (i = 0; i < count; i++) {
-        node_unref(disk, nodes[i]);
+        nx_sim_node_unref(&disk->tree, nodes[i]);
     }
 }
 
@@ -800,8 +582,8 @@ void nx_sim_disk_boot(struct nx_sim_disk *disk) {
 }
 
 bool nx_sim_disk_flip_bits(struct nx_sim_disk *disk, const char *path, uint64_t offset, uint8_t mask) {
-    struct node *node = NULL;
-    if (find(disk, path, &node) != 0 || node->is_directory || offset >= node->shown.size) {
+    struct nx_sim_node *node = NULL;
+    if (nx_sim_tree_find(&disk->tree, path, &node) != 0 || node->is_directory || offset >= node->shown.size) {
         return false;
     }
     node->shown.bytes[offset] ^= mask;
@@ -848,9 +630,9 @@ enum nx_status nx_sim_disk_new(struct nx_sim *sim, uint64_t size, struct nx_sim_
     disk->sim = sim;
     disk->size = size;
     disk->generation = 1;
-    nx_list_init(&disk->nodes);
-    disk->root = node_new(disk, true);
-    if (disk->root == NULL) {
+    nx_list_init(&disk->tree.nodes);
+    disk->tree.root = nx_sim_node_new(&disk->tree, true);
+    if (disk->tree.root == NULL) {
         free(disk);
         return nx_fail_memory(err);
     }
@@ -863,8 +645,8 @@ void nx_sim_disk_free(struct nx_sim_disk *disk) {
     if (disk == NULL) {
         return;
     }
-    node_unref(disk, disk->root);
-    nx_assert(nx_list_is_empty(&disk->nodes)); /* else a file is still open */
+    nx_sim_node_unref(&disk->tree, disk->tree.root);
+    nx_assert(nx_list_is_empty(&disk->tree.nodes)); /* else a file is still open */
     free(disk);
 }
 
