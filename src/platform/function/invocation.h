@@ -1,0 +1,49 @@
+/* src/platform/function/invocation.h: from a finished call to the records it becomes.
+ *
+ * One append, all or nothing: the invocation in INVOCATIONS, what was published in EVENTS, what was stored in
+ * KV_<function>, the dead letter in DLQ when it was the last attempt, tape and output in OBJ_nexus when they
+ * are too large for a record, and as conditions the keys that were read. Threads: none; pure but for the
+ * random and the clock that it is given. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "codec/cloudevents.h"
+#include "codec/traceparent.h"
+#include "codec/ulid.h"
+#include "fabric/fabric.h"
+#include "io/random.h"
+#include "platform/function/task.h"
+#include "sandbox/host/host.h"
+
+/* What a call has beside its result. */
+struct nx_invocation_context {
+    const struct nx_task *task;
+    const struct nx_call_result *result;
+    struct nx_traceparent trace; /* of this call: its own span */
+    struct nx_ulid_generator *ulids;
+    struct nx_random random;
+    int64_t wall_ns;
+};
+
+/** Make the append. Effects and conditions are in it only if the call succeeded.
+ * Ownership: the caller owns `*append_out`; everything is copied into it.
+ * Errors:    NX_INVALID_ARGUMENT    an effect cannot be a record (its type, its size)
+ *            NX_RESOURCE_EXHAUSTED  out of memory */
+NX_MUST_CHECK enum nx_status nx_invocation_to_append(const struct nx_invocation_context *context,
+                                                     struct nx_append **append_out, struct nx_error *err);
+
+/** The entry that is the invocation itself; borrowed from an append of nx_invocation_to_append(). */
+const struct nx_append_entry *nx_invocation_entry(const struct nx_append *append);
+
+/** The fingerprints by which effects are compared. */
+void nx_publish_fingerprint(const struct nx_call_publish *publish,
+                            uint8_t fingerprint_out[NX_FINGERPRINT_SIZE]);
+void nx_kv_write_fingerprint(const struct nx_call_kv_write *write,
+                             uint8_t fingerprint_out[NX_FINGERPRINT_SIZE]);
+
+/** Append "KV_<function>" and "$KV.<function>.<key>"; a key's bytes that no subject may have are
+ * percent-encoded. */
+void nx_kv_stream_name(struct nx_buf *out, struct nx_str function);
+void nx_kv_subject(struct nx_buf *out, struct nx_str function, struct nx_str key);

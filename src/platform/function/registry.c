@@ -1,0 +1,254 @@
+/* src/platform/function/registry.c: see registry.h. Everything but the modules and the maps is in one arena.
+ */
+#include "platform/function/registry.h"
+
+#include "base/arena.h"
+#include "base/counter.h"
+#include "base/map.h"
+#include "platform/function/module_store.h"
+
+enum { REGISTRY_SIZE_MAX = 256 * 1024 * 1024, ROUTE_KEY_SIZE_MAX = 8 * 1024 };
+
+/* A compiled module; functions with the same bytes and memory limit share it. */
+struct loaded_module {
+    struct nx_digest digest;
+    uint64_t memory_max;
+    struct nx_module *module;
+};
+
+struct type_entry {
+    const struct nx_registered **items;
+    size_t count;
+    size_t capacity;
+};
+
+struct nx_registry {
+    struct nx_refcount refcount;
+    struct nx_arena arena;
+    const struct nx_guest_kind *guests;
+    struct nx_registered *functions;
+    size_t count;
+    struct loaded_module *modules;
+    size_t module_count;
+    struct nx_map by_name;  /* name -> struct nx_registered */
+    struct nx_map by_type;  /* event type -> struct type_entry */
+    struct nx_map by_route; /* "METHOD path" -> struct nx_trigger */
+    struct nx_map by_path;  /* path -> struct nx_trigger, any of them */
+};
+
+/* False when there was no memory. */
+static bool copy_str(struct nx_arena *arena, struct nx_str *str) {
+    *str = nx_arena_copy(arena, *str);
+    return str->ptr != NULL;
+}
+
+static enum nx_status copy_function(struct nx_registry *registry, const struct nx_function *from,
+                                    const struct nx_function **copy_out, struct nx_error *err) {
+    struct nx_arena *arena = &registry->arena;
+    struct nx_function *copy = nx_arena_alloc(arena, sizeof *copy);
+    if (copy == NULL) {
+        return nx_fail_memory(err);
+    }
+    *copy = *from;
+    bool is_copied = copy_str(arena, &copy->name);
+    is_copied &= copy_str(arena, &copy->code_path);
+    is_copied &= copy_str(arena, &copy->build_command);
+    is_copied &= copy_str(arena, &copy->order_key);
+    for (size_t i = 0; i < copy->trigger_count; i++) {
+        is_copied &= copy_str(arena, &copy->triggers[i].method);
+        is_copied &= copy_str(arena, &copy->triggers[i].path);
+        is_copied &= copy_str(arena, &copy->triggers[i].event_type);
+    }
+    for (size_t i = 0; i < copy->env_count; i++) {
+        is_copied &= copy_str(arena, &copy->env[i].name);
+        is_copied &= copy_str(arena, &copy->env[i].value);
+    }
+    if (!is_copied) {
+        return nx_fail_memory(err);
+    }
+    *copy_out = copy;
+    return NX_OK;
+}
+
+static enum nx_status load_module(struct nx_registry *registry, const struct nx_registry_options *options,
+                                  struct nx_str wasm, uint64_t memory_max, struct nx_registered *registered,
+                                  struct nx_error *err) {
+    const struct nx_digest digest = nx_digest_of(wasm);
+    registered->module_digest = digest;
+    for (size_t i = 0; i < registry->module_count; i++) {
+        const struct loaded_module *loaded = &registry->modules[i];
+        if (loaded->memory_max == memory_max && nx_digest_equal(&loaded->digest, &digest)) {
+            registered->module = loaded->module;
+            return NX_OK;
+        }
+    }
+    if (options->disk != NULL) {
+        NX_TRY(nx_module_store_put(options->disk, options->directory, &digest, wasm, err));
+    }
+    struct loaded_module *loaded = &registry->modules[registry->module_count];
+    NX_TRY(options->guests->module_load(options->guests->data, wasm, memory_max, &loaded->module, err));
+    loaded->digest = digest;
+    loaded->memory_max = memory_max;
+    registry->module_count++;
+    registered->module = loaded->module;
+    return NX_OK;
+}
+
+static enum nx_status add_to_type(struct nx_registry *registry, struct nx_str type,
+                                  const struct nx_registered *registered, struct nx_error *err) {
+    struct type_entry *entry = nx_map_get(&registry->by_type, type);
+    if (entry == NULL) {
+        entry = nx_arena_alloc(&registry->arena, sizeof *entry);
+        if (entry == NULL) {
+            return nx_fail_memory(err);
+        }
+        NX_TRY(nx_map_set(&registry->by_type, type, entry, err));
+    }
+    if (entry->count > 0 && entry->items[entry->count - 1] == registered) {
+        return NX_OK; /* two triggers of one function with the same type: one run */
+    }
+    if (entry->count == entry->capacity) {
+        const size_t capacity = entry->capacity == 0 ? 2 : entry->capacity * 2;
+        const struct nx_registered **items = nx_arena_alloc(&registry->arena, capacity * sizeof *items);
+        if (items == NULL) {
+            return nx_fail_memory(err);
+        }
+        if (entry->count > 0) {
+            memcpy(items, entry->items, entry->count * sizeof *items);
+        }
+        entry->items = items;
+        entry->capacity = capacity;
+    }
+    entry->items[entry->count++] = registered;
+    return NX_OK;
+}
+
+static struct nx_str route_key(char text_out[ROUTE_KEY_SIZE_MAX], struct nx_str method, struct nx_str path) {
+    if (method.len + 1 + path.len > ROUTE_KEY_SIZE_MAX) {
+        return NX_STR_EMPTY;
+    }
+    memcpy(text_out, method.ptr, method.len);
+    text_out[method.len] = ' ';
+    memcpy(text_out + method.len + 1, path.ptr, path.len);
+    return nx_str_of(text_out, method.len + 1 + path.len);
+}
+
+static enum nx_status add_triggers(struct nx_registry *registry, const struct nx_registered *registered,
+                                   struct nx_error *err) {
+    const struct nx_function *function = registered->function;
+    for (size_t i = 0; i < function->trigger_count; i++) {
+        const struct nx_trigger *trigger = &function->triggers[i];
+        NX_TRY(add_to_type(registry, trigger->event_type, registered, err));
+        if (trigger->kind != NX_TRIGGER_HTTP) {
+            continue;
+        }
+        char text[ROUTE_KEY_SIZE_MAX];
+        const struct nx_str key = route_key(text, trigger->method, trigger->path);
+        /* The first function that claims a route names what it becomes. Two with the same event type both
+         * run. */
+        if (key.len > 0 && nx_map_get(&registry->by_route, key) == NULL) {
+            NX_TRY(nx_map_set(&registry->by_route, key, (void *)(uintptr_t)trigger, err));
+            NX_TRY(nx_map_set(&registry->by_path, trigger->path, (void *)(uintptr_t)trigger, err));
+        }
+    }
+    return NX_OK;
+}
+
+static enum nx_status add_function(struct nx_registry *registry, const struct nx_registry_options *options,
+                                   const struct nx_registry_entry *entry, struct nx_error *err) {
+    struct nx_registered *registered = &registry->functions[registry->count];
+    const struct nx_str name = entry->function->name;
+    if (nx_map_get(&registry->by_name, name) != NULL) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "there are two functions of the name '%.*s'",
+                       NX_STR_ARG(name));
+    }
+    NX_TRY(copy_function(registry, entry->function, &registered->function, err));
+    const enum nx_status status =
+        load_module(registry, options, entry->module, entry->function->memory_max, registered, err);
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "function '%.*s'", NX_STR_ARG(name));
+    }
+    registered->index = registry->count++;
+    NX_TRY(nx_map_set(&registry->by_name, registered->function->name, registered, err));
+    return add_triggers(registry, registered, err);
+}
+
+enum nx_status nx_registry_new(const struct nx_registry_options *options, struct nx_registry **registry_out,
+                               struct nx_error *err) {
+    if (options->count > NX_REGISTRY_FUNCTIONS_MAX) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "%zu functions are more than the %d that one node runs",
+                       options->count, NX_REGISTRY_FUNCTIONS_MAX);
+    }
+    NX_AUTO(nx_registry) *registry = calloc(1, sizeof *registry);
+    if (registry == NULL) {
+        return nx_fail_memory(err);
+    }
+    const size_t triggers_max = options->count * NX_FUNCTION_TRIGGERS_MAX + 1;
+    nx_refcount_init(&registry->refcount);
+    nx_arena_init(&registry->arena, REGISTRY_SIZE_MAX);
+    nx_map_init(&registry->by_name, options->count + 1, nx_random_u64(&options->random));
+    nx_map_init(&registry->by_type, triggers_max, nx_random_u64(&options->random));
+    nx_map_init(&registry->by_route, triggers_max, nx_random_u64(&options->random));
+    nx_map_init(&registry->by_path, triggers_max, nx_random_u64(&options->random));
+    registry->guests = options->guests;
+    registry->functions =
+        nx_arena_alloc(&registry->arena, (options->count + 1) * sizeof *registry->functions);
+    registry->modules = nx_arena_alloc(&registry->arena, (options->count + 1) * sizeof *registry->modules);
+    if (registry->functions == NULL || registry->modules == NULL) {
+        return nx_fail_memory(err);
+    }
+    for (size_t i = 0; i < options->count; i++) {
+        NX_TRY(add_function(registry, options, &options->entries[i], err));
+    }
+    *registry_out = NX_TAKE(registry);
+    return NX_OK;
+}
+
+struct nx_registry *nx_registry_ref(struct nx_registry *registry) {
+    nx_refcount_ref(&registry->refcount);
+    return registry;
+}
+
+void nx_registry_unref(struct nx_registry *registry) {
+    if (registry == NULL || !nx_refcount_unref(&registry->refcount)) {
+        return;
+    }
+    for (size_t i = 0; i < registry->module_count; i++) {
+        registry->guests->module_unref(registry->modules[i].module);
+    }
+    nx_map_fini(&registry->by_name);
+    nx_map_fini(&registry->by_type);
+    nx_map_fini(&registry->by_route);
+    nx_map_fini(&registry->by_path);
+    nx_arena_fini(&registry->arena);
+    free(registry);
+}
+
+size_t nx_registry_count(const struct nx_registry *registry) {
+    return registry->count;
+}
+
+const struct nx_registered *nx_registry_at(const struct nx_registry *registry, size_t index) {
+    return index < registry->count ? &registry->functions[index] : NULL;
+}
+
+const struct nx_registered *nx_registry_find(const struct nx_registry *registry, struct nx_str name) {
+    return nx_map_get(&registry->by_name, name);
+}
+
+struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry, struct nx_str event_type) {
+    const struct type_entry *entry = nx_map_get(&registry->by_type, event_type);
+    return entry == NULL ? (struct nx_registered_list){ 0 }
+                         : (struct nx_registered_list){ .items = entry->items, .count = entry->count };
+}
+
+const struct nx_trigger *nx_registry_route(const struct nx_registry *registry, struct nx_str method,
+                                           struct nx_str path, bool *path_known_out) {
+    char text[ROUTE_KEY_SIZE_MAX];
+    const struct nx_str key = route_key(text, method, path);
+    const struct nx_trigger *trigger = key.len == 0 ? NULL : nx_map_get(&registry->by_route, key);
+    if (path_known_out != NULL) {
+        *path_known_out = trigger != NULL || nx_map_get(&registry->by_path, path) != NULL;
+    }
+    return trigger;
+}

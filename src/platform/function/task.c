@@ -1,0 +1,52 @@
+#include "platform/function/task.h"
+
+struct nx_event_copy *nx_event_copy_new(const struct nx_record *record) {
+    const struct nx_str *const from[] = { &record->stream, &record->subject, &record->headers,
+                                          &record->payload };
+    size_t size = sizeof(struct nx_event_copy);
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+        size += from[i]->len;
+    }
+    struct nx_event_copy *copy = malloc(size);
+    if (copy == NULL) {
+        return NULL;
+    }
+    copy->record = *record;
+    copy->size = size;
+    struct nx_str *const to[] = { &copy->record.stream, &copy->record.subject, &copy->record.headers,
+                                  &copy->record.payload };
+    char *end = (char *)(copy + 1);
+    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++) {
+        if (from[i]->len > 0) {
+            memcpy(end, from[i]->ptr, from[i]->len);
+        }
+        *to[i] = nx_str_of(end, from[i]->len);
+        end += from[i]->len;
+    }
+    return copy;
+}
+
+static void task_release(struct nx_message *message) {
+    nx_task_free((struct nx_task *)(void *)message);
+}
+
+enum nx_status nx_task_new(struct nx_registry *registry, struct nx_task **task_out, struct nx_error *err) {
+    struct nx_task *task = calloc(1, sizeof *task);
+    if (task == NULL) {
+        return nx_fail_memory(err);
+    }
+    task->message.kind = NX_TASK;
+    task->message.release = task_release;
+    task->registry = nx_registry_ref(registry);
+    *task_out = task;
+    return NX_OK;
+}
+
+void nx_task_free(struct nx_task *task) {
+    if (task == NULL) {
+        return;
+    }
+    nx_registry_unref(task->registry);
+    free(task->event);
+    free(task);
+}

@@ -1,0 +1,60 @@
+/* src/platform/function/task.h: one attempt to run a function, from dispatch to a worker and back as its own
+ * answer. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "codec/invocation.h"
+#include "fabric/fabric.h"
+#include "io/mailbox.h"
+#include "platform/function/registry.h"
+
+enum nx_task_kind { NX_TASK = 0x300 };
+
+/* An event, in one piece of memory. */
+struct nx_event_copy {
+    struct nx_record record; /* its strings lie behind this struct */
+    size_t size;             /* bytes in all */
+};
+/** Ownership: the caller frees it by free(). NULL when there is no memory. */
+struct nx_event_copy *nx_event_copy_new(const struct nx_record *record);
+
+enum nx_task_answer {
+    NX_TASK_NOT_RUN,   /* nothing happened: the worker is stopping, or its log takes no more */
+    NX_TASK_SUCCEEDED, /* the record is on disk, with all effects */
+    NX_TASK_FAILED,    /* the record is on disk; it was not the last attempt */
+    NX_TASK_DEAD,      /* the record is on disk, and the dead letter with it */
+};
+
+struct nx_task {
+    struct nx_message message;    /* first; kind NX_TASK */
+    struct nx_registry *registry; /* a reference, so that `registered` lives */
+    const struct nx_registered *registered;
+    struct nx_event_copy *event; /* owned; given back with the answer; NULL: it is gone, `error` says why */
+    uint64_t event_sequence;     /* of EVENTS */
+    uint32_t attempt;            /* 1 is the first */
+    uint32_t attempts_max;
+    uint32_t series;
+    uint64_t dead_letter;    /* the DLQ sequence that this series puts back; 0: none */
+    const uint64_t *earlier; /* sequences of earlier attempts, borrowed until answered */
+    size_t earlier_count;
+    uint64_t replay_of; /* mode live: the INVOCATIONS sequence that is done again; 0: a first run */
+    /* Answer: */
+    enum nx_task_answer answer;
+    enum nx_outcome outcome;
+    uint64_t invocation;    /* INVOCATIONS sequence */
+    int64_t finished_at_ns; /* wall time of that record */
+    uint64_t duration_ns;
+    uint64_t memory_peak;
+    struct nx_error error;
+};
+
+/** Takes a reference to the registry. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_task_new(struct nx_registry *registry, struct nx_task **task_out,
+                                         struct nx_error *err);
+void nx_task_free(struct nx_task *task); /* NULL allowed; also message.release */
+
+NX_DEFINE_AUTO(nx_task, nx_task_free)
