@@ -158,30 +158,31 @@ static void make_ready(struct nx_item *item, bool in_front) {
     }
 }
 
-static enum nx_status lane_for(struct nx_consumer *consumer, uint64_t key_hash, struct nx_lane **lane_out,
-                               struct nx_error *err) {
+/* NULL when there is no memory. */
+static struct nx_lane *lane_for(struct nx_consumer *consumer, uint64_t key_hash) {
     struct nx_lane *lane = nx_map_get(&consumer->lanes, key_of(&key_hash));
-    if (lane == NULL) {
-        lane = calloc(1, sizeof *lane);
-        if (lane == NULL) {
-            return nx_fail_memory(err);
-        }
-        lane->key_hash = key_hash;
-        nx_list_init(&lane->waiting);
-        const enum nx_status status = nx_map_set(&consumer->lanes, key_of(&key_hash), lane, err);
-        if (status != NX_OK) {
-            free(lane);
-            return status;
-        }
+    if (lane != NULL) {
+        return lane;
     }
-    *lane_out = lane;
-    return NX_OK;
+    lane = calloc(1, sizeof *lane);
+    if (lane == NULL) {
+        return NULL;
+    }
+    lane->key_hash = key_hash;
+    nx_list_init(&lane->waiting);
+    if (nx_map_set(&consumer->lanes, key_of(&key_hash), lane, NULL) != NX_OK) {
+        free(lane);
+        return NULL;
+    }
+    return lane;
 }
 
 enum nx_status nx_consumer_queue(struct nx_item *item, uint64_t key_hash, struct nx_error *err) {
-    struct nx_lane *lane = NULL;
     if (key_hash != 0) {
-        NX_TRY(lane_for(item->consumer, key_hash, &lane, err));
+        struct nx_lane *lane = lane_for(item->consumer, key_hash);
+        if (lane == NULL) {
+            return nx_fail_memory(err);
+        }
         item->key_hash = key_hash;
         item->lane = lane;
         if (lane->holder != NULL) {

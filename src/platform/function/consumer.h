@@ -108,6 +108,7 @@ struct nx_consumer {
     bool requeue_asked;
     unsigned loads_left; /* reads under way while loading */
     bool is_registered;  /* a registration was found */
+    bool is_queued;      /* its items were queued after loading */
     struct nx_digest registered_digest;
 };
 

@@ -39,6 +39,8 @@ struct nx_functions_options {
     struct nx_mailbox *reads;
     struct nx_registry *registry; /* a reference is taken */
     const struct nx_guest_kind *guests;
+    struct nx_disk *disk;  /* holds the recorded modules, for replays */
+    const char *directory; /* the data directory: modules/ is in it */
     struct nx_clock clock;
     struct nx_random random;
     const struct nx_log *log;    /* may be NULL */

@@ -1,0 +1,184 @@
+/* src/platform/function/checkpoint.c: what dispatch writes down so that a restart is short.
+ *
+ * In CONSUMERS: "consumers.<function>", the position of one function (consumer.h), written when it changed;
+ * and "dispatch.checkpoint": u8 version | varint epoch | varint INVOCATIONS sequence from which records are
+ * read again | varint EVENTS head, where every function stands that is attached. Consumers go first: a
+ * position that is newer than dispatch's record is fine, for facts may be applied twice. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "platform/function/dispatch_internal.h"
+
+enum { CHECKPOINT_FORMAT = 1, CONSUMERS_PER_APPEND = 64, POSITION_SIZE_MAX = 1000 * 1024 };
+
+uint64_t nx_dispatch_invocations_floor(const struct nx_dispatch *dispatch) {
+    const struct nx_list_node *node = nx_list_first(&dispatch->flights);
+    return node == NULL ? dispatch->invocations_next
+                        : nx_container_of(node, struct nx_flight, node)->invocations_next;
+}
+
+bool nx_checkpoint_decode(struct nx_str payload, uint64_t *epoch_out, uint64_t *invocations_out,
+                          uint64_t *head_out) {
+    struct nx_reader reader = nx_reader_of(payload);
+    const uint8_t version = nx_reader_u8(&reader);
+    const uint64_t epoch = nx_reader_varint(&reader);
+    const uint64_t invocations = nx_reader_varint(&reader);
+    const uint64_t head = nx_reader_varint(&reader);
+    if (version != CHECKPOINT_FORMAT || !nx_reader_ok(&reader)) {
+        return false;
+    }
+    *epoch_out = epoch;
+    *invocations_out = invocations;
+    *head_out = head;
+    return true;
+}
+
+/* One consumer's record; its size is what bounds an append. */
+static enum nx_status add_consumer(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                                   struct nx_append *append, struct nx_error *err) {
+    NX_AUTO(nx_buf) subject;
+    NX_AUTO(nx_buf) headers;
+    NX_AUTO(nx_buf) payload;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_init(&headers, NX_HEADERS_SIZE_MAX);
+    nx_buf_init(&payload, POSITION_SIZE_MAX);
+    nx_buf_append_format(&subject, "consumers.%s", consumer->name);
+    /* For people, and for those who list the dead letters that are still there. */
+    nx_buf_append_format(&headers, "Nexus-Floor: EVENTS:%" PRIu64 "\r\nNexus-Requeued: DLQ:%" PRIu64 "\r\n",
+                         nx_consumer_floor(consumer), consumer->requeue_end);
+    nx_consumer_encode(consumer, dispatch->epoch, dispatch->head, &payload);
+    NX_TRY(nx_buf_check(&payload, err));
+    const struct nx_append_entry entry = {
+        .stream = NX_STR(NX_CHECKPOINT_STREAM),
+        .subject = nx_buf_str(&subject),
+        .headers = nx_buf_str(&headers),
+        .payload = nx_buf_str(&payload),
+    };
+    return nx_append_add(append, &entry, err);
+}
+
+bool nx_dispatch_write_consumer(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                                const struct nx_asked *asked) {
+    struct nx_append *append = NULL;
+    if (nx_append_new(1, 0, &append, NULL) != NX_OK ||
+        add_consumer(dispatch, consumer, append, NULL) != NX_OK) {
+        nx_append_free(append);
+        return false;
+    }
+    return nx_dispatch_send_append(dispatch, append, asked);
+}
+
+static const struct nx_asked for_checkpoint = { .purpose = NX_FOR_CHECKPOINT };
+
+static void send_part(struct nx_dispatch *dispatch, struct nx_append *append) {
+    if (append == NULL) {
+        return;
+    }
+    if (append->entry_count == 0 || !nx_dispatch_send_append(dispatch, append, &for_checkpoint)) {
+        if (append->entry_count == 0) {
+            nx_append_free(append);
+        }
+        return;
+    }
+    dispatch->checkpoint_writes++;
+}
+
+static void protect_release(struct nx_message *message) {
+    free(message); /* the first member of its struct */
+}
+
+/* Keep what retention would take and somebody still needs. */
+static void protect(struct nx_dispatch *dispatch, const char *stream, const char *consumer, uint64_t from) {
+    struct nx_protect *message = calloc(1, sizeof *message);
+    if (message == NULL) {
+        return; /* said again with the next checkpoint */
+    }
+    message->message.kind = NX_FABRIC_PROTECT;
+    message->message.release = protect_release;
+    message->from_sequence = from;
+    (void)snprintf(message->stream, sizeof message->stream, "%s", stream);
+    (void)snprintf(message->consumer, sizeof message->consumer, "%s", consumer);
+    nx_outbox_send(&dispatch->appends, &message->message);
+}
+
+static bool add_dispatch(struct nx_dispatch *dispatch, struct nx_append *append) {
+    NX_AUTO(nx_buf) payload;
+    nx_buf_init(&payload, 128);
+    nx_buf_append_u8(&payload, CHECKPOINT_FORMAT);
+    nx_buf_append_varint(&payload, dispatch->epoch);
+    nx_buf_append_varint(&payload, nx_dispatch_invocations_floor(dispatch));
+    nx_buf_append_varint(&payload, dispatch->head);
+    const struct nx_append_entry entry = {
+        .stream = NX_STR(NX_CHECKPOINT_STREAM),
+        .subject = NX_STR(NX_CHECKPOINT_SUBJECT),
+        .headers = NX_STR_EMPTY,
+        .payload = nx_buf_str(&payload),
+    };
+    return nx_append_add(append, &entry, NULL) == NX_OK;
+}
+
+/* Add the consumers that changed, in as many appends as they need; the last one is returned. NULL: no memory.
+ */
+static struct nx_append *add_changed(struct nx_dispatch *dispatch) {
+    struct nx_append *append = NULL;
+    size_t cursor = 0;
+    void *value;
+    if (nx_append_new(CONSUMERS_PER_APPEND + 1, 0, &append, NULL) != NX_OK) {
+        return NULL;
+    }
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        struct nx_consumer *consumer = value;
+        if (consumer->phase != NX_CONSUMER_LOADED ||
+            (!consumer->changed && consumer->epoch == dispatch->epoch)) {
+            continue;
+        }
+        if (append->entry_count == CONSUMERS_PER_APPEND || append->arena.size > NX_APPEND_SIZE_MAX / 2) {
+            send_part(dispatch, append);
+            if (nx_append_new(CONSUMERS_PER_APPEND + 1, 0, &append, NULL) != NX_OK) {
+                return NULL;
+            }
+        }
+        if (add_consumer(dispatch, consumer, append, NULL) != NX_OK) {
+            nx_append_free(append);
+            return NULL;
+        }
+        /* Until the answer says otherwise: see nx_dispatch_take_checkpoint(). */
+        consumer->changed = false;
+        consumer->epoch = dispatch->epoch;
+        protect(dispatch, "EVENTS", consumer->name, nx_consumer_floor(consumer));
+    }
+    return append;
+}
+
+void nx_dispatch_checkpoint(struct nx_dispatch *dispatch) {
+    nx_assert(dispatch->checkpoint_writes == 0);
+    dispatch->checkpoint_failed = false;
+    dispatch->checkpoint_changed = false;
+    dispatch->checkpoint_due_ns = dispatch->now.monotonic_ns + dispatch->options.checkpoint_every_ns;
+    dispatch->checkpointed_invocations = dispatch->invocations_next;
+    struct nx_append *append = add_changed(dispatch);
+    if (append == NULL || !add_dispatch(dispatch, append)) {
+        nx_append_free(append);
+        dispatch->checkpoint_changed = true;
+        return;
+    }
+    send_part(dispatch, append);
+    protect(dispatch, "INVOCATIONS", "dispatch", nx_dispatch_invocations_floor(dispatch));
+}
+
+void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_append *append) {
+    size_t cursor = 0;
+    void *value;
+    nx_assert(dispatch->checkpoint_writes > 0);
+    dispatch->checkpoint_writes--;
+    if (append->status == NX_OK) {
+        return;
+    }
+    /* Nothing is lost: the one before it holds. Everybody is written again with the next one. */
+    dispatch->checkpoint_failed = true;
+    dispatch->checkpoint_changed = true;
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        ((struct nx_consumer *)value)->changed = true;
+    }
+}

@@ -1,0 +1,950 @@
+#include "platform/function/dispatch.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "codec/cloudevents.h"
+#include "codec/headers.h"
+#include "codec/percent.h"
+#include "platform/function/dispatch_internal.h"
+
+enum {
+    HEAD_RECORDS = 1024, /* of one answer */
+    CATCH_UP_RECORDS = 512,
+    CATCH_UP_SIZE = 2 * 1024 * 1024, /* bytes */
+    CONSUMERS_MAX = 4 * NX_REGISTRY_FUNCTIONS_MAX,
+    TIMERS_MAX = 64 * 1024 * 1024,
+    EVENT_ARENA_SIZE_MAX = 4 * NX_RECORD_SIZE_MAX,
+    HELD_WAIT_NS = 500 * NX_NS_PER_MS, /* before a call that could not be written is tried again */
+};
+/* Stored in checkpoints, so it never changes. Keys of one hash only wait for each other. */
+#define KEY_SEED UINT64_C(0x6e78206b65790001)
+
+void nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked) {
+    struct nx_asked *copy = nx_arena_alloc(&read->arena, sizeof *copy);
+    if (copy == NULL) {
+        nx_read_free(read);
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    *copy = *asked;
+    read->message.reply_to = dispatch->mailbox;
+    read->message.context = copy;
+    nx_outbox_send(&dispatch->reads, &read->message);
+}
+
+bool nx_dispatch_send_append(struct nx_dispatch *dispatch, struct nx_append *append,
+                             const struct nx_asked *asked) {
+    struct nx_asked *copy = nx_arena_alloc(&append->arena, sizeof *copy);
+    if (copy == NULL) {
+        return false;
+    }
+    *copy = *asked;
+    append->message.reply_to = dispatch->mailbox;
+    append->message.context = copy;
+    nx_outbox_send(&dispatch->appends, &append->message);
+    return true;
+}
+
+/* Timers: a heap of retrying items, the earliest first. */
+
+static void timer_place(struct nx_dispatch *dispatch, size_t index, struct nx_item *item) {
+    dispatch->timers[index] = item;
+    item->timer_index = index;
+}
+
+static void timer_add(struct nx_dispatch *dispatch, struct nx_item *item) {
+    if (dispatch->timer_count == dispatch->timer_capacity) {
+        const size_t capacity = dispatch->timer_capacity == 0 ? 64 : dispatch->timer_capacity * 2;
+        struct nx_item **timers =
+            capacity > TIMERS_MAX ? NULL : realloc(dispatch->timers, capacity * sizeof *timers);
+        if (timers == NULL) {
+            /* No memory to wait in order: its turn comes at once. */
+            nx_consumer_wake(item);
+            return;
+        }
+        dispatch->timers = timers;
+        dispatch->timer_capacity = capacity;
+    }
+    size_t index = dispatch->timer_count++;
+    while (index > 0 && dispatch->timers[(index - 1) / 2]->due_ns > item->due_ns) {
+        timer_place(dispatch, index, dispatch->timers[(index - 1) / 2]);
+        index = (index - 1) / 2;
+    }
+    timer_place(dispatch, index, item);
+}
+
+static struct nx_item *timer_take_first(struct nx_dispatch *dispatch) {
+    struct nx_item *first = dispatch->timers[0];
+    struct nx_item *last = dispatch->timers[--dispatch->timer_count];
+    size_t index = 0;
+    for (;;) {
+        size_t child = 2 * index + 1;
+        if (child >= dispatch->timer_count) {
+            break;
+        }
+        if (child + 1 < dispatch->timer_count &&
+            dispatch->timers[child + 1]->due_ns < dispatch->timers[child]->due_ns) {
+            child++;
+        }
+        if (dispatch->timers[child]->due_ns >= last->due_ns) {
+            break;
+        }
+        timer_place(dispatch, index, dispatch->timers[child]);
+        index = child;
+    }
+    if (dispatch->timer_count > 0) {
+        timer_place(dispatch, index, last);
+    }
+    return first;
+}
+
+/* The consumer may have something to run. */
+void nx_dispatch_note_ready(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    if (consumer->in_ready.next == NULL && !nx_list_is_empty(&consumer->ready)) {
+        nx_list_append(&dispatch->ready, &consumer->in_ready);
+    }
+}
+
+/* An item that became retrying: when its time comes. The wait counts from the attempt's end, also when that
+ * was before a restart. */
+static void time_item(struct nx_dispatch *dispatch, struct nx_item *item) {
+    static const struct nx_retry_policy fallback = { .attempts_max = 5,
+                                                     .backoff_ns = NX_NS_PER_S,
+                                                     .backoff_max_ns = 300 * (int64_t)NX_NS_PER_S };
+    const struct nx_registered *registered = item->consumer->registered;
+    const struct nx_retry_policy *policy = registered == NULL ? &fallback : &registered->function->retry;
+    const int64_t wait_ns = nx_retry_wait_ns(policy, item->attempt, nx_random_u64(&dispatch->options.random));
+    int64_t left_ns = item->failed_at_ns + wait_ns - dispatch->now.wall_ns;
+    left_ns = left_ns < 0 ? 0 : left_ns > wait_ns ? wait_ns : left_ns;
+    item->due_ns = dispatch->now.monotonic_ns + left_ns;
+    timer_add(dispatch, item);
+}
+
+static void drop_body(struct nx_dispatch *dispatch, struct nx_item *item) {
+    if (item->body != NULL) {
+        dispatch->bodies_size -= item->body->size;
+        free(item->body);
+        item->body = NULL;
+    }
+}
+
+/* Hold the event in memory while there is room; else it is read again when its turn comes. */
+static void hold_body(struct nx_dispatch *dispatch, struct nx_item *item, const struct nx_record *record) {
+    if (item->body != NULL || dispatch->bodies_size >= NX_DISPATCH_BODIES_SIZE_MAX) {
+        return;
+    }
+    item->body = nx_event_copy_new(record);
+    dispatch->bodies_size += item->body == NULL ? 0 : item->body->size;
+}
+
+static uint64_t key_hash_of(const struct nx_record *record, struct nx_str path) {
+    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_buf) text;
+    struct nx_cloudevent event;
+    const struct nx_cloudevent_record source = {
+        .stream = record->stream,
+        .sequence = record->sequence,
+        .time_ns = record->time_ns,
+        .subject = record->subject,
+        .headers = record->headers,
+        .payload = record->payload,
+    };
+    nx_arena_init(&arena, EVENT_ARENA_SIZE_MAX);
+    nx_buf_init(&text, NX_RECORD_SIZE_MAX);
+    if (nx_cloudevent_from_record(&source, &arena, &event, NULL) != NX_OK ||
+        !nx_cloudevent_lookup(&text, &event, path) || nx_buf_failed(&text)) {
+        return 0; /* an event without the key keeps no order */
+    }
+    const uint64_t hash = nx_str_hash(nx_buf_str(&text), KEY_SEED);
+    return hash == 0 ? 1 : hash;
+}
+
+/* The item's key is known: into its queue. */
+static void queue_item(struct nx_dispatch *dispatch, struct nx_item *item, uint64_t key_hash) {
+    struct nx_consumer *consumer = item->consumer;
+    if (nx_consumer_queue(item, key_hash, NULL) != NX_OK) {
+        /* No memory for its lane. Order is a promise: the item waits, and is tried again with the next event
+         * read; until then it keeps its window's place. */
+        item->state = NX_ITEM_KEYLESS;
+        return;
+    }
+    if (item->state == NX_ITEM_RETRYING) {
+        time_item(dispatch, item);
+    }
+    nx_dispatch_note_ready(dispatch, consumer);
+}
+
+static bool ask_item(struct nx_dispatch *dispatch, struct nx_item *item) {
+    struct nx_read *read = NULL;
+    if (nx_read_new(NX_READ_BY_SEQUENCE, &read, NULL) != NX_OK) {
+        return false;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
+    read->from_sequence = item->sequence;
+    const struct nx_asked asked = { .purpose = NX_FOR_ITEM, .consumer = item->consumer, .item = item };
+    nx_dispatch_ask(dispatch, read, &asked);
+    return true;
+}
+
+/* Take one event in for one consumer; its window has room. */
+static void take_in(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                    const struct nx_record *record) {
+    const struct nx_str order_key = consumer->registered->function->order_key;
+    struct nx_item *item = NULL;
+    if (nx_consumer_add(consumer, record->sequence, 0, 0, &item, NULL) != NX_OK) {
+        /* Not taken in: it stands behind the cursor's new place, so the consumer must read it again. */
+        consumer->attached = false;
+        return;
+    }
+    consumer->cursor = record->sequence + 1;
+    if (item == NULL) {
+        return; /* done before the restart */
+    }
+    dispatch->checkpoint_changed = true;
+    hold_body(dispatch, item, record);
+    queue_item(dispatch, item, order_key.len == 0 ? 0 : key_hash_of(record, order_key));
+}
+
+/* The type of a stored event, decoded into `buf` where it has to be. */
+static struct nx_str type_of(const struct nx_record *record, struct nx_buf *buf) {
+    const struct nx_str prefix = NX_STR("events.");
+    struct nx_str type = nx_headers_value(record->headers, "ce-type");
+    if (type.len == 0) {
+        type = nx_str_starts_with(record->subject, prefix)
+                   ? nx_str_slice(record->subject, prefix.len, record->subject.len)
+                   : record->subject;
+    }
+    if (nx_percent_is_plain(type)) {
+        return type;
+    }
+    nx_buf_reset(buf);
+    return nx_percent_decode(buf, type, NULL) == NX_OK ? nx_buf_str(buf) : type;
+}
+
+/* A new event: into the window of every function that it fires, or, where that is full, left for later. */
+static void take_new(struct nx_dispatch *dispatch, const struct nx_record *record, struct nx_buf *buf) {
+    const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, type_of(record, buf));
+    for (size_t i = 0; i < list.count; i++) {
+        struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, list.items[i]->function->name);
+        if (consumer == NULL || !consumer->attached || consumer->phase == NX_CONSUMER_LOADING ||
+            record->sequence < consumer->cursor) {
+            continue;
+        }
+        if (!nx_consumer_has_room(consumer)) {
+            consumer->attached = false;
+            consumer->cursor = record->sequence;
+            consumer->changed = true;
+            dispatch->is_look_due = true;
+            continue;
+        }
+        take_in(dispatch, consumer, record);
+    }
+}
+
+static void note_read_failure(struct nx_dispatch *dispatch, const struct nx_read *read, const char *text) {
+    nx_log_warn(dispatch->options.log, text, NX_F_C("error", read->error.message));
+    dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+}
+
+static void ask_head(struct nx_dispatch *dispatch) {
+    struct nx_read *read = NULL;
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
+    read->from_sequence = dispatch->head;
+    read->count_max = HEAD_RECORDS;
+    read->wait = true;
+    read->wait_until_ns = NX_STEP_IDLE;
+    const struct nx_asked asked = { .purpose = NX_FOR_HEAD };
+    dispatch->head_asked = true;
+    nx_dispatch_ask(dispatch, read, &asked);
+}
+
+static void take_head(struct nx_dispatch *dispatch, struct nx_read *read) {
+    NX_AUTO(nx_buf) buf;
+    nx_buf_init(&buf, NX_RECORD_SIZE_MAX);
+    dispatch->head_asked = false;
+    if (read->status != NX_OK && read->status != NX_DATA_LOSS) {
+        note_read_failure(dispatch, read, "cannot follow EVENTS");
+        return;
+    }
+    for (size_t i = 0; i < read->record_count; i++) {
+        const struct nx_record *record = &read->records[i];
+        take_new(dispatch, record, &buf);
+        dispatch->head = record->sequence + 1;
+    }
+    if (read->next_sequence > dispatch->head) {
+        dispatch->head = read->next_sequence;
+    }
+    if (read->lost_count > 0) {
+        nx_log_error(dispatch->options.log, "events are lost", NX_F_U64("count", read->lost_count));
+    }
+}
+
+/* The subject that all events of a function have, where that is one; else empty: all. */
+static void only_subject(const struct nx_function *function, struct nx_buf *subject) {
+    for (size_t i = 1; i < function->trigger_count; i++) {
+        if (!nx_str_equal(function->triggers[i].event_type, function->triggers[0].event_type)) {
+            return;
+        }
+    }
+    if (function->trigger_count > 0) {
+        nx_cloudevent_subject(subject, function->triggers[0].event_type);
+    }
+}
+
+static void ask_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    struct nx_read *read = NULL;
+    NX_AUTO(nx_buf) subject;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    only_subject(consumer->registered->function, &subject);
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    read->from_sequence = consumer->cursor;
+    read->to_sequence = dispatch->head - 1;
+    const size_t room = NX_CONSUMER_PENDING_MAX - consumer->pending.count;
+    read->count_max = room < CATCH_UP_RECORDS ? room : CATCH_UP_RECORDS;
+    read->size_max = CATCH_UP_SIZE;
+    const struct nx_asked asked = { .purpose = NX_FOR_CATCH_UP, .consumer = consumer };
+    consumer->catch_up_asked = true;
+    nx_dispatch_ask(dispatch, read, &asked);
+}
+
+static void take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consumer, struct nx_read *read) {
+    NX_AUTO(nx_buf) buf;
+    bool is_whole = true;
+    nx_buf_init(&buf, NX_RECORD_SIZE_MAX);
+    consumer->catch_up_asked = false;
+    if (read->status != NX_OK && read->status != NX_DATA_LOSS && read->status != NX_NOT_FOUND) {
+        note_read_failure(dispatch, read, "cannot read older events");
+        return;
+    }
+    for (size_t i = 0; i < read->record_count && consumer->registered != NULL; i++) {
+        const struct nx_record *record = &read->records[i];
+        const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, type_of(record, &buf));
+        bool is_wanted = false;
+        for (size_t k = 0; k < list.count; k++) {
+            is_wanted = is_wanted || list.items[k] == consumer->registered;
+        }
+        if (!is_wanted || record->sequence < consumer->cursor) {
+            continue;
+        }
+        if (!nx_consumer_has_room(consumer)) {
+            is_whole = false;
+            break;
+        }
+        take_in(dispatch, consumer, record);
+    }
+    if (consumer->registered == NULL || !is_whole) {
+        return;
+    }
+    uint64_t reached =
+        read->at_end || read->status == NX_NOT_FOUND ? read->to_sequence + 1 : read->next_sequence;
+    if (reached > consumer->cursor) {
+        consumer->cursor = reached;
+        consumer->changed = true;
+    }
+    if (consumer->cursor >= dispatch->head) {
+        consumer->attached = true;
+        consumer->changed = true;
+    }
+}
+
+static void ask_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    struct nx_read *read = NULL;
+    NX_AUTO(nx_buf) subject;
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_append_format(&subject, "dlq.%s", consumer->name);
+    read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    read->from_sequence = consumer->requeue_next;
+    read->to_sequence = consumer->requeue_end - 1;
+    const size_t room = NX_CONSUMER_PENDING_MAX - consumer->pending.count;
+    read->count_max = room < CATCH_UP_RECORDS ? room : CATCH_UP_RECORDS;
+    const struct nx_asked asked = { .purpose = NX_FOR_REQUEUE, .consumer = consumer };
+    consumer->requeue_asked = true;
+    nx_dispatch_ask(dispatch, read, &asked);
+}
+
+/* "EVENTS:17" and "1" of a dead letter's headers. */
+static bool read_letter(const struct nx_record *record, uint64_t *sequence_out, uint32_t *series_out) {
+    const struct nx_str prefix = NX_STR("EVENTS:");
+    const struct nx_str event = nx_headers_value(record->headers, "Nexus-Event");
+    uint64_t series = 0;
+    if (!nx_str_starts_with(event, prefix) ||
+        !nx_str_to_u64(nx_str_slice(event, prefix.len, event.len), sequence_out)) {
+        return false;
+    }
+    (void)nx_str_to_u64(nx_headers_value(record->headers, "Nexus-Series"), &series);
+    *series_out = (uint32_t)series;
+    return true;
+}
+
+static void take_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consumer, struct nx_read *read) {
+    consumer->requeue_asked = false;
+    if (read->status != NX_OK && read->status != NX_DATA_LOSS && read->status != NX_NOT_FOUND) {
+        note_read_failure(dispatch, read, "cannot read dead letters");
+        return;
+    }
+    for (size_t i = 0; i < read->record_count; i++) {
+        const struct nx_record *record = &read->records[i];
+        struct nx_item *item = NULL;
+        uint64_t sequence = 0;
+        uint32_t series = 0;
+        if (!nx_consumer_has_room(consumer)) {
+            return;
+        }
+        if (read_letter(record, &sequence, &series) &&
+            nx_consumer_add(consumer, sequence, record->sequence, series + 1, &item, NULL) != NX_OK) {
+            return;
+        }
+        consumer->requeue_next = record->sequence + 1;
+        if (item != NULL) {
+            item->state = NX_ITEM_KEYLESS;
+            if (consumer->registered == NULL || consumer->registered->function->order_key.len == 0) {
+                queue_item(dispatch, item, 0);
+            } else {
+                (void)ask_item(dispatch, item);
+            }
+        }
+    }
+    if (read->at_end || read->status == NX_NOT_FOUND) {
+        consumer->requeue_next = consumer->requeue_end;
+    } else if (read->next_sequence > consumer->requeue_next) {
+        consumer->requeue_next = read->next_sequence;
+    }
+    consumer->changed = true;
+    dispatch->checkpoint_changed = true;
+}
+
+void nx_dispatch_read_on(struct nx_dispatch *dispatch) {
+    size_t cursor = 0;
+    void *value;
+    if (dispatch->phase != NX_DISPATCH_RUNNING) {
+        return;
+    }
+    if (!dispatch->head_asked) {
+        ask_head(dispatch);
+    }
+    if (!dispatch->is_look_due) {
+        return;
+    }
+    dispatch->is_look_due = false;
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        struct nx_consumer *consumer = value;
+        if (consumer->registered == NULL || consumer->phase != NX_CONSUMER_LOADED ||
+            consumer->pending.count > NX_CONSUMER_PENDING_MAX / 2) {
+            continue;
+        }
+        if (!consumer->attached && !consumer->catch_up_asked) {
+            if (consumer->cursor >= dispatch->head) {
+                consumer->attached = true;
+                consumer->changed = true;
+            } else {
+                ask_catch_up(dispatch, consumer);
+            }
+        }
+        if (consumer->requeue_next < consumer->requeue_end && !consumer->requeue_asked) {
+            ask_requeue(dispatch, consumer);
+        }
+    }
+}
+
+void nx_dispatch_queue_all(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    struct nx_list_node *node = nx_list_first(&consumer->pending);
+    while (node != NULL) {
+        struct nx_item *item = nx_container_of(node, struct nx_item, in_pending);
+        node = nx_list_next(&consumer->pending, node);
+        if (item->state == NX_ITEM_KEYLESS) {
+            (void)ask_item(dispatch, item);
+        } else {
+            queue_item(dispatch, item, item->key_hash);
+        }
+    }
+}
+
+/* Running. */
+
+struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch) {
+    struct nx_dispatch_worker *best = NULL;
+    for (size_t i = 0; i < dispatch->worker_count; i++) {
+        struct nx_dispatch_worker *worker = &dispatch->workers[i];
+        if (worker->task_count < NX_WORKER_CALLS_MAX &&
+            (best == NULL || worker->task_count < best->task_count)) {
+            best = worker;
+        }
+    }
+    return best;
+}
+
+/* Hand the task over. False, with the task still ours, when there is no memory. */
+bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
+                           struct nx_task *task, struct nx_item *item, struct nx_message *live) {
+    struct nx_flight *flight = calloc(1, sizeof *flight);
+    if (flight == NULL) {
+        return false;
+    }
+    flight->item = item;
+    flight->worker = worker;
+    flight->live = live;
+    flight->invocations_next = dispatch->invocations_next;
+    task->message.reply_to = dispatch->mailbox;
+    task->message.context = flight;
+    if (!nx_mailbox_send(worker->mailbox, &task->message)) {
+        free(flight);
+        return false;
+    }
+    worker->task_count++;
+    nx_list_append(&dispatch->flights, &flight->node);
+    return true;
+}
+
+/* The item, which is running, goes to a worker; `gone` says why its event cannot be read, NULL when it is
+ * there. */
+static bool run_item(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker, struct nx_item *item,
+                     const struct nx_error *gone) {
+    const struct nx_registered *registered = item->consumer->registered;
+    struct nx_task *task = NULL;
+    if (nx_task_new(dispatch->registry, &task, NULL) != NX_OK) {
+        return false;
+    }
+    const uint32_t attempts_max = registered->function->retry.attempts_max;
+    task->registered = registered;
+    task->event_sequence = item->sequence;
+    task->attempt = item->attempt + 1;
+    /* An event that is gone does not come back: this attempt is the last. */
+    task->attempts_max = gone != NULL ? task->attempt : attempts_max == 0 ? 1 : attempts_max;
+    task->series = item->series;
+    task->dead_letter = item->dead_letter;
+    task->earlier = item->earlier;
+    task->earlier_count = item->earlier_count;
+    task->event = NX_TAKE(item->body);
+    if (gone != NULL) {
+        task->error = *gone;
+    }
+    if (!nx_dispatch_send_task(dispatch, worker, task, item, NULL)) {
+        item->body = NX_TAKE(task->event);
+        nx_task_free(task);
+        return false;
+    }
+    item->state = NX_ITEM_RUNNING;
+    return true;
+}
+
+static bool may_run(const struct nx_consumer *consumer) {
+    const struct nx_registered *registered = consumer->registered;
+    return registered != NULL && consumer->phase == NX_CONSUMER_LOADED &&
+           !nx_list_is_empty(&consumer->ready) &&
+           (registered->function->concurrency_max == 0 ||
+            consumer->running_count < registered->function->concurrency_max);
+}
+
+/* Give the workers what they can take: one item a consumer in turn. */
+static void pump(struct nx_dispatch *dispatch) {
+    while (dispatch->phase == NX_DISPATCH_RUNNING && !nx_list_is_empty(&dispatch->ready)) {
+        struct nx_dispatch_worker *worker = nx_dispatch_least_busy(dispatch);
+        if (worker == NULL) {
+            return;
+        }
+        struct nx_consumer *consumer =
+            nx_container_of(nx_list_take_first(&dispatch->ready), struct nx_consumer, in_ready);
+        if (!may_run(consumer)) {
+            continue; /* comes back when an item of it ends */
+        }
+        struct nx_item *item = nx_consumer_take(consumer);
+        bool is_sent;
+        if (item->body == NULL) {
+            item->state = NX_ITEM_FETCHING;
+            is_sent = ask_item(dispatch, item);
+        } else {
+            is_sent = run_item(dispatch, worker, item, NULL);
+        }
+        if (!is_sent) {
+            nx_consumer_put_back(item);
+            dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+            nx_list_append(&dispatch->ready, &consumer->in_ready);
+            return;
+        }
+        nx_dispatch_note_ready(dispatch, consumer);
+    }
+}
+
+/* An item's event was read again: because its key is not known, or because it is its turn. */
+static void take_item(struct nx_dispatch *dispatch, struct nx_item *item, struct nx_read *read) {
+    struct nx_consumer *consumer = item->consumer;
+    const bool is_there = read->status == NX_OK && read->record_count > 0;
+    const bool is_gone =
+        !is_there && (read->status == NX_NOT_FOUND || read->status == NX_DATA_LOSS || read->status == NX_OK);
+    if (is_there) {
+        hold_body(dispatch, item, &read->records[0]);
+    }
+    if (item->state == NX_ITEM_KEYLESS) {
+        const struct nx_str path =
+            consumer->registered == NULL ? NX_STR_EMPTY : consumer->registered->function->order_key;
+        queue_item(dispatch, item, is_there && path.len > 0 ? key_hash_of(&read->records[0], path) : 0);
+        return;
+    }
+    nx_assert(item->state == NX_ITEM_FETCHING);
+    if (is_there && item->body == NULL) {
+        /* Its turn has come: it is held whatever the others hold. */
+        item->body = nx_event_copy_new(&read->records[0]);
+        dispatch->bodies_size += item->body == NULL ? 0 : item->body->size;
+    }
+    struct nx_dispatch_worker *worker = nx_dispatch_least_busy(dispatch);
+    if (dispatch->phase == NX_DISPATCH_RUNNING && worker != NULL && consumer->registered != NULL &&
+        (is_gone || item->body != NULL) && run_item(dispatch, worker, item, is_gone ? &read->error : NULL)) {
+        return;
+    }
+    nx_consumer_put_back(item);
+    nx_dispatch_note_ready(dispatch, consumer);
+    if (!is_there && !is_gone) {
+        note_read_failure(dispatch, read, "cannot read an event");
+    }
+}
+
+/* Answers of workers. */
+
+static void count_task(struct nx_dispatch *dispatch, const struct nx_task *task) {
+    const struct nx_dispatch_metrics *metrics = &dispatch->metrics;
+    if (metrics->events == NULL || task->answer == NX_TASK_NOT_RUN) {
+        return;
+    }
+    const struct nx_str function = task->registered->function->name;
+    const struct nx_str outcome = nx_str_from_c(nx_outcome_name(task->outcome));
+    const bool is_ok = task->outcome == NX_OUTCOME_OK;
+    nx_counter_add(nx_metric_counter(metrics->events,
+                                     (struct nx_str[]){ function, is_ok ? NX_STR("ok") : NX_STR("failed") }),
+                   1);
+    nx_histogram_observe(nx_metric_histogram(metrics->duration, &function), task->duration_ns);
+    nx_histogram_observe(nx_metric_histogram(metrics->memory, &function), task->memory_peak);
+    if (!is_ok) {
+        nx_counter_add(nx_metric_counter(metrics->errors, (struct nx_str[]){ function, outcome }), 1);
+    }
+}
+
+/* An item is done: the next one of its key may go. */
+static void end_item(struct nx_dispatch *dispatch, struct nx_item *item) {
+    struct nx_consumer *consumer = item->consumer;
+    drop_body(dispatch, item);
+    struct nx_item *next = nx_consumer_end(item);
+    if (next != NULL && next->state == NX_ITEM_RETRYING) {
+        time_item(dispatch, next);
+    }
+    if (!consumer->attached || consumer->requeue_next < consumer->requeue_end) {
+        dispatch->is_look_due = true;
+    }
+}
+
+static void retry_item(struct nx_dispatch *dispatch, struct nx_item *item, const struct nx_task *task) {
+    nx_consumer_retry(item, task->invocation, task->finished_at_ns);
+    if (dispatch->bodies_size > NX_DISPATCH_BODIES_SIZE_MAX / 2) {
+        drop_body(dispatch, item);
+    }
+    time_item(dispatch, item);
+}
+
+/* Nothing happened: again, a little later. */
+static void hold_item(struct nx_dispatch *dispatch, struct nx_item *item, const struct nx_task *task) {
+    struct nx_consumer *consumer = item->consumer;
+    if (!consumer->held) {
+        nx_log_warn(dispatch->options.log, "a function is held", NX_F_C("function", consumer->name),
+                    NX_F_C("error", task->error.message));
+    }
+    consumer->held = true;
+    consumer->running_count--;
+    consumer->retrying_count++;
+    item->state = NX_ITEM_RETRYING;
+    item->due_ns = dispatch->now.monotonic_ns + HELD_WAIT_NS;
+    timer_add(dispatch, item);
+}
+
+static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, struct nx_task *task) {
+    struct nx_consumer *consumer = item->consumer;
+    item->body = NX_TAKE(task->event);
+    if (task->answer != NX_TASK_NOT_RUN) {
+        consumer->held = false;
+        dispatch->checkpoint_changed = true;
+    }
+    switch (task->answer) {
+    case NX_TASK_SUCCEEDED:
+        consumer->succeeded_count++;
+        end_item(dispatch, item);
+        break;
+    case NX_TASK_DEAD:
+        consumer->failed_count++;
+        consumer->dead_letter_count++;
+        nx_log_warn(dispatch->options.log, "event given up: it is in the dead letters",
+                    NX_F_C("function", consumer->name), NX_F_U64("event", task->event_sequence),
+                    NX_F_C("outcome", nx_outcome_name(task->outcome)), NX_F_C("error", task->error.message));
+        end_item(dispatch, item);
+        break;
+    case NX_TASK_FAILED:
+        consumer->failed_count++;
+        retry_item(dispatch, item, task);
+        break;
+    case NX_TASK_NOT_RUN:
+        hold_item(dispatch, item, task);
+        break;
+    }
+    nx_dispatch_note_ready(dispatch, consumer);
+}
+
+static void take_task(struct nx_dispatch *dispatch, struct nx_task *task) {
+    struct nx_flight *flight = task->message.context;
+    flight->worker->task_count--;
+    nx_list_remove(&dispatch->flights, &flight->node);
+    if (task->invocation >= dispatch->invocations_next) {
+        dispatch->invocations_next = task->invocation + 1;
+    }
+    count_task(dispatch, task);
+    if (flight->item != NULL) {
+        settle_item(dispatch, flight->item, task);
+    } else {
+        nx_dispatch_live_done(dispatch, flight->live, task);
+    }
+    free(flight);
+    nx_task_free(task);
+}
+
+/* Messages. */
+
+static void take_read(struct nx_dispatch *dispatch, struct nx_read *read) {
+    const struct nx_asked asked = *(const struct nx_asked *)read->message.context;
+    switch (asked.purpose) {
+    case NX_FOR_HEAD:
+        take_head(dispatch, read);
+        break;
+    case NX_FOR_CATCH_UP:
+        take_catch_up(dispatch, asked.consumer, read);
+        dispatch->is_look_due = true;
+        break;
+    case NX_FOR_REQUEUE:
+        take_requeue(dispatch, asked.consumer, read);
+        dispatch->is_look_due = true;
+        break;
+    case NX_FOR_ITEM:
+        take_item(dispatch, asked.item, read);
+        break;
+    case NX_FOR_DLQ_INFO:
+        nx_dispatch_requeue_known(dispatch, &asked, read);
+        break;
+    default:
+        nx_dispatch_take_loading(dispatch, &asked, read);
+        break;
+    }
+    nx_read_free(read);
+}
+
+static void take_append(struct nx_dispatch *dispatch, struct nx_append *append) {
+    const struct nx_asked asked = *(const struct nx_asked *)append->message.context;
+    switch (asked.purpose) {
+    case NX_FOR_CHECKPOINT:
+        nx_dispatch_take_checkpoint(dispatch, append);
+        break;
+    case NX_FOR_REGISTRATION:
+        nx_dispatch_take_registered(dispatch, &asked, append);
+        break;
+    case NX_FOR_REQUEUE_WRITE:
+        nx_dispatch_requeue_written(dispatch, &asked, append);
+        break;
+    default:
+        nx_assert(!"an append that dispatch did not send");
+    }
+    nx_append_free(append);
+}
+
+static void take_message(struct nx_dispatch *dispatch, struct nx_message *message) {
+    switch (message->kind) {
+    case NX_FABRIC_READ:
+        take_read(dispatch, (struct nx_read *)(void *)message);
+        break;
+    case NX_FABRIC_APPEND:
+        take_append(dispatch, (struct nx_append *)(void *)message);
+        break;
+    case NX_TASK:
+        take_task(dispatch, (struct nx_task *)(void *)message);
+        break;
+    default:
+        nx_dispatch_take_request(dispatch, message);
+        break;
+    }
+}
+
+static void wake_timers(struct nx_dispatch *dispatch) {
+    while (dispatch->timer_count > 0 && dispatch->timers[0]->due_ns <= dispatch->now.monotonic_ns) {
+        struct nx_item *item = timer_take_first(dispatch);
+        nx_consumer_wake(item);
+        nx_dispatch_note_ready(dispatch, item->consumer);
+    }
+    if (dispatch->retry_due_ns <= dispatch->now.monotonic_ns) {
+        dispatch->retry_due_ns = NX_STEP_IDLE;
+        dispatch->is_look_due = true;
+        nx_dispatch_register_again(dispatch);
+    }
+}
+
+static void checkpoint_if_due(struct nx_dispatch *dispatch) {
+    if (dispatch->checkpoint_writes > 0 || !dispatch->checkpoint_changed ||
+        dispatch->phase != NX_DISPATCH_RUNNING) {
+        return;
+    }
+    if (dispatch->now.monotonic_ns >= dispatch->checkpoint_due_ns ||
+        dispatch->invocations_next - dispatch->checkpointed_invocations >= NX_DISPATCH_CHECKPOINT_RECORDS) {
+        nx_dispatch_checkpoint(dispatch);
+    }
+}
+
+static int64_t next_time(const struct nx_dispatch *dispatch, bool is_sent) {
+    int64_t next_ns = dispatch->retry_due_ns;
+    if (dispatch->timer_count > 0 && dispatch->timers[0]->due_ns < next_ns) {
+        next_ns = dispatch->timers[0]->due_ns;
+    }
+    if (dispatch->checkpoint_changed && dispatch->checkpoint_writes == 0 &&
+        dispatch->phase == NX_DISPATCH_RUNNING && dispatch->checkpoint_due_ns < next_ns) {
+        next_ns = dispatch->checkpoint_due_ns;
+    }
+    if (!is_sent && dispatch->now.monotonic_ns + NX_OUTBOX_RETRY_NS < next_ns) {
+        next_ns = dispatch->now.monotonic_ns + NX_OUTBOX_RETRY_NS;
+    }
+    return next_ns;
+}
+
+static int64_t step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
+    struct nx_dispatch *dispatch = state;
+    struct nx_message *message;
+    dispatch->now = now;
+    if (dispatch->phase == NX_DISPATCH_BEGINNING) {
+        dispatch->checkpoint_due_ns = now.monotonic_ns + dispatch->options.checkpoint_every_ns;
+        nx_dispatch_begin(dispatch);
+    }
+    while ((message = nx_message_queue_pop(inbox)) != NULL) {
+        take_message(dispatch, message);
+    }
+    nx_dispatch_advance(dispatch);
+    wake_timers(dispatch);
+    nx_dispatch_read_on(dispatch);
+    pump(dispatch);
+    checkpoint_if_due(dispatch);
+    nx_dispatch_stop_if_done(dispatch);
+    bool is_sent = nx_outbox_flush(&dispatch->appends);
+    is_sent = nx_outbox_flush(&dispatch->reads) && is_sent;
+    return next_time(dispatch, is_sent);
+}
+
+static enum nx_status add_metrics(struct nx_dispatch *dispatch, struct nx_metrics *metrics,
+                                  struct nx_error *err) {
+    static const struct nx_metric_options events = {
+        .name = "nexus_events_total",
+        .help = "Attempts to handle an event, by function and status.",
+        .kind = NX_METRIC_COUNTER,
+        .labels = { "function", "status" },
+    };
+    static const struct nx_metric_options duration = {
+        .name = "nexus_function_duration_seconds",
+        .help = "Time from a call's first step to its last, waiting included.",
+        .kind = NX_METRIC_HISTOGRAM,
+        .labels = { "function" },
+        .scale = 1e-9,
+    };
+    static const struct nx_metric_options memory = {
+        .name = "nexus_function_memory_bytes",
+        .help = "Highest linear memory of a call.",
+        .kind = NX_METRIC_HISTOGRAM,
+        .labels = { "function" },
+        .bucket_log2_first = 16,
+        .bucket_log2_last = 32,
+    };
+    static const struct nx_metric_options errors = {
+        .name = "nexus_errors_total",
+        .help = "Failed attempts, by function and outcome.",
+        .kind = NX_METRIC_COUNTER,
+        .labels = { "function", "outcome" },
+    };
+    if (metrics == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(nx_metrics_add(metrics, &duration, &dispatch->metrics.duration, err));
+    NX_TRY(nx_metrics_add(metrics, &memory, &dispatch->metrics.memory, err));
+    NX_TRY(nx_metrics_add(metrics, &errors, &dispatch->metrics.errors, err));
+    return nx_metrics_add(metrics, &events, &dispatch->metrics.events, err);
+}
+
+enum nx_status nx_dispatch_open(const struct nx_dispatch_options *options, struct nx_dispatch **dispatch_out,
+                                struct nx_error *err) {
+    NX_AUTO(nx_dispatch) *dispatch = calloc(1, sizeof *dispatch);
+    if (dispatch == NULL) {
+        return nx_fail_memory(err);
+    }
+    dispatch->options = *options;
+    dispatch->appends.to = options->appends;
+    dispatch->reads.to = options->reads;
+    dispatch->retry_due_ns = NX_STEP_IDLE;
+    dispatch->is_look_due = true;
+    nx_list_init(&dispatch->ready);
+    nx_list_init(&dispatch->flights);
+    nx_map_init(&dispatch->consumers, CONSUMERS_MAX, nx_random_u64(&options->random));
+    if (dispatch->options.checkpoint_every_ns <= 0) {
+        dispatch->options.checkpoint_every_ns = 5 * (int64_t)NX_NS_PER_S;
+    }
+    dispatch->workers = calloc(options->worker_count, sizeof *dispatch->workers);
+    if (dispatch->workers == NULL) {
+        return nx_fail_memory(err);
+    }
+    for (size_t i = 0; i < options->worker_count; i++) {
+        dispatch->workers[i].mailbox = options->workers[i];
+    }
+    dispatch->worker_count = options->worker_count;
+    NX_TRY(add_metrics(dispatch, options->metrics, err));
+    NX_TRY(nx_mailbox_open(NX_DISPATCH_REQUESTS_MAX, &dispatch->mailbox, err));
+    dispatch->registry = nx_registry_ref(options->registry);
+    *dispatch_out = NX_TAKE(dispatch);
+    return NX_OK;
+}
+
+void nx_dispatch_close(struct nx_dispatch *dispatch) {
+    size_t cursor = 0;
+    void *value;
+    struct nx_list_node *node;
+    if (dispatch == NULL) {
+        return;
+    }
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        nx_consumer_free(value);
+    }
+    while ((node = nx_list_take_first(&dispatch->flights)) != NULL) {
+        struct nx_flight *flight = nx_container_of(node, struct nx_flight, node);
+        nx_message_release(flight->live);
+        free(flight);
+    }
+    nx_map_fini(&dispatch->consumers);
+    nx_message_queue_release(&dispatch->ready_waiting);
+    nx_message_queue_release(&dispatch->stop_waiting);
+    nx_message_queue_release(&dispatch->live_waiting);
+    nx_message_queue_release(&dispatch->appends.waiting);
+    nx_message_queue_release(&dispatch->reads.waiting);
+    nx_mailbox_close(dispatch->mailbox);
+    nx_registry_unref(dispatch->registry);
+    free(dispatch->timers);
+    free(dispatch->workers);
+    free(dispatch);
+}
+
+struct nx_actor nx_dispatch_actor(struct nx_dispatch *dispatch) {
+    return (
+        struct nx_actor){ .name = "dispatch", .mailbox = dispatch->mailbox, .state = dispatch, .step = step };
+}
+
+struct nx_mailbox *nx_dispatch_mailbox(struct nx_dispatch *dispatch) {
+    return dispatch->mailbox;
+}

@@ -1,0 +1,159 @@
+/* src/platform/function/dispatch_internal.h: the state that dispatch.c (running), recovery.c (starting and
+ * changing) and checkpoint.c (what is written down) share. Owned by dispatch's actor. */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "fabric/fabric.h"
+#include "platform/function/consumer.h"
+#include "platform/function/dispatch.h"
+#include "platform/function/outbox.h"
+#include "platform/function/task.h"
+
+#define NX_CHECKPOINT_STREAM "CONSUMERS"
+#define NX_CHECKPOINT_SUBJECT "dispatch.checkpoint" /* the one of dispatch itself */
+
+/* What a read or an append of ours was for: its message's context points to one. */
+enum nx_dispatch_purpose {
+    NX_FOR_HEAD,          /* new events */
+    NX_FOR_CATCH_UP,      /* older events, for one consumer */
+    NX_FOR_REQUEUE,       /* dead letters that go back, for one consumer */
+    NX_FOR_ITEM,          /* the event of one item */
+    NX_FOR_EVENTS_INFO,   /* recovery: how far EVENTS goes */
+    NX_FOR_CHECKPOINT,    /* recovery: dispatch's own checkpoint; later: its being written */
+    NX_FOR_REGISTRATION,  /* loading: a consumer's record in FUNCTIONS */
+    NX_FOR_POSITION,      /* loading: a consumer's record in CONSUMERS */
+    NX_FOR_START_TIME,    /* loading: the first event at or after a time */
+    NX_FOR_FACTS,         /* recovery: INVOCATIONS since the checkpoint */
+    NX_FOR_DLQ_INFO,      /* requeue: how far DLQ goes */
+    NX_FOR_REQUEUE_WRITE, /* requeue: the consumer's record with its new end */
+};
+struct nx_asked {
+    enum nx_dispatch_purpose purpose;
+    struct nx_consumer *consumer;
+    struct nx_item *item;
+    struct nx_functions_requeue *requeue;
+};
+
+enum nx_dispatch_phase {
+    NX_DISPATCH_BEGINNING, /* nothing was asked yet */
+    NX_DISPATCH_LOADING,   /* EVENTS' end and our checkpoint are being read */
+    NX_DISPATCH_FOLDING,   /* INVOCATIONS since then are being read, consumers are being loaded */
+    NX_DISPATCH_RUNNING,
+    NX_DISPATCH_STOPPING, /* calls end, the checkpoint is written */
+    NX_DISPATCH_STOPPED,
+};
+
+struct nx_dispatch_worker {
+    struct nx_mailbox *mailbox; /* borrowed */
+    size_t task_count;          /* under way */
+};
+
+struct nx_dispatch_metrics {
+    struct nx_metric *events;
+    struct nx_metric *duration;
+    struct nx_metric *memory;
+    struct nx_metric *errors;
+};
+
+struct nx_dispatch {
+    struct nx_dispatch_options options;
+    struct nx_mailbox *mailbox;
+    struct nx_outbox appends;
+    struct nx_outbox reads;
+    struct nx_registry *registry; /* a reference */
+    struct nx_dispatch_worker *workers;
+    size_t worker_count;
+    enum nx_dispatch_phase phase;
+    struct nx_now now;       /* of this step */
+    struct nx_map consumers; /* name -> struct nx_consumer, owned */
+    size_t loading_count;    /* consumers that are not loaded */
+    bool is_facts_read;      /* recovery: INVOCATIONS was read to its end */
+    bool facts_failed;
+    bool is_updating;      /* an update waits for EVENTS' end */
+    uint64_t epoch;        /* of this process; checkpoints name it */
+    uint64_t epoch_before; /* of the last one that wrote dispatch's checkpoint; 0: none */
+    uint64_t head;         /* EVENTS: the next one to be looked at */
+    uint64_t events_end;   /* EVENTS: the sequence that the next one would have had when we began */
+    bool head_asked;
+    uint64_t invocations_next; /* INVOCATIONS: one more than the newest that we know of */
+    struct nx_list ready;      /* consumers that may have something to run, next one first */
+    struct nx_item **timers;   /* heap of retrying items by due_ns */
+    size_t timer_count;
+    size_t timer_capacity;
+    size_t bodies_size;     /* bytes of events that items and tasks hold */
+    struct nx_list flights; /* struct nx_flight: tasks under way, in the order in which they were sent */
+    struct nx_message_queue ready_waiting; /* requests: nx_functions_ready, nx_functions_update */
+    struct nx_message_queue stop_waiting;
+    struct nx_message_queue live_waiting; /* struct nx_dispatch_live that no worker has room for */
+    int64_t checkpoint_due_ns;
+    uint64_t checkpointed_invocations; /* invocations_next of the last checkpoint */
+    bool checkpoint_changed;           /* something since then */
+    bool is_last_checkpoint;           /* while stopping: it was sent */
+    unsigned checkpoint_writes;        /* appends of it under way */
+    bool checkpoint_failed;
+    bool is_look_due;     /* some consumer may want to read older events or dead letters */
+    int64_t retry_due_ns; /* when what the library refused is asked again; NX_STEP_IDLE: nothing */
+    struct nx_dispatch_metrics metrics;
+};
+
+/* A task under way: until it is answered, a checkpoint may not skip the records that it will write. */
+struct nx_flight {
+    struct nx_list_node node;
+    struct nx_item *item; /* NULL: a live replay, which concerns no consumer */
+    struct nx_dispatch_worker *worker;
+    uint64_t invocations_next; /* when it was sent: its record comes at or after this */
+    struct nx_message *live;   /* the request of a live replay */
+};
+
+/* recovery.c */
+void nx_dispatch_begin(struct nx_dispatch *dispatch);
+/** A consumer for the function, being loaded, or the one that there is. NULL: no memory. */
+struct nx_consumer *nx_dispatch_consumer(struct nx_dispatch *dispatch, struct nx_str name);
+void nx_dispatch_take_loading(struct nx_dispatch *dispatch, const struct nx_asked *asked,
+                              struct nx_read *read);
+void nx_dispatch_take_registered(struct nx_dispatch *dispatch, const struct nx_asked *asked,
+                                 const struct nx_append *append);
+void nx_dispatch_update(struct nx_dispatch *dispatch, struct nx_functions_update *update);
+/** Everything about the start is known: consumers run. Called whenever that may have become true. */
+void nx_dispatch_advance(struct nx_dispatch *dispatch);
+
+/** Write again the registrations that the log had no room for. */
+void nx_dispatch_register_again(struct nx_dispatch *dispatch);
+
+/* checkpoint.c */
+void nx_dispatch_checkpoint(struct nx_dispatch *dispatch);
+void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_append *append);
+/** One consumer's record as an append on its way, for `purpose`. False: no memory. */
+bool nx_dispatch_write_consumer(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                                const struct nx_asked *asked);
+/** The lowest INVOCATIONS sequence that a restart must read. */
+uint64_t nx_dispatch_invocations_floor(const struct nx_dispatch *dispatch);
+/** Read dispatch's own checkpoint; false when it is damaged. */
+bool nx_checkpoint_decode(struct nx_str payload, uint64_t *epoch_out, uint64_t *invocations_out,
+                          uint64_t *head_out);
+
+/* requests.c */
+void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *message);
+void nx_dispatch_live_done(struct nx_dispatch *dispatch, struct nx_message *message, struct nx_task *task);
+void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_asked *asked,
+                               const struct nx_read *read);
+void nx_dispatch_requeue_written(struct nx_dispatch *dispatch, const struct nx_asked *asked,
+                                 const struct nx_append *append);
+void nx_dispatch_stop_if_done(struct nx_dispatch *dispatch);
+
+/* dispatch.c */
+void nx_dispatch_note_ready(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
+/** Hand a task to a worker. False, with the task still the caller's, when there is no memory. */
+bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
+                           struct nx_task *task, struct nx_item *item, struct nx_message *live);
+/** The worker with the fewest tasks; NULL when all have as many as they take. */
+struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch);
+/** Send a read whose answer comes back to us with a copy of `asked`. The read is moved in. */
+void nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked);
+bool nx_dispatch_send_append(struct nx_dispatch *dispatch, struct nx_append *append,
+                             const struct nx_asked *asked);
+/** Queue every item of a consumer that was just recovered. */
+void nx_dispatch_queue_all(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
+/** Ask for what consumers and the head need next. */
+void nx_dispatch_read_on(struct nx_dispatch *dispatch);

@@ -1,0 +1,127 @@
+#include "platform/function/functions.h"
+
+#include "base/assert.h"
+#include "platform/function/dispatch_internal.h"
+#include "platform/function/replayer.h"
+#include "platform/function/worker.h"
+
+struct nx_functions {
+    struct nx_dispatch *dispatch;
+    struct nx_replayer *replayer;
+    struct nx_worker *workers[NX_FUNCTIONS_WORKERS_MAX];
+    size_t worker_count;
+};
+
+static enum nx_status open_workers(struct nx_functions *functions, const struct nx_functions_options *options,
+                                   struct nx_error *err) {
+    const struct nx_worker_options worker_options = {
+        .appends = options->appends,
+        .reads = options->reads,
+        .guests = options->guests,
+        .clock = options->clock,
+        .random = options->random,
+        .log = options->log,
+    };
+    for (size_t i = 0; i < options->worker_count; i++) {
+        NX_TRY(nx_worker_open(&worker_options, &functions->workers[i], err));
+        functions->worker_count++;
+    }
+    return NX_OK;
+}
+
+static enum nx_status open_dispatch(struct nx_functions *functions,
+                                    const struct nx_functions_options *options, struct nx_error *err) {
+    struct nx_mailbox *mailboxes[NX_FUNCTIONS_WORKERS_MAX];
+    for (size_t i = 0; i < functions->worker_count; i++) {
+        mailboxes[i] = nx_worker_mailbox(functions->workers[i]);
+    }
+    const struct nx_dispatch_options dispatch_options = {
+        .appends = options->appends,
+        .reads = options->reads,
+        .workers = mailboxes,
+        .worker_count = functions->worker_count,
+        .replayer = nx_replayer_mailbox(functions->replayer),
+        .registry = options->registry,
+        .random = options->random,
+        .log = options->log,
+        .metrics = options->metrics,
+        .checkpoint_every_ns = options->checkpoint_every_ns,
+    };
+    NX_TRY(nx_dispatch_open(&dispatch_options, &functions->dispatch, err));
+    nx_replayer_set_dispatch(functions->replayer, nx_dispatch_mailbox(functions->dispatch));
+    return NX_OK;
+}
+
+enum nx_status nx_functions_open(const struct nx_functions_options *options,
+                                 struct nx_functions **functions_out, struct nx_error *err) {
+    nx_assert(options->worker_count >= 1);
+    nx_assert(options->worker_count <= NX_FUNCTIONS_WORKERS_MAX);
+    NX_AUTO(nx_functions) *functions = calloc(1, sizeof *functions);
+    if (functions == NULL) {
+        return nx_fail_memory(err);
+    }
+    const struct nx_replayer_options replayer_options = {
+        .appends = options->appends,
+        .reads = options->reads,
+        .guests = options->guests,
+        .disk = options->disk,
+        .directory = options->directory,
+        .clock = options->clock,
+        .log = options->log,
+        .metrics = options->metrics,
+        .node_name = options->node_name,
+    };
+    NX_TRY(open_workers(functions, options, err));
+    NX_TRY(nx_replayer_open(&replayer_options, &functions->replayer, err));
+    NX_TRY(open_dispatch(functions, options, err));
+    *functions_out = NX_TAKE(functions);
+    return NX_OK;
+}
+
+void nx_functions_close(struct nx_functions *functions) {
+    if (functions == NULL) {
+        return;
+    }
+    /* Workers first: tasks that lie in their mailboxes refer to dispatch's items, not the other way round. */
+    for (size_t i = 0; i < functions->worker_count; i++) {
+        nx_worker_close(functions->workers[i]);
+    }
+    nx_replayer_close(functions->replayer);
+    nx_dispatch_close(functions->dispatch);
+    free(functions);
+}
+
+size_t nx_functions_actors(struct nx_functions *functions,
+                           struct nx_actor actors_out[NX_FUNCTIONS_ACTORS_MAX]) {
+    size_t count = 0;
+    actors_out[count++] = nx_dispatch_actor(functions->dispatch);
+    actors_out[count++] = nx_replayer_actor(functions->replayer);
+    for (size_t i = 0; i < functions->worker_count; i++) {
+        actors_out[count++] = nx_worker_actor(functions->workers[i]);
+    }
+    return count;
+}
+
+struct nx_mailbox *nx_functions_mailbox(struct nx_functions *functions) {
+    return nx_dispatch_mailbox(functions->dispatch);
+}
+
+#define DAY_NS (24 * 3600 * (int64_t)NX_NS_PER_S)
+#define GIB (UINT64_C(1) << 30)
+
+const struct nx_stream_config *nx_functions_streams(void) {
+    static const struct nx_stream_config streams[NX_FUNCTIONS_STREAMS_COUNT] = {
+        { .name = { "EVENTS", 6 },
+          .subjects = { { "events.>", 8 } },
+          .age_max_ns = 7 * DAY_NS,
+          .size_max = 10 * GIB },
+        { .name = { "INVOCATIONS", 11 }, .subjects = { { "invocations.*", 13 } }, .age_max_ns = 3 * DAY_NS },
+        { .name = { "DLQ", 3 }, .subjects = { { "dlq.>", 5 } } },
+        { .name = { "FUNCTIONS", 9 }, .subjects = { { "functions.*", 11 } } },
+        { .name = { "CONSUMERS", 9 },
+          .subjects = { { "consumers.*", 11 }, { NX_CHECKPOINT_SUBJECT, sizeof NX_CHECKPOINT_SUBJECT - 1 } },
+          .per_subject_max = 1 },
+        { .name = { "AUDIT", 5 }, .subjects = { { "audit.>", 7 } } },
+    };
+    return streams;
+}

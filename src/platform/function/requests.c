@@ -1,0 +1,346 @@
+/* src/platform/function/requests.c: what servers, commands and the replayer ask of dispatch. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "platform/function/dispatch_internal.h"
+
+enum { DESCRIBE_SIZE_MAX = 16 * 1024 * 1024 };
+
+/* Messages. */
+
+static void ready_release(struct nx_message *message) {
+    free(message); /* the first member of its struct */
+}
+
+enum nx_status nx_functions_ready_new(struct nx_functions_ready **ready_out, struct nx_error *err) {
+    struct nx_functions_ready *ready = calloc(1, sizeof *ready);
+    if (ready == NULL) {
+        return nx_fail_memory(err);
+    }
+    ready->message.kind = NX_FUNCTIONS_READY;
+    ready->message.release = ready_release;
+    *ready_out = ready;
+    return NX_OK;
+}
+
+enum nx_status nx_functions_stop_new(struct nx_functions_stop **stop_out, struct nx_error *err) {
+    struct nx_functions_stop *stop = calloc(1, sizeof *stop);
+    if (stop == NULL) {
+        return nx_fail_memory(err);
+    }
+    stop->message.kind = NX_FUNCTIONS_STOP;
+    stop->message.release = ready_release;
+    *stop_out = stop;
+    return NX_OK;
+}
+
+enum nx_status nx_functions_requeue_new(struct nx_str function, struct nx_functions_requeue **requeue_out,
+                                        struct nx_error *err) {
+    if (function.len == 0 || function.len > NX_FUNCTION_NAME_SIZE_MAX) {
+        return nx_fail(err, NX_NOT_FOUND, "there is no function '%.*s'", NX_STR_ARG(function));
+    }
+    struct nx_functions_requeue *requeue = calloc(1, sizeof *requeue);
+    if (requeue == NULL) {
+        return nx_fail_memory(err);
+    }
+    requeue->message.kind = NX_FUNCTIONS_REQUEUE;
+    requeue->message.release = ready_release;
+    memcpy(requeue->function, function.ptr, function.len);
+    *requeue_out = requeue;
+    return NX_OK;
+}
+
+static void update_release(struct nx_message *message) {
+    struct nx_functions_update *update = (struct nx_functions_update *)(void *)message;
+    nx_registry_unref(update->registry);
+    free(update);
+}
+
+enum nx_status nx_functions_update_new(struct nx_registry *registry, struct nx_functions_update **update_out,
+                                       struct nx_error *err) {
+    struct nx_functions_update *update = calloc(1, sizeof *update);
+    if (update == NULL) {
+        return nx_fail_memory(err);
+    }
+    update->message.kind = NX_FUNCTIONS_UPDATE;
+    update->message.release = update_release;
+    update->registry = registry;
+    *update_out = update;
+    return NX_OK;
+}
+
+static void describe_release(struct nx_message *message) {
+    struct nx_functions_describe *describe = (struct nx_functions_describe *)(void *)message;
+    nx_arena_fini(&describe->arena);
+    nx_registry_unref(describe->registry);
+    free(describe);
+}
+
+enum nx_status nx_functions_describe_new(struct nx_functions_describe **describe_out, struct nx_error *err) {
+    struct nx_functions_describe *describe = calloc(1, sizeof *describe);
+    if (describe == NULL) {
+        return nx_fail_memory(err);
+    }
+    describe->message.kind = NX_FUNCTIONS_DESCRIBE;
+    describe->message.release = describe_release;
+    nx_arena_init(&describe->arena, DESCRIBE_SIZE_MAX);
+    *describe_out = describe;
+    return NX_OK;
+}
+
+static void live_release(struct nx_message *message) {
+    struct nx_dispatch_live *live = (struct nx_dispatch_live *)(void *)message;
+    free(live->event);
+    free(live);
+}
+
+enum nx_status nx_dispatch_live_new(struct nx_dispatch_live **live_out, struct nx_error *err) {
+    struct nx_dispatch_live *live = calloc(1, sizeof *live);
+    if (live == NULL) {
+        return nx_fail_memory(err);
+    }
+    live->message.kind = NX_DISPATCH_LIVE;
+    live->message.release = live_release;
+    *live_out = live;
+    return NX_OK;
+}
+
+/* Describe. */
+
+static const char *const condition_names[] = {
+    [NX_FUNCTION_IDLE] = "idle",
+    [NX_FUNCTION_BUSY] = "busy",
+    [NX_FUNCTION_CATCHING_UP] = "catching-up",
+    [NX_FUNCTION_HELD] = "held",
+};
+
+const char *nx_function_condition_name(enum nx_function_condition condition) {
+    return condition_names[condition];
+}
+
+static struct nx_function_state state_of(const struct nx_dispatch *dispatch,
+                                         const struct nx_registered *registered) {
+    const struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, registered->function->name);
+    struct nx_function_state state = { .function = registered->function,
+                                       .module_digest = registered->module_digest };
+    if (consumer == NULL) {
+        return state;
+    }
+    const uint64_t floor = nx_consumer_floor(consumer);
+    const bool stands_at_head = consumer->attached && consumer->pending.count == 0;
+    state.condition = consumer->held                 ? NX_FUNCTION_HELD
+                      : !consumer->attached          ? NX_FUNCTION_CATCHING_UP
+                      : consumer->pending.count == 0 ? NX_FUNCTION_IDLE
+                                                     : NX_FUNCTION_BUSY;
+    state.start_sequence = consumer->start;
+    state.floor = stands_at_head && dispatch->head > floor ? dispatch->head : floor;
+    state.pending_count = consumer->pending.count;
+    state.running_count = consumer->running_count;
+    state.retrying_count = consumer->retrying_count;
+    state.succeeded_count = consumer->succeeded_count;
+    state.failed_count = consumer->failed_count;
+    state.dead_letter_count = consumer->dead_letter_count;
+    return state;
+}
+
+static void describe(struct nx_dispatch *dispatch, struct nx_functions_describe *message) {
+    const size_t count = nx_registry_count(dispatch->registry);
+    nx_registry_unref(message->registry);
+    message->registry = nx_registry_ref(dispatch->registry);
+    message->events_head = dispatch->head;
+    message->states = nx_arena_alloc(&message->arena, (count + 1) * sizeof *message->states);
+    message->status = message->states == NULL ? nx_fail_memory(&message->error) : NX_OK;
+    for (size_t i = 0; i < count && message->states != NULL; i++) {
+        message->states[i] = state_of(dispatch, nx_registry_at(dispatch->registry, i));
+        message->state_count++;
+    }
+    nx_message_reply(&message->message);
+}
+
+/* Dead letters, back again. */
+
+static void answer_requeue(struct nx_functions_requeue *requeue, enum nx_status status) {
+    requeue->status = status;
+    nx_message_reply(&requeue->message);
+}
+
+static void begin_requeue(struct nx_dispatch *dispatch, struct nx_functions_requeue *requeue) {
+    struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, nx_str_from_c(requeue->function));
+    struct nx_read *read = NULL;
+    if (consumer == NULL || consumer->registered == NULL || consumer->phase != NX_CONSUMER_LOADED) {
+        answer_requeue(
+            requeue, nx_fail(&requeue->error, NX_NOT_FOUND, "there is no function '%s'", requeue->function));
+        return;
+    }
+    if (dispatch->phase != NX_DISPATCH_RUNNING) {
+        answer_requeue(requeue, nx_fail(&requeue->error, NX_UNAVAILABLE, "the functions are not running"));
+        return;
+    }
+    const enum nx_status status = nx_read_new(NX_READ_SCAN, &read, &requeue->error);
+    if (status != NX_OK) {
+        answer_requeue(requeue, status);
+        return;
+    }
+    NX_AUTO(nx_buf) subject;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_append_format(&subject, "dlq.%s", consumer->name);
+    read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    read->from_sequence = consumer->requeue_end;
+    const struct nx_asked asked = { .purpose = NX_FOR_DLQ_INFO, .consumer = consumer, .requeue = requeue };
+    nx_dispatch_ask(dispatch, read, &asked);
+}
+
+void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_asked *asked,
+                               const struct nx_read *read) {
+    struct nx_functions_requeue *requeue = asked->requeue;
+    struct nx_consumer *consumer = asked->consumer;
+    if (read->status != NX_OK && read->status != NX_NOT_FOUND && read->status != NX_DATA_LOSS) {
+        requeue->error = read->error;
+        answer_requeue(requeue, read->status);
+        return;
+    }
+    if (read->record_count == 0) {
+        answer_requeue(requeue, NX_OK); /* none since the last time */
+        return;
+    }
+    /* A full answer is the first part of them; the person is told how many go back, and asks again. */
+    requeue->count = read->record_count;
+    const uint64_t end = read->records[read->record_count - 1].sequence + 1;
+    if (end > consumer->requeue_end) {
+        consumer->requeue_end = end;
+    }
+    consumer->changed = true;
+    dispatch->checkpoint_changed = true;
+    const struct nx_asked write = { .purpose = NX_FOR_REQUEUE_WRITE,
+                                    .consumer = consumer,
+                                    .requeue = requeue };
+    if (!nx_dispatch_write_consumer(dispatch, consumer, &write)) {
+        answer_requeue(requeue, nx_fail_memory(&requeue->error));
+    }
+}
+
+void nx_dispatch_requeue_written(struct nx_dispatch *dispatch, const struct nx_asked *asked,
+                                 const struct nx_append *append) {
+    if (append->status != NX_OK) {
+        asked->requeue->error = append->error;
+    }
+    dispatch->is_look_due = true;
+    answer_requeue(asked->requeue, append->status);
+}
+
+/* Live replays. */
+
+static void answer_live(struct nx_dispatch_live *live, enum nx_status status) {
+    live->status = status;
+    nx_message_reply(&live->message);
+}
+
+/* False: no worker has room now. */
+static bool begin_live(struct nx_dispatch *dispatch, struct nx_dispatch_live *live) {
+    const struct nx_registered *registered =
+        nx_registry_find(dispatch->registry, nx_str_from_c(live->function));
+    struct nx_task *task = NULL;
+    if (registered == NULL) {
+        answer_live(live, nx_fail(&live->error, NX_NOT_FOUND, "there is no function '%s'", live->function));
+        return true;
+    }
+    if (dispatch->phase != NX_DISPATCH_RUNNING) {
+        answer_live(live, nx_fail(&live->error, NX_UNAVAILABLE, "the functions are not running"));
+        return true;
+    }
+    struct nx_dispatch_worker *worker = nx_dispatch_least_busy(dispatch);
+    if (worker == NULL) {
+        return false;
+    }
+    const enum nx_status status = nx_task_new(dispatch->registry, &task, &live->error);
+    if (status != NX_OK) {
+        answer_live(live, status);
+        return true;
+    }
+    task->registered = registered;
+    task->event = NX_TAKE(live->event);
+    task->event_sequence = task->event->record.sequence;
+    task->attempt = task->attempts_max = 1;
+    task->replay_of = live->replay_of;
+    if (!nx_dispatch_send_task(dispatch, worker, task, NULL, &live->message)) {
+        nx_task_free(task);
+        answer_live(live, nx_fail_memory(&live->error));
+    }
+    return true;
+}
+
+void nx_dispatch_live_done(struct nx_dispatch *dispatch, struct nx_message *message, struct nx_task *task) {
+    struct nx_dispatch_live *live = (struct nx_dispatch_live *)(void *)message;
+    live->outcome = task->outcome;
+    live->invocation = task->invocation;
+    live->event = NX_TAKE(task->event);
+    live->error = task->error;
+    answer_live(live, task->answer == NX_TASK_NOT_RUN ? NX_UNAVAILABLE : NX_OK);
+    struct nx_message *next = nx_message_queue_pop(&dispatch->live_waiting);
+    if (next != NULL && !begin_live(dispatch, (struct nx_dispatch_live *)(void *)next)) {
+        nx_message_queue_push(&dispatch->live_waiting, next);
+    }
+}
+
+/* Stopping. */
+
+static void begin_stop(struct nx_dispatch *dispatch, struct nx_functions_stop *stop) {
+    nx_message_queue_push(&dispatch->stop_waiting, &stop->message);
+    if (dispatch->phase == NX_DISPATCH_RUNNING) {
+        dispatch->phase = NX_DISPATCH_STOPPING;
+    } else if (dispatch->phase < NX_DISPATCH_RUNNING) {
+        dispatch->phase = NX_DISPATCH_STOPPED; /* nothing has run */
+    }
+}
+
+void nx_dispatch_stop_if_done(struct nx_dispatch *dispatch) {
+    if (dispatch->phase == NX_DISPATCH_STOPPING && nx_list_is_empty(&dispatch->flights) &&
+        dispatch->checkpoint_writes == 0) {
+        if (dispatch->checkpoint_changed && !dispatch->is_last_checkpoint) {
+            dispatch->is_last_checkpoint = true; /* one try: the records say it all without it too */
+            nx_dispatch_checkpoint(dispatch);
+        }
+        if (dispatch->checkpoint_writes == 0) {
+            dispatch->phase = NX_DISPATCH_STOPPED;
+        }
+    }
+    if (dispatch->phase != NX_DISPATCH_STOPPED) {
+        return;
+    }
+    struct nx_message *message;
+    while ((message = nx_message_queue_pop(&dispatch->stop_waiting)) != NULL) {
+        nx_message_reply(message);
+    }
+}
+
+void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *message) {
+    switch (message->kind) {
+    case NX_FUNCTIONS_READY:
+        nx_message_queue_push(&dispatch->ready_waiting, message);
+        break;
+    case NX_FUNCTIONS_UPDATE:
+        nx_dispatch_update(dispatch, (struct nx_functions_update *)(void *)message);
+        break;
+    case NX_FUNCTIONS_DESCRIBE:
+        describe(dispatch, (struct nx_functions_describe *)(void *)message);
+        break;
+    case NX_FUNCTIONS_STOP:
+        begin_stop(dispatch, (struct nx_functions_stop *)(void *)message);
+        break;
+    case NX_FUNCTIONS_REQUEUE:
+        begin_requeue(dispatch, (struct nx_functions_requeue *)(void *)message);
+        break;
+    case NX_FUNCTIONS_REPLAY:
+        nx_mailbox_send_reply(dispatch->options.replayer, message);
+        break;
+    case NX_DISPATCH_LIVE:
+        if (!begin_live(dispatch, (struct nx_dispatch_live *)(void *)message)) {
+            nx_message_queue_push(&dispatch->live_waiting, message);
+        }
+        break;
+    default:
+        nx_assert(!"a request that dispatch does not know");
+    }
+}
