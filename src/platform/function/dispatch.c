@@ -550,33 +550,38 @@ static bool may_run(const struct nx_consumer *consumer) {
             consumer->running_count < registered->function->concurrency_max);
 }
 
+/* Start the next item of this consumer; false when it could not be. */
+static bool run_next(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
+                     struct nx_consumer *consumer) {
+    struct nx_item *item = may_run(consumer) ? nx_consumer_take(consumer) : NULL;
+    if (item == NULL) {
+        return true; /* it comes back when an item of it ends */
+    }
+    bool is_sent;
+    if (item->body == NULL) {
+        item->state = NX_ITEM_FETCHING;
+        is_sent = ask_item(dispatch, item);
+    } else {
+        is_sent = run_item(dispatch, worker, item, NULL);
+    }
+    if (!is_sent) {
+        nx_consumer_put_back(item);
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+    }
+    nx_dispatch_note_ready(dispatch, consumer);
+    return is_sent;
+}
+
 /* Give the workers what they can take: one item a consumer in turn. */
 static void pump(struct nx_dispatch *dispatch) {
-    while (dispatch->phase == NX_DISPATCH_RUNNING && !nx_list_is_empty(&dispatch->ready)) {
+    bool is_going = dispatch->phase == NX_DISPATCH_RUNNING;
+    while (is_going) {
         struct nx_dispatch_worker *worker = nx_dispatch_least_busy(dispatch);
-        if (worker == NULL) {
+        struct nx_list_node *node = worker == NULL ? NULL : nx_list_take_first(&dispatch->ready);
+        if (node == NULL) {
             return;
         }
-        struct nx_consumer *consumer =
-            nx_container_of(nx_list_take_first(&dispatch->ready), struct nx_consumer, in_ready);
-        if (!may_run(consumer)) {
-            continue; /* comes back when an item of it ends */
-        }
-        struct nx_item *item = nx_consumer_take(consumer);
-        bool is_sent;
-        if (item->body == NULL) {
-            item->state = NX_ITEM_FETCHING;
-            is_sent = ask_item(dispatch, item);
-        } else {
-            is_sent = run_item(dispatch, worker, item, NULL);
-        }
-        if (!is_sent) {
-            nx_consumer_put_back(item);
-            dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
-            nx_list_append(&dispatch->ready, &consumer->in_ready);
-            return;
-        }
-        nx_dispatch_note_ready(dispatch, consumer);
+        is_going = run_next(dispatch, worker, nx_container_of(node, struct nx_consumer, in_ready));
     }
 }
 
