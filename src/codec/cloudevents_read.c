@@ -335,11 +335,11 @@ static enum nx_status read_json_string(struct nx_str raw, struct nx_arena *arena
 static enum nx_status read_base64(struct nx_str raw, struct nx_arena *arena, struct nx_cloudevent *event,
                                   struct nx_error *err) {
     struct nx_str text;
-    NX_AUTO(nx_buf) bytes;
     if (raw.ptr[0] != '"') {
         return nx_fail(err, NX_INVALID_ARGUMENT, "'data_base64' is not a string");
     }
     NX_TRY(read_json_string(raw, arena, &text, err));
+    NX_AUTO(nx_buf) bytes;
     nx_buf_init(&bytes, text.len + 3);
     const enum nx_status status = nx_base64_decode(&bytes, NX_BASE64_STANDARD, text, err);
     if (status != NX_OK) {

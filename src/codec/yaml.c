@@ -41,8 +41,10 @@ struct build {
     struct nx_error *err;
 };
 
-static enum nx_status fail_at_args(struct nx_error *err, struct nx_str file, uint32_t line, uint32_t column,
-                                   const char *format, va_list args) {
+__attribute__((format(printf, 5, 0))) static enum nx_status fail_at_args(struct nx_error *err,
+                                                                         struct nx_str file, uint32_t line,
+                                                                         uint32_t column, const char *format,
+                                                                         va_list args) {
     char message[sizeof err->message];
     (void)vsnprintf(message, sizeof message, format, args);
     return nx_fail(err, NX_INVALID_ARGUMENT, "%.*s:%u:%u: %s", NX_STR_ARG(file), line, column, message);
@@ -147,17 +149,18 @@ static enum nx_status add_scalar(struct build *build, struct fy_event *event) {
         return nx_fail_memory(build->err);
     }
     const bool is_quoted = token != NULL && fy_token_scalar_style(token) != FYSS_PLAIN;
+    const bool is_behind_quote = mark_is_behind_quote(token);
     struct level *level = top(build);
     if (level != NULL && level->node->kind == NX_YAML_MAPPING && !level->has_key) {
-        return add_key(build, copy, mark);
+        NX_TRY(add_key(build, copy, mark));
+        level->key_column -= is_behind_quote && level->key_column > 1 ? 1 : 0;
+        return NX_OK;
     }
     struct nx_yaml_node *node = NULL;
     NX_TRY(add_node(build, NX_YAML_SCALAR, len == 0 && !is_quoted ? NULL : mark, &node));
     node->text = copy;
     node->is_quoted = is_quoted;
-    if (mark_is_behind_quote(token) && node->column > 1) {
-        node->column--;
-    }
+    node->column -= is_behind_quote && node->column > 1 ? 1 : 0;
     return NX_OK;
 }
 

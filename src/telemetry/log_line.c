@@ -12,14 +12,17 @@ bool nx_log_format_parse(struct nx_str name, enum nx_log_format *format_out) {
     return true;
 }
 
-/* Foreign text on a terminal: control characters (also C1, and whatever is not UTF-8) are shown as \xXX. */
-static void append_safe(struct nx_buf *out, struct nx_str text) {
+/* Foreign text on a terminal: control characters (also C1, and whatever is not UTF-8) are shown as \xXX;
+ * between quotes a quote and a backslash have a backslash in front. */
+static void append_shown(struct nx_buf *out, struct nx_str text, bool in_quotes) {
     for (size_t i = 0; i < text.len; i++) {
         const unsigned char c = (unsigned char)text.ptr[i];
         const size_t valid = c < 0x80 ? 1 : nx_str_utf8_prefix(nx_str_slice(text, i, i + 4));
         const bool is_c1 = c == 0xC2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xA0;
         if (c == '\n') {
             nx_buf_append_c(out, "\\n");
+        } else if (in_quotes && (c == '"' || c == '\\')) {
+            nx_buf_append_c(out, c == '"' ? "\\\"" : "\\\\");
         } else if (c < 0x20 || c == 0x7F || valid == 0 || is_c1) {
             nx_buf_append_format(out, "\\x%02x", c);
         } else if (c < 0x80) {
@@ -30,6 +33,10 @@ static void append_safe(struct nx_buf *out, struct nx_str text) {
             i += len - 1;
         }
     }
+}
+
+static void append_safe(struct nx_buf *out, struct nx_str text) {
+    append_shown(out, text, false);
 }
 
 static bool needs_quotes(struct nx_str text) {
@@ -46,9 +53,9 @@ static void append_field_value(struct nx_buf *out, const struct nx_log_field *fi
     switch (field->kind) {
     case NX_F_KIND_STR:
         if (needs_quotes(field->value.str)) {
-            struct nx_json_writer writer; /* quotes, and escapes everything that could break the line */
-            nx_json_writer_init(&writer, out);
-            nx_json_string(&writer, field->value.str);
+            nx_buf_append_c(out, "\"");
+            append_shown(out, field->value.str, true);
+            nx_buf_append_c(out, "\"");
         } else {
             append_safe(out, field->value.str);
         }

@@ -313,11 +313,17 @@ static void append_name(struct nx_buf *out, const struct nx_metric *metric, cons
     nx_buf_append_c(out, " ");
 }
 
+/* By division where the scale is a fraction: 1e9 is exact, 1e-9 is not. */
+static double scaled(const struct nx_metric *metric, uint64_t value) {
+    const double scale = metric->options.scale;
+    return scale < 1 ? (double)value / nearbyint(1 / scale) : (double)value * scale;
+}
+
 static void append_scaled(struct nx_buf *out, const struct nx_metric *metric, uint64_t value) {
     if (metric->options.scale == 1) {
         nx_buf_append_decimal(out, value);
     } else {
-        nx_json_append_double(out, (double)value * metric->options.scale);
+        nx_json_append_double(out, scaled(metric, value));
     }
 }
 
@@ -333,8 +339,7 @@ static void append_histogram(struct nx_buf *out, const struct nx_metric *metric,
         for (; bucket < end; bucket++) {
             count += nx_counter_get(&series->histogram->buckets[bucket]);
         }
-        /* As a number of nanoseconds or bytes this is exact; %.10g cuts off what the scale made of it. */
-        (void)snprintf(le, sizeof le, "%.10g", (double)(1ull << log2) * metric->options.scale);
+        (void)snprintf(le, sizeof le, "%.10g", scaled(metric, 1ull << log2));
         append_name(out, metric, "_bucket", series->labels, le);
         nx_buf_append_decimal(out, count);
         nx_buf_append_c(out, "\n");
