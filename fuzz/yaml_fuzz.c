@@ -25,9 +25,9 @@ static void check_node(const struct nx_yaml_node *node, size_t depth, size_t *co
     if (nx_yaml_to_bool(node, &boolean, &err) != NX_OK) {
         nx_assert(nx_str_starts_with(nx_str_from_c(err.message), NX_STR("f.yaml:")));
     }
-    (void)nx_yaml_to_u64(node, 1, 1000, &number, &err);
-    (void)nx_yaml_to_double(node, 0, 1, &real, &err);
-    (void)nx_yaml_to_size(node, &number, &err);
+    nx_assert(nx_yaml_to_u64(node, 1, 1000, &number, &err) != NX_OK || (number >= 1 && number <= 1000));
+    nx_assert(nx_yaml_to_double(node, 0, 1, &real, &err) != NX_OK || (real >= 0 && real <= 1));
+    nx_assert(nx_yaml_to_size(node, &number, &err) != NX_OK || node->kind == NX_YAML_SCALAR);
     if (nx_yaml_to_duration(node, &duration, &err) == NX_OK) {
         nx_assert(duration >= 0);
     }
