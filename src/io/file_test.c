@@ -5,8 +5,11 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "io/file.h"
 #include "io/process.h"
@@ -295,6 +298,68 @@ static void test_one_holder_at_a_time(void **state) {
     nx_disk_unlock(NULL);
 }
 
+/* ---- the machine's disk only ---- */
+
+static void test_a_full_disk_is_told_as_such(void **state) {
+    struct world *world = *state;
+    struct nx_error err = { 0 };
+    NX_AUTO(nx_file) *file = NULL;
+    const struct nx_str part = NX_STR("x");
+    assert_int_equal(nx_file_open(world->disk, "/dev/full", NX_FILE_WRITE, &file, NULL), NX_OK);
+    assert_int_equal(nx_file_write_at(file, 0, &part, 1, &err), NX_RESOURCE_EXHAUSTED);
+    assert_int_equal(err.kind, NX_KIND_DISK_FULL);
+    assert_string_equal(err.message, "cannot write '/dev/full': No space left on device");
+}
+
+static void test_files_of_the_kernel_are_read_whole(void **state) {
+    struct world *world = *state;
+    NX_AUTO(nx_buf) content;
+    nx_buf_init(&content, 4096);
+    assert_int_equal(nx_disk_read_file(world->disk, "/proc/sys/kernel/random/boot_id", &content, NULL),
+                     NX_OK);
+    assert_int_equal(content.len, 37);
+}
+
+/** In a process of its own: take the lock, tell that it is taken, and wait to be killed. */
+static void hold_lock(struct world *world, const char *path, int tell_fd) {
+    struct nx_disk_lock *lock = NULL;
+    uint64_t holder_pid = 0;
+    if (nx_disk_lock(world->disk, path, &lock, &holder_pid, NULL) != NX_OK || write(tell_fd, "x", 1) != 1) {
+        _exit(1);
+    }
+    for (;;) {
+        (void)pause();
+    }
+}
+
+static void test_a_lock_names_its_process_and_dies_with_it(void **state) {
+    struct world *world = *state;
+    struct nx_disk_lock *lock = NULL;
+    struct nx_error err = { 0 };
+    uint64_t holder_pid = 0;
+    const char *path = path_of(world, "lock");
+    char expected[400];
+    char byte;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        hold_lock(world, path, ends[1]);
+    }
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    assert_int_equal(nx_disk_lock(world->disk, path, &lock, &holder_pid, &err), NX_FAILED_PRECONDITION);
+    assert_int_equal(holder_pid, child);
+    (void)snprintf(expected, sizeof expected, "'%s' is held by process %d", path, (int)child);
+    assert_string_equal(err.message, expected);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(nx_disk_lock(world->disk, path, &lock, &holder_pid, NULL), NX_OK);
+    nx_disk_unlock(lock);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 /* ---- the worlds ---- */
 
 static int enter_system(void **state) {
@@ -348,7 +413,13 @@ static int leave_simulated(void **state) {
         TEST_IN(test_one_holder_at_a_time, world)
 
 int main(void) {
-    const struct CMUnitTest tests[] = { TESTS_IN(system), TESTS_IN(simulated) };
+    const struct CMUnitTest tests[] = {
+        TESTS_IN(system),
+        TESTS_IN(simulated),
+        TEST_IN(test_a_full_disk_is_told_as_such, system),
+        TEST_IN(test_files_of_the_kernel_are_read_whole, system),
+        TEST_IN(test_a_lock_names_its_process_and_dies_with_it, system),
+    };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
