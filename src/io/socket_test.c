@@ -296,12 +296,13 @@ static void test_tells_the_peer_address(void **state) {
     struct fixture fixture;
     (void)state;
     fixture_open(&fixture, NULL, 0);
-    NX_AUTO(nx_dial) *dial = fixture_start(&fixture);
+    struct nx_dial *dial = fixture_start(&fixture);
     nx_loop_join(fixture.loop);
     if (fixture.served.socket != NULL) { /* accepted before the loop was stopped */
         char text[NX_SOCKET_PEER_SIZE];
         assert_true(nx_str_starts_with(nx_socket_peer(fixture.served.socket, text), NX_STR("127.0.0.1:")));
     }
+    nx_dial_close(dial);
     fixture_close(&fixture);
 }
 
