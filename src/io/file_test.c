@@ -360,6 +360,81 @@ static void test_a_lock_names_its_process_and_dies_with_it(void **state) {
     (void)close(ends[1]);
 }
 
+/* ---- both disks together ---- */
+
+enum { AREA = 100000, ROUNDS = 300 };
+
+/** Whether the machine's disk gives back space: where it does not, a hole keeps its bytes. */
+static bool can_punch(struct nx_file *file) {
+    char byte = 'x';
+    size_t len = 0;
+    const struct nx_str part = nx_str_of(&byte, 1);
+    assert_int_equal(nx_file_write_at(file, 0, &part, 1, NULL), NX_OK);
+    assert_int_equal(nx_file_punch_hole(file, 0, 4096, NULL), NX_OK);
+    assert_int_equal(nx_file_read_at(file, 0, &byte, 1, &len, NULL), NX_OK);
+    assert_int_equal(nx_file_truncate(file, 0, NULL), NX_OK);
+    return byte == 0;
+}
+
+static void change_by_chance(struct nx_sim *sim, struct nx_file *const files[2], bool punches) {
+    static char bytes[AREA];
+    const uint64_t kind = nx_sim_below(sim, 6);
+    const uint64_t offset = nx_sim_below(sim, AREA);
+    const uint64_t len = nx_sim_below(sim, AREA - offset) / (1 + nx_sim_below(sim, 50));
+    const struct nx_str part = nx_str_of(bytes, len);
+    memset(bytes, 'a' + (int)nx_sim_below(sim, 26), len);
+    for (size_t i = 0; i < 2; i++) {
+        if (kind == 0) {
+            assert_int_equal(nx_file_truncate(files[i], offset, NULL), NX_OK);
+        } else if (kind == 1) {
+            assert_int_equal(nx_file_preallocate(files[i], offset, NULL), NX_OK);
+        } else if (kind == 2 && punches) {
+            assert_int_equal(nx_file_punch_hole(files[i], offset, len, NULL), NX_OK);
+        } else {
+            assert_int_equal(nx_file_write_at(files[i], offset, &part, 1, NULL), NX_OK);
+        }
+    }
+}
+
+static void test_the_simulated_disk_does_as_the_machine_does(void **state) {
+    static char contents[2][2 * AREA];
+    struct world *world = *state;
+    struct nx_sim *sim = NULL;
+    struct nx_file *files[2] = { open_file(world, "a", NX_FILE_CREATE), NULL };
+    const bool punches = can_punch(files[0]);
+    assert_int_equal(nx_sim_open(&(struct nx_sim_options){ .seed = 3 }, &sim, NULL), NX_OK);
+    assert_int_equal(nx_file_open(nx_sim_disk(sim), "a", NX_FILE_CREATE, &files[1], NULL), NX_OK);
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t lens[2];
+        change_by_chance(sim, files, punches);
+        if (nx_sim_below(sim, 10) == 0) {
+            assert_int_equal(nx_file_sync(files[1], NULL), NX_OK);
+        }
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(nx_file_read_at(files[i], 0, contents[i], sizeof contents[i], &lens[i], NULL),
+                             NX_OK);
+        }
+        assert_int_equal(lens[0], lens[1]);
+        assert_memory_equal(contents[0], contents[1], lens[0]);
+    }
+    /* And what was synced comes back from the durable image as it was. */
+    assert_int_equal(nx_file_sync(files[1], NULL), NX_OK);
+    assert_int_equal(nx_disk_sync_directory(nx_sim_disk(sim), "/", NULL), NX_OK);
+    nx_sim_crash(sim, NX_SIM_POWER_LOSS);
+    nx_sim_boot(sim);
+    nx_file_close(files[1]);
+    size_t lens[2];
+    assert_int_equal(nx_file_open(nx_sim_disk(sim), "a", NX_FILE_READ, &files[1], NULL), NX_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(nx_file_read_at(files[i], 0, contents[i], sizeof contents[i], &lens[i], NULL),
+                         NX_OK);
+        nx_file_close(files[i]);
+    }
+    assert_int_equal(lens[0], lens[1]);
+    assert_memory_equal(contents[0], contents[1], lens[0]);
+    nx_sim_close(sim);
+}
+
 /* ---- the worlds ---- */
 
 static int enter_system(void **state) {
@@ -416,6 +491,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TESTS_IN(system),
         TESTS_IN(simulated),
+        TEST_IN(test_the_simulated_disk_does_as_the_machine_does, system),
         TEST_IN(test_a_full_disk_is_told_as_such, system),
         TEST_IN(test_files_of_the_kernel_are_read_whole, system),
         TEST_IN(test_a_lock_names_its_process_and_dies_with_it, system),
