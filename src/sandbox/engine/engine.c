@@ -17,7 +17,8 @@ enum {
 };
 
 /* Changes whenever the configuration below changes what a guest computes. */
-#define SETTINGS "fuel async nan-canonical relaxed-simd-deterministic no-threads no-memory64 stack=512K v1"
+#define SETTINGS \
+    "fuel async nan-canonical relaxed-simd-deterministic no-threads no-memory64 stack=512K grow-traps v1"
 
 enum nx_status nx_wasm_fail(struct nx_error *err, enum nx_status status, wasmtime_error_t *error) {
     wasm_name_t message;

@@ -85,6 +85,7 @@ struct exports {
     bool has_handle_event;
     bool handle_event_is_usable;
     bool handle_event_returns_code;
+    bool has_stack_pointer;
 };
 
 static void note_function(struct nx_str name, const wasm_functype_t *type, struct exports *found) {
@@ -113,6 +114,8 @@ static void note_exports(const wasmtime_module_t *module, struct exports *found)
             found->has_memory = true;
             found->memory_min =
                 (uint64_t)wasm_memorytype_limits(wasm_externtype_as_memorytype_const(type))->min * 65536;
+        } else if (nx_str_is(name, NX_STACK_POINTER_EXPORT)) {
+            found->has_stack_pointer = wasm_externtype_kind(type) == WASM_EXTERN_GLOBAL;
         }
     }
     wasm_exporttype_vec_delete(&exports);
@@ -141,6 +144,7 @@ static enum nx_status check_exports(struct nx_module *module, uint64_t memory_ma
                 "raise memory: of the function, or link it with a smaller stack (-Wl,-z,stack-size=65536)");
         return NX_INVALID_ARGUMENT;
     }
+    module->has_stack_pointer = found.has_stack_pointer;
     module->entry = found.has_handle_event ? "handle_event" : "_start";
     module->entry_len = strlen(module->entry);
     module->entry_returns_code = found.has_handle_event && found.handle_event_returns_code;
@@ -179,7 +183,11 @@ enum nx_status nx_module_load(struct nx_engine *engine, struct nx_str wasm, uint
     module->engine = engine;
     module->digest = nx_digest_of(wasm);
     module->instantiates_at_once = !has_start_section(wasm);
-    NX_TRY(nx_module_cache_load(engine, wasm, &module->digest, &module->module, &module->origin, err));
+    NX_AUTO(nx_buf) changed;
+    nx_buf_init(&changed, (size_t)NX_MODULE_SIZE_MAX * 2);
+    const struct nx_str to_compile =
+        nx_instrument(wasm, &changed, &module->instrument) ? nx_buf_str(&changed) : wasm;
+    NX_TRY(nx_module_cache_load(engine, to_compile, &module->digest, &module->module, &module->origin, err));
     NX_TRY(check_imports(module, err));
     NX_TRY(check_exports(module, memory_max, err));
     wasmtime_error_t *error =

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "codec/digest.h"
 #include "sandbox/engine/engine.h"
+#include "sandbox/engine/instrument.h"
 
 /* What a guest may import. `host` gives the table to the engine, which knows only signatures. In a signature
  * 'i' is an i32 and 'I' an i64. Exactly one of the callbacks is set. */
@@ -43,7 +44,8 @@ struct nx_module {
     bool has_initialize;
     bool entry_returns_code;
     bool instantiates_at_once; /* no start function, nothing imported that may park */
-    bool reports_memory_limit; /* its memory.grow ends the call when refused; see memory_limit.h */
+    bool has_stack_pointer;    /* exported as NX_STACK_POINTER_EXPORT */
+    struct nx_instrument_report instrument;
 };
 
 /** Turn Wasmtime's error into ours, and delete it. */

@@ -212,11 +212,43 @@ static const char *trap_text(wasmtime_trap_code_t code) {
     }
 }
 
+/* Whether the trap came from the function that grows the memory (sandbox/engine/instrument.h). */
+static bool is_refused_growth(const struct nx_call *call) {
+    bool is_it = false;
+    if (call->module->instrument.grows) {
+        wasm_frame_t *frame = wasm_trap_origin(call->trap);
+        if (frame != NULL) {
+            is_it = wasm_frame_func_index(frame) == call->module->instrument.grow_function_index;
+            wasm_frame_delete(frame);
+        }
+    }
+    return is_it;
+}
+
+/* Whether the stack in the guest's own memory has run over: its pointer is then below 0. */
+static bool is_below_stack(const struct nx_call *call) {
+    wasmtime_extern_t item;
+    wasmtime_val_t pointer;
+    if (!call->module->has_stack_pointer || !call->host.has_memory ||
+        !wasmtime_instance_export_get(call->host.context, &call->instance, NX_STACK_POINTER_EXPORT,
+                                      sizeof NX_STACK_POINTER_EXPORT - 1, &item)) {
+        return false;
+    }
+    wasmtime_global_get(call->host.context, &item.of.global, &pointer);
+    return (uint32_t)pointer.of.i32 > wasmtime_memory_data_size(call->host.context, &call->host.memory);
+}
+
 static void end_by_trap(struct nx_call *call) {
     wasmtime_trap_code_t code;
     if (!wasmtime_trap_code(call->trap, &code)) {
         end(call, NX_OUTCOME_TRAP, "the guest trapped");
-    } else if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW) {
+    } else if (code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED && is_refused_growth(call)) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "the guest asked for more memory than its limit of %llu bytes",
+                       (unsigned long long)call->memory_max);
+        end(call, NX_OUTCOME_MEMORY_LIMIT, text);
+    } else if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW ||
+               (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS && is_below_stack(call))) {
         end(call, NX_OUTCOME_STACK_OVERFLOW, "the guest's stack overflowed");
     } else if (code == WASMTIME_TRAP_CODE_OUT_OF_FUEL && call->has_cut) {
         end(call, NX_OUTCOME_DEADLINE, NX_DEADLINE_TEXT);
