@@ -162,7 +162,7 @@ static enum nx_status read_all(struct nx_dial *dial, struct nx_buf *answer, stru
 enum nx_status nx_client_request(const struct nx_client *client, const char *method, struct nx_str target,
                                  struct nx_str body, struct nx_buf *body_out, struct nx_error *err) {
     NX_AUTO(nx_dial) *dial = NULL;
-    NX_AUTO(nx_buf) bytes;
+    NX_AUTO(nx_buf) bytes = { 0 };
     const size_t body_start = body_out->len;
     const bool is_v6 = nx_str_find_byte(nx_str_from_c(client->ports.host), ':') != SIZE_MAX;
     uint64_t http_status;

@@ -19,7 +19,7 @@ enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_function *func
 
 enum nx_status nx_code_check(struct nx_disk *disk, struct nx_engine *engine,
                              const struct nx_function *function, uint64_t *size_out, struct nx_error *err) {
-    NX_AUTO(nx_buf) wasm;
+    NX_AUTO(nx_buf) wasm = { 0 };
     NX_AUTO(nx_module) *module = NULL;
 
     nx_buf_init(&wasm, NX_MODULE_SIZE_MAX);

@@ -96,7 +96,7 @@ static void write_json(struct nx_buf *out, const struct nx_config *config) {
 
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     NX_AUTO(nx_config) *config = NULL;
-    NX_AUTO(nx_buf) out;
+    NX_AUTO(nx_buf) out = { 0 };
     const char *file = nx_args_value(args, "config");
     bool json;
 

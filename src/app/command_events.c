@@ -49,7 +49,7 @@ static bool is_matched(const struct nx_config *config, struct nx_str type) {
 
 /* The data, shortened to what fits behind the rest. */
 static void append_data(struct nx_buf *line, const struct nx_json_value *event) {
-    NX_AUTO(nx_buf) text;
+    NX_AUTO(nx_buf) text = { 0 };
     struct nx_json_writer json;
 
     const struct nx_json_value *data = nx_json_get(event, NX_STR("data"));
@@ -101,7 +101,7 @@ static void append_dead_letter(struct nx_buf *line, const struct nx_json_value *
 }
 
 static enum nx_status show(struct listing *listing, const struct nx_json_value *item, struct nx_error *err) {
-    NX_AUTO(nx_buf) line;
+    NX_AUTO(nx_buf) line = { 0 };
 
     if (listing->unmatched &&
         is_matched(listing->config, text_of(nx_json_get(item, NX_STR("event")), "type"))) {

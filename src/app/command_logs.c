@@ -39,7 +39,7 @@ static int64_t time_of(const struct nx_json_value *object, const char *name) {
 
 static void append_line(struct nx_buf *out, const struct nx_lines_options *options,
                         const struct nx_lines_of *of, const struct nx_json_value *said) {
-    NX_AUTO(nx_buf) fields;
+    NX_AUTO(nx_buf) fields = { 0 };
     enum nx_log_level level = NX_LOG_INFO;
 
     nx_buf_init(&fields, FIELDS_SIZE_MAX);
@@ -103,7 +103,7 @@ static enum nx_status print_all(struct nx_list *list, const struct nx_lines_opti
                                 struct nx_error *err) {
     while (follow || !list->at_end) {
         NX_AUTO(nx_json_doc) *page = NULL;
-        NX_AUTO(nx_buf) out;
+        NX_AUTO(nx_buf) out = { 0 };
         const struct nx_json_value *items;
         const struct nx_json_value *item;
         nx_buf_init(&out, OUTPUT_SIZE_MAX);

@@ -108,7 +108,7 @@ static void fill_in(struct nx_buf *out, struct nx_str text, struct nx_str name) 
 static enum nx_status write_template(struct nx_disk *disk, const char *folder, struct nx_str name,
                                      const struct nx_template *template, struct nx_error *err) {
     char path[PATH_SIZE_MAX];
-    NX_AUTO(nx_buf) content;
+    NX_AUTO(nx_buf) content = { 0 };
 
     const int len = snprintf(path, sizeof path, "%s/%s", folder, template->path);
     if (len < 0 || (size_t)len >= sizeof path) {

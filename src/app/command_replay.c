@@ -180,7 +180,7 @@ static void append_end(struct nx_buf *out, const struct request *request,
 
 static enum nx_status show(const struct request *request, const struct nx_replay_report *report,
                            struct nx_error *err) {
-    NX_AUTO(nx_buf) out;
+    NX_AUTO(nx_buf) out = { 0 };
 
     nx_buf_init(&out, NX_REPLAY_REPORT_SIZE_MAX);
     if (request->question.id.len > 0 && report->item_count > 0) {
@@ -204,7 +204,7 @@ static enum nx_status show(const struct request *request, const struct nx_replay
 }
 
 static enum nx_status show_json(const struct nx_replay_report *report, struct nx_error *err) {
-    NX_AUTO(nx_buf) out;
+    NX_AUTO(nx_buf) out = { 0 };
     struct nx_json_writer json;
 
     nx_buf_init(&out, NX_REPLAY_REPORT_SIZE_MAX);
@@ -289,8 +289,8 @@ static enum nx_status read_count(struct nx_str json, uint64_t *count_out, struct
 
 static enum nx_status put_back(struct nx_source *source, const struct request *request,
                                struct nx_error *err) {
-    NX_AUTO(nx_buf) target;
-    NX_AUTO(nx_buf) answer;
+    NX_AUTO(nx_buf) target = { 0 };
+    NX_AUTO(nx_buf) answer = { 0 };
     uint64_t count;
 
     if (!source->is_live) {

@@ -467,7 +467,7 @@ enum nx_status nx_config_parse(struct nx_str file, struct nx_str text, struct nx
 
 enum nx_status nx_config_load(struct nx_disk *disk, const char *path, struct nx_config **config_out,
                               struct nx_buf *problems_out, struct nx_error *err) {
-    NX_AUTO(nx_buf) text;
+    NX_AUTO(nx_buf) text = { 0 };
 
     nx_buf_init(&text, NX_YAML_SIZE_MAX);
     const enum nx_status status = nx_disk_read_file(disk, path, &text, err);
@@ -484,7 +484,7 @@ enum nx_status nx_config_load(struct nx_disk *disk, const char *path, struct nx_
 
 enum nx_status nx_config_load_and_explain(const char *path, struct nx_config **config_out,
                                           struct nx_error *err) {
-    NX_AUTO(nx_buf) problems;
+    NX_AUTO(nx_buf) problems = { 0 };
 
     nx_buf_init(&problems, NX_CONFIG_PROBLEMS_SIZE_MAX);
     const enum nx_status status = nx_config_load(nx_disk_system(), path, config_out, &problems, err);

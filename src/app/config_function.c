@@ -97,7 +97,7 @@ static void read_path(struct nx_config_reader *reader, const struct nx_yaml_node
 static void read_type_of_path(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                               struct nx_trigger *trigger) {
     const struct nx_str rest = nx_str_slice(trigger->path, sizeof "/events/" - 1, trigger->path.len);
-    NX_AUTO(nx_buf) type;
+    NX_AUTO(nx_buf) type = { 0 };
 
     nx_buf_init(&type, DECODED_TYPE_SIZE_MAX);
     if (!nx_str_is(trigger->method, "POST")) {
@@ -378,7 +378,7 @@ static void finish_triggers(struct nx_config_reader *reader, const struct nx_yam
             nx_str_starts_with(trigger->path, NX_STR("/events/"))) {
             continue;
         }
-        NX_AUTO(nx_buf) type;
+        NX_AUTO(nx_buf) type = { 0 };
         nx_buf_init(&type, DECODED_TYPE_SIZE_MAX);
         nx_buf_append_format(&type, "http.%.*s", NX_STR_ARG(function->name));
         trigger->event_type = nx_arena_copy(&reader->config->arena, nx_buf_str(&type));

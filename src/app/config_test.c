@@ -47,7 +47,7 @@ static enum nx_status parse(const char *text, struct nx_config **config_out, str
 /* The lines told of `text`, which must have mistakes. */
 static void assert_problems(const char *text, const char *expected) {
     NX_AUTO(nx_config) *config = NULL;
-    NX_AUTO(nx_buf) problems;
+    NX_AUTO(nx_buf) problems = { 0 };
     struct nx_error err = { 0 };
 
     assert_int_equal(parse(text, &config, &problems, &err), NX_INVALID_ARGUMENT);
@@ -58,7 +58,7 @@ static void assert_problems(const char *text, const char *expected) {
 
 static void test_reads_every_key(void **state) {
     NX_AUTO(nx_config) *config = NULL;
-    NX_AUTO(nx_buf) problems;
+    NX_AUTO(nx_buf) problems = { 0 };
 
     (void)state;
     assert_int_equal(parse(whole, &config, &problems, NULL), NX_OK);
@@ -120,7 +120,7 @@ static void test_tells_every_mistake_at_once_with_its_place(void **state) {
 
 static void test_counts_the_mistakes(void **state) {
     NX_AUTO(nx_config) *config = NULL;
-    NX_AUTO(nx_buf) problems;
+    NX_AUTO(nx_buf) problems = { 0 };
     struct nx_error err = { 0 };
 
     (void)state;
@@ -135,7 +135,7 @@ static void test_refuses_paths_that_the_server_answers_itself(void **state) {
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         char text[256];
         NX_AUTO(nx_config) *config = NULL;
-        NX_AUTO(nx_buf) problems;
+        NX_AUTO(nx_buf) problems = { 0 };
         (void)snprintf(text, sizeof text,
                        "version: v1\nfunctions: [{name: a, code: a.wasm, on: {http: {path: %s}}}]\n",
                        paths[i]);
@@ -159,7 +159,7 @@ static void test_refuses_reading_under_events_and_one_path_for_two(void **state)
 
 static void test_refuses_to_listen_beyond_this_machine(void **state) {
     NX_AUTO(nx_config) *config = NULL;
-    NX_AUTO(nx_buf) problems;
+    NX_AUTO(nx_buf) problems = { 0 };
 
     (void)state;
     assert_int_equal(parse("version: v1\n", &config, &problems, NULL), NX_OK);
@@ -192,7 +192,7 @@ static const struct agreement {
 
 static struct nx_json_doc *read_schema(void) {
     struct nx_json_doc *doc = NULL;
-    NX_AUTO(nx_buf) text;
+    NX_AUTO(nx_buf) text = { 0 };
 
     const char *path = getenv("NEXUS_SCHEMA");
     assert_non_null(path);
@@ -205,7 +205,7 @@ static struct nx_json_doc *read_schema(void) {
 /* What stands behind "expected " in the line about the unknown key: "a, b or c". */
 static void expected_keys(const char *text, struct nx_buf *keys_out) {
     NX_AUTO(nx_config) *config = NULL;
-    NX_AUTO(nx_buf) problems;
+    NX_AUTO(nx_buf) problems = { 0 };
     struct nx_str line;
 
     assert_int_equal(parse(text, &config, &problems, NULL), NX_INVALID_ARGUMENT);
@@ -231,8 +231,8 @@ static void test_agrees_with_the_schema(void **state) {
 
     (void)state;
     for (size_t i = 0; i < sizeof agreements / sizeof agreements[0]; i++) {
-        NX_AUTO(nx_buf) ours;
-        NX_AUTO(nx_buf) theirs;
+        NX_AUTO(nx_buf) ours = { 0 };
+        NX_AUTO(nx_buf) theirs = { 0 };
         const struct nx_json_value *object = nx_json_root(doc);
         if (agreements[i].schema[0] != '\0') {
             object = nx_json_lookup(object, nx_str_from_c(agreements[i].schema));

@@ -9,7 +9,7 @@ enum { LINE_SIZE_MAX = 64 * 1024 };
 
 static void write_entry(void *sink_data, const struct nx_log_entry *entry) {
     const struct nx_console *console = sink_data;
-    NX_AUTO(nx_buf) line;
+    NX_AUTO(nx_buf) line = { 0 };
 
     nx_buf_init(&line, LINE_SIZE_MAX);
     nx_log_line_write(&line, console->format, nx_clock_read(&console->clock).wall_ns, entry);

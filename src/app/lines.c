@@ -21,7 +21,7 @@ static size_t add_guest_fields(const struct nx_json_value *object, struct nx_are
     struct nx_str name;
 
     while (count < FIELDS_MAX && nx_json_next(&walk, &name, &value)) {
-        NX_AUTO(nx_buf) text;
+        NX_AUTO(nx_buf) text = { 0 };
         int64_t number;
         const struct nx_str copy = nx_arena_copy(arena, name);
         nx_buf_init(&text, FIELDS_MEMORY_MAX);
@@ -52,7 +52,7 @@ void nx_lines_write(struct nx_buf *out, const struct nx_lines_options *options, 
     struct nx_log_field fields[FIELDS_MAX + 1];
     size_t count = 0;
     NX_AUTO(nx_json_doc) *doc = NULL;
-    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_arena) arena = { 0 };
 
     if ((enum nx_log_level)line->level < options->level) {
         return;
@@ -99,7 +99,7 @@ void nx_lines_write_failure(struct nx_buf *out, const struct nx_lines_options *o
 
 enum nx_status nx_lines_write_record(struct nx_buf *out, const struct nx_lines_options *options,
                                      const struct nx_record *record, struct nx_error *err) {
-    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_arena) arena = { 0 };
     struct nx_invocation invocation;
     struct nx_str function = record->subject;
 

@@ -39,7 +39,7 @@ static void append_time(struct nx_buf *target, const char *name, int64_t wall_ns
 }
 
 static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
-    NX_AUTO(nx_buf) target;
+    NX_AUTO(nx_buf) target = { 0 };
 
     nx_buf_init(&target, TARGET_SIZE_MAX);
     nx_buf_append_format(&target, "%s?limit=%d", kinds[list->kind].path, PAGE_COUNT_MAX);
@@ -98,7 +98,7 @@ static void write_event(struct nx_json_writer *json, const struct nx_record *rec
 
 static void write_item(struct nx_json_writer *json, const struct nx_list *list,
                        const struct nx_record *record) {
-    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_arena) arena = { 0 };
 
     nx_arena_init(&arena, ARENA_SIZE_MAX);
     switch (list->kind) {
@@ -115,7 +115,7 @@ static void write_item(struct nx_json_writer *json, const struct nx_list *list,
 }
 
 static enum nx_status set_subject(const struct nx_list *list, struct nx_read *read, struct nx_error *err) {
-    NX_AUTO(nx_buf) subject;
+    NX_AUTO(nx_buf) subject = { 0 };
 
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     const bool is_filter =
@@ -169,7 +169,7 @@ static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struc
 
 enum nx_status nx_list_next(struct nx_list *list, struct nx_json_doc **page_out,
                             const struct nx_json_value **items_out, struct nx_error *err) {
-    NX_AUTO(nx_buf) text;
+    NX_AUTO(nx_buf) text = { 0 };
     NX_AUTO(nx_json_doc) *page = NULL;
     struct nx_str cursor;
 

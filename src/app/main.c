@@ -10,10 +10,8 @@
 #include "codec/word.h"
 
 static const struct nx_command *const commands[] = {
-    &nx_command_new,
-    &nx_command_build,
-    &nx_command_config,
-    &nx_command_version,
+    &nx_command_new,    &nx_command_build,  &nx_command_dev,    &nx_command_start,   &nx_command_logs,
+    &nx_command_events, &nx_command_replay, &nx_command_config, &nx_command_journal, &nx_command_version,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

@@ -28,8 +28,8 @@ void nx_ports_url(struct nx_buf *out, struct nx_str host, uint16_t port) {
 enum nx_status nx_ports_write(struct nx_disk *disk, const char *directory, struct nx_str host, uint16_t port,
                               struct nx_error *err) {
     char path[PATH_SIZE_MAX];
-    NX_AUTO(nx_buf) text;
-    NX_AUTO(nx_buf) url;
+    NX_AUTO(nx_buf) text = { 0 };
+    NX_AUTO(nx_buf) url = { 0 };
     struct nx_json_writer json;
 
     NX_TRY(path_of(directory, path, err));
@@ -55,7 +55,7 @@ enum nx_status nx_ports_write(struct nx_disk *disk, const char *directory, struc
 enum nx_status nx_ports_read(struct nx_disk *disk, const char *directory, struct nx_ports *ports_out,
                              struct nx_error *err) {
     char path[PATH_SIZE_MAX];
-    NX_AUTO(nx_buf) text;
+    NX_AUTO(nx_buf) text = { 0 };
     NX_AUTO(nx_json_doc) *doc = NULL;
     struct nx_ports ports = { 0 };
     struct nx_str host;

@@ -21,8 +21,8 @@ static struct nx_str text_of(struct nx_replay_report *report, const struct nx_js
 /* A member `name`, or `name`_base64 where the bytes are no text. */
 static struct nx_str bytes_of(struct nx_replay_report *report, const struct nx_json_value *object,
                               const char *name) {
-    NX_AUTO(nx_buf) key;
-    NX_AUTO(nx_buf) bytes;
+    NX_AUTO(nx_buf) key = { 0 };
+    NX_AUTO(nx_buf) bytes = { 0 };
     struct nx_str text;
 
     nx_buf_init(&key, 64);
@@ -76,7 +76,7 @@ static enum nx_replay_verdict verdict_of(const struct nx_json_value *object) {
 }
 
 static struct nx_str json_of(struct nx_replay_report *report, const struct nx_json_value *value) {
-    NX_AUTO(nx_buf) text;
+    NX_AUTO(nx_buf) text = { 0 };
     struct nx_json_writer writer;
 
     if (value == NULL) {
@@ -186,8 +186,8 @@ enum nx_status nx_replay_parse(struct nx_str json, struct nx_replay_report *repo
 
 enum nx_status nx_replay_ask(const struct nx_client *client, const struct nx_replay_question *question,
                              struct nx_replay_report *report, struct nx_error *err) {
-    NX_AUTO(nx_buf) target;
-    NX_AUTO(nx_buf) answer;
+    NX_AUTO(nx_buf) target = { 0 };
+    NX_AUTO(nx_buf) answer = { 0 };
 
     nx_buf_init(&target, TARGET_SIZE_MAX);
     nx_buf_init(&answer, NX_CLIENT_ANSWER_SIZE_MAX);

@@ -1,0 +1,432 @@
+/* src/app/node.c */
+#include "app/node.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/code.h"
+#include "base/assert.h"
+#include "io/loop.h"
+#include "io/thread.h"
+#include "platform/function/registry.h"
+#include "sandbox/instance/call.h"
+#include "server/http/server.h"
+#include "telemetry/metric.h"
+
+enum {
+    MAILBOX_COUNT_MAX = 64,
+    THREADS_MAX = 3 + NX_FUNCTIONS_ACTORS_MAX,
+    STREAMS_MAX = NX_FUNCTIONS_STREAMS_COUNT,
+    TICK_MS = 500,
+    PATH_SIZE_MAX = 4096,
+};
+static const int64_t http_grace_ns = 5LL * NX_NS_PER_S;
+static const int64_t tail_wait_ns = 60LL * NX_NS_PER_S;
+
+struct nx_node {
+    struct nx_node_options options;
+    struct nx_clock clock;
+    struct nx_random random;
+    struct nx_loop *loop;
+    struct nx_fabric *fabric;
+    struct nx_engine *engine;
+    struct nx_guest_kind guests;
+    struct nx_registry *registry;
+    struct nx_metrics *metrics;
+    struct nx_functions *functions;
+    struct nx_http_server *http;
+    struct nx_thread *threads[THREADS_MAX];
+    size_t thread_count;
+    struct nx_timer tick;
+    const struct nx_message *awaited; /* by nx_node_ask() */
+    bool answered;
+    bool signalled;
+    bool tailing;
+    bool ticked;        /* nx_node_run() has to call options.tick */
+    bool functions_run; /* their threads do */
+    uint64_t tail_next; /* INVOCATIONS sequence to go on with */
+};
+
+/* The main thread's loop. */
+
+static void tail(struct nx_node *node) {
+    struct nx_read *read;
+
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("INVOCATIONS"));
+    read->from_sequence = node->tail_next;
+    read->wait = true;
+    read->wait_until_ns = nx_clock_read(&node->clock).monotonic_ns + tail_wait_ns;
+    read->message.reply_to = nx_loop_mailbox(node->loop);
+    node->tailing = nx_mailbox_send(nx_fabric_reads(node->fabric), &read->message);
+    if (!node->tailing) {
+        nx_read_free(read); /* the library is busy: the next tick tries again */
+    }
+}
+
+static void receive_tail(struct nx_node *node, struct nx_read *read) {
+    node->tailing = false;
+    if (read->status != NX_OK) {
+        return; /* the next tick tries again */
+    }
+    for (size_t i = 0; i < read->record_count; i++) {
+        node->options.invocation(node->options.data, &read->records[i]);
+    }
+    if (read->next_sequence > node->tail_next) {
+        node->tail_next = read->next_sequence;
+    }
+    tail(node);
+}
+
+static void receive(void *data, struct nx_message_queue *inbox) {
+    struct nx_node *node = data;
+    struct nx_message *message;
+
+    while ((message = nx_message_queue_pop(inbox)) != NULL) {
+        if (message == node->awaited) {
+            node->awaited = NULL;
+            node->answered = true;
+            nx_loop_stop(node->loop);
+        } else {
+            nx_assert(message->kind == NX_FABRIC_READ);
+            receive_tail(node, nx_container_of(message, struct nx_read, message));
+            nx_message_release(message);
+        }
+    }
+}
+
+static void signalled(void *data, int number) {
+    struct nx_node *node = data;
+
+    (void)number;
+    node->signalled = true;
+    (void)signal(SIGINT, SIG_DFL); /* a second one ends us at once */
+    (void)signal(SIGTERM, SIG_DFL);
+    nx_loop_stop(node->loop);
+}
+
+static void tick(void *data) {
+    struct nx_node *node = data;
+
+    nx_timer_start(node->loop, &node->tick, TICK_MS);
+    if (node->options.invocation != NULL && !node->tailing) {
+        tail(node);
+    }
+    /* Outside of the loop: it may ask(). */
+    node->ticked = true;
+    nx_loop_stop(node->loop);
+}
+
+/* Send a request and run the loop until it is back. On NX_OK the message is the caller's again; otherwise it
+ * was released, or will be by whoever has it. */
+static enum nx_status ask(struct nx_node *node, struct nx_mailbox *mailbox, struct nx_message *message,
+                          struct nx_error *err) {
+    message->reply_to = nx_loop_mailbox(node->loop);
+    node->awaited = message;
+    node->answered = false;
+    if (!nx_mailbox_send(mailbox, message)) {
+        node->awaited = NULL;
+        nx_message_release(message);
+        return nx_fail_kind(err, NX_KIND_OVERLOADED, "the node is overloaded");
+    }
+    while (!node->answered) {
+        nx_loop_run(node->loop);
+    }
+    return NX_OK;
+}
+
+/* Putting the parts together. */
+
+static enum nx_status start_thread(struct nx_node *node, const struct nx_actor *actor, struct nx_error *err) {
+    nx_assert(node->thread_count < THREADS_MAX);
+    NX_TRY(nx_thread_start(actor, 1, &node->clock, &node->threads[node->thread_count], err));
+    node->thread_count++;
+    return NX_OK;
+}
+
+static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
+    const struct nx_config *config = node->options.config;
+    struct nx_stream_config streams[STREAMS_MAX];
+    struct nx_actor journal;
+    struct nx_actor library;
+
+    for (size_t i = 0; i < STREAMS_MAX; i++) {
+        streams[i] = nx_functions_streams()[i];
+        for (size_t j = 0; j < config->stream_count; j++) {
+            const struct nx_config_stream *said = &config->streams[j];
+            if (nx_str_equal(said->name, streams[i].name)) {
+                streams[i].age_max_ns = said->has_age ? said->age_max_ns : streams[i].age_max_ns;
+                streams[i].size_max = said->has_size ? said->size_max : streams[i].size_max;
+                streams[i].sync = said->has_sync ? said->sync : streams[i].sync;
+            }
+        }
+    }
+    const struct nx_fabric_options options = {
+        .disk = nx_disk_system(),
+        .clock = node->clock,
+        .random = node->random,
+        .log = node->options.log,
+        .directory = config->data.ptr,
+        .streams = streams,
+        .stream_count = STREAMS_MAX,
+        .disk_budget = config->disk_budget,
+    };
+    NX_TRY(nx_fabric_open(&options, &node->fabric, err));
+    nx_fabric_actors(node->fabric, &journal, &library);
+    NX_TRY(start_thread(node, &journal, err));
+    return start_thread(node, &library, err);
+}
+
+static enum nx_status open_engine(struct nx_node *node, struct nx_error *err) {
+    char cache[PATH_SIZE_MAX];
+
+    (void)snprintf(cache, sizeof cache, "%s/modules", node->options.config->data.ptr);
+    const struct nx_engine_options options = {
+        .disk = nx_disk_system(),
+        .cache_directory = cache,
+        .random = &node->random,
+    };
+    NX_TRY(nx_sandbox_open(&options, &node->engine, err));
+    node->guests = nx_guest_wasm(node->engine);
+    return NX_OK;
+}
+
+/* The functions' modules, read, loaded, and kept for replays. */
+static enum nx_status load_functions(struct nx_node *node, const struct nx_config *config,
+                                     struct nx_registry **registry_out, struct nx_error *err) {
+    NX_AUTO_FREE struct nx_registry_entry *entries = calloc(config->function_count + 1, sizeof *entries);
+    NX_AUTO_FREE struct nx_buf *codes = calloc(config->function_count + 1, sizeof *codes);
+    enum nx_status status = NX_OK;
+
+    if (entries == NULL || codes == NULL) {
+        return nx_fail_memory(err);
+    }
+    for (size_t i = 0; i < config->function_count && status == NX_OK; i++) {
+        nx_buf_init(&codes[i], NX_MODULE_SIZE_MAX);
+        status = nx_code_read(nx_disk_system(), &config->functions[i], &codes[i], err);
+        entries[i] =
+            (struct nx_registry_entry){ .function = &config->functions[i], .module = nx_buf_str(&codes[i]) };
+    }
+    if (status == NX_OK) {
+        const struct nx_registry_options options = {
+            .entries = entries,
+            .count = config->function_count,
+            .guests = &node->guests,
+            .disk = nx_disk_system(),
+            .directory = node->options.config->data.ptr,
+            .random = node->random,
+        };
+        status = nx_registry_new(&options, registry_out, err);
+    }
+    for (size_t i = 0; i < config->function_count; i++) {
+        nx_buf_fini(&codes[i]);
+    }
+    return status;
+}
+
+static enum nx_status open_functions(struct nx_node *node, struct nx_error *err) {
+    struct nx_actor actors[NX_FUNCTIONS_ACTORS_MAX];
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t workers = node->options.worker_count;
+
+    if (workers == 0) {
+        workers = cores < 1 ? 1 : (size_t)cores;
+    }
+    const struct nx_functions_options options = {
+        .appends = nx_fabric_appends(node->fabric),
+        .reads = nx_fabric_reads(node->fabric),
+        .registry = node->registry,
+        .guests = &node->guests,
+        .disk = nx_disk_system(),
+        .directory = node->options.config->data.ptr,
+        .clock = node->clock,
+        .random = node->random,
+        .log = node->options.log,
+        .metrics = node->metrics,
+        .node_name = "node",
+        .worker_count = workers > NX_FUNCTIONS_WORKERS_MAX ? NX_FUNCTIONS_WORKERS_MAX : workers,
+    };
+    NX_TRY(nx_functions_open(&options, &node->functions, err));
+    const size_t count = nx_functions_actors(node->functions, actors);
+    for (size_t i = 0; i < count; i++) {
+        NX_TRY(start_thread(node, &actors[i], err));
+    }
+    node->functions_run = true;
+    return NX_OK;
+}
+
+/* From here on the console sees what is written: it goes on behind what is there now. */
+static enum nx_status find_tail(struct nx_node *node, struct nx_error *err) {
+    NX_AUTO(nx_read) *read = NULL;
+
+    NX_TRY(nx_read_new(NX_READ_INFO, &read, err));
+    read->stream = nx_arena_copy(&read->arena, NX_STR("INVOCATIONS"));
+    struct nx_read *asked = NX_TAKE(read);
+    NX_TRY(ask(node, nx_fabric_reads(node->fabric), &asked->message, err));
+    read = asked;
+    node->tail_next = 1;
+    if (read->status == NX_OK && read->info_count > 0) {
+        node->tail_next = read->infos[0].last_sequence + 1;
+    }
+    return NX_OK;
+}
+
+static enum nx_status wait_until_ready(struct nx_node *node, struct nx_error *err) {
+    struct nx_functions_ready *ready;
+
+    NX_TRY(nx_functions_ready_new(&ready, err));
+    NX_TRY(ask(node, nx_functions_mailbox(node->functions), &ready->message, err));
+    const enum nx_status status = ready->status;
+    if (status != NX_OK && err != NULL) {
+        *err = ready->error;
+    }
+    nx_message_release(&ready->message);
+    return status;
+}
+
+static enum nx_status open_http(struct nx_node *node, struct nx_error *err) {
+    const struct nx_config *config = node->options.config;
+    const struct nx_http_server_options options = {
+        .fabric = node->fabric,
+        .functions = nx_functions_mailbox(node->functions),
+        .registry = node->registry,
+        .metrics = node->metrics,
+        .clock = node->clock,
+        .random = node->random,
+        .log = node->options.log,
+        .project = config->project,
+        .host = config->http_host,
+        .port = config->http_port,
+    };
+    const enum nx_status status = nx_http_server_open(&options, &node->http, err);
+    if (status == NX_ALREADY_EXISTS) {
+        nx_hint(err, "stop what listens there, or choose another port: --http 127.0.0.1:0 takes a free one");
+    }
+    return status;
+}
+
+static enum nx_status open_parts(struct nx_node *node, struct nx_error *err) {
+    const struct nx_loop_options loop_options = { .mailbox_count_max = MAILBOX_COUNT_MAX,
+                                                  .receive = receive,
+                                                  .data = node };
+
+    NX_TRY(nx_loop_open(&loop_options, &node->loop, err));
+    NX_TRY(nx_loop_watch_signals(node->loop, signalled, node, err));
+    NX_TRY(nx_metrics_new(&node->metrics, err));
+    NX_TRY(open_fabric(node, err));
+    NX_TRY(open_engine(node, err));
+    NX_TRY(load_functions(node, node->options.config, &node->registry, err));
+    NX_TRY(find_tail(node, err));
+    NX_TRY(open_functions(node, err));
+    NX_TRY(wait_until_ready(node, err));
+    NX_TRY(open_http(node, err));
+    return node->signalled ? nx_fail(err, NX_CANCELLED, "stopped by a signal") : NX_OK;
+}
+
+enum nx_status nx_node_open(const struct nx_node_options *options, struct nx_node **node_out,
+                            struct nx_error *err) {
+    NX_AUTO(nx_node) *node = malloc(sizeof *node);
+
+    if (node == NULL) {
+        return nx_fail_memory(err);
+    }
+    *node = (struct nx_node){ .options = *options, .clock = nx_clock_system(), .random = nx_random_system() };
+    node->tick.end = tick;
+    node->tick.data = node;
+    NX_TRY(open_parts(node, err));
+    *node_out = NX_TAKE(node);
+    return NX_OK;
+}
+
+uint16_t nx_node_http_port(const struct nx_node *node) {
+    return nx_http_server_port(node->http);
+}
+
+struct nx_str nx_node_recovery_report(const struct nx_node *node) {
+    return nx_fabric_recovery_report(node->fabric);
+}
+
+enum nx_status nx_node_describe(struct nx_node *node, struct nx_functions_describe **describe_out,
+                                struct nx_error *err) {
+    struct nx_functions_describe *describe;
+
+    NX_TRY(nx_functions_describe_new(&describe, err));
+    NX_TRY(ask(node, nx_functions_mailbox(node->functions), &describe->message, err));
+    if (describe->status != NX_OK) {
+        const enum nx_status status = describe->status;
+        if (err != NULL) {
+            *err = describe->error;
+        }
+        nx_message_release(&describe->message);
+        return status;
+    }
+    *describe_out = describe;
+    return NX_OK;
+}
+
+enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config, struct nx_error *err) {
+    NX_AUTO(nx_registry) *registry = NULL;
+    struct nx_functions_update *update;
+
+    NX_TRY(load_functions(node, config, &registry, err));
+    NX_TRY(nx_functions_update_new(nx_registry_ref(registry), &update, err));
+    NX_TRY(ask(node, nx_functions_mailbox(node->functions), &update->message, err));
+    const enum nx_status status = update->status;
+    if (status != NX_OK && err != NULL) {
+        *err = update->error;
+    }
+    nx_message_release(&update->message);
+    NX_TRY(status);
+    NX_TRY(nx_http_server_set_registry(node->http, registry, err));
+    nx_registry_unref(node->registry);
+    node->registry = NX_TAKE(registry);
+    return NX_OK;
+}
+
+void nx_node_run(struct nx_node *node) {
+    tick(node);
+    while (!node->signalled) {
+        nx_loop_run(node->loop);
+        if (node->ticked && !node->signalled && node->options.tick != NULL) {
+            node->options.tick(node->options.data);
+        }
+        node->ticked = false;
+    }
+    nx_timer_stop(node->loop, &node->tick);
+}
+
+/* No new requests, then no new calls; what runs is written before the threads end. */
+static void drain(struct nx_node *node) {
+    struct nx_functions_stop *stop;
+    struct nx_error err = { 0 };
+
+    nx_http_server_stop(node->http, http_grace_ns);
+    if (!node->functions_run || nx_functions_stop_new(&stop, &err) != NX_OK) {
+        return;
+    }
+    if (ask(node, nx_functions_mailbox(node->functions), &stop->message, &err) == NX_OK) {
+        nx_message_release(&stop->message);
+    }
+}
+
+void nx_node_close(struct nx_node *node) {
+    if (node == NULL) {
+        return;
+    }
+    drain(node);
+    while (node->thread_count > 0) {
+        nx_thread_stop(node->threads[--node->thread_count]);
+    }
+    nx_http_server_close(node->http);
+    nx_functions_close(node->functions);
+    nx_fabric_close(node->fabric);
+    nx_registry_unref(node->registry);
+    nx_engine_unref(node->engine);
+    nx_loop_close(node->loop);
+    nx_metrics_free(node->metrics);
+    free(node);
+}

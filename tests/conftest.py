@@ -1,0 +1,163 @@
+"""What the larger tests share: the binary, a project, a running server on a free port.
+
+The binary is $NEXUS_BINARY, or build/nexus. Servers are started in a temporary folder on port 0 and ended with
+the test, however it ends.
+"""
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+NEXUS = os.environ.get("NEXUS_BINARY") or os.environ.get("NEXUS_BIN") or str(ROOT / "build" / "nexus")
+
+
+def run_nexus(*arguments, cwd, status=0, timeout=120, environment=None):
+    """Run the command to its end; its exit status must be `status` (None: any)."""
+    done = subprocess.run([NEXUS, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout,
+                          env={**os.environ, **(environment or {})})
+    if status is not None:
+        assert done.returncode == status, f"nexus {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+class Server:
+    """A running `nexus dev` (or start) in a project's folder."""
+
+    def __init__(self, folder, command="dev", *arguments):
+        self.folder = pathlib.Path(folder)
+        self.errors_path = self.folder / "server.log"
+        self.errors = open(self.errors_path, "ab")
+        self.process = subprocess.Popen([NEXUS, command, "--http", "127.0.0.1:0", *arguments], cwd=folder,
+                                        stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        first = self.process.stdout.readline().strip()
+        if not first.startswith("http://"):
+            self.process.kill()
+            raise AssertionError(f"the first line is no URL: {first!r}\n{self.errors_path.read_text()}")
+        self.url = first
+        self.port = int(first.rsplit(":", 1)[1])
+        self.lines = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def request(self, method, path, body=None, headers=None, connection=None):
+        """The status, the headers and the body, parsed where it is JSON."""
+        own = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        content = json.dumps(body) if isinstance(body, (dict, list)) else body
+        sent = {"content-type": "application/json"} if isinstance(body, (dict, list)) else {}
+        own.request(method, path, content, {**sent, **(headers or {})})
+        answer = own.getresponse()
+        received = answer.read()
+        if connection is None:
+            own.close()
+        if "json" in (answer.getheader("content-type") or ""):
+            received = json.loads(received)
+        return answer.status, answer.headers, received
+
+    def get(self, path):
+        status, _, body = self.request("GET", path)
+        assert status == 200, (path, status, body)
+        return body
+
+    def publish(self, event_type, data, headers=None, connection=None):
+        status, _, body = self.request("POST", f"/events/{event_type}", data, headers, connection)
+        assert status == 202, (status, body)
+        return body["event_id"]
+
+    def all_items(self, path, member):
+        """Every item of a list, page by page."""
+        items, cursor = [], ""
+        while True:
+            joined = f"{path}{'&' if '?' in path else '?'}limit=500{cursor}"
+            page = self.get(joined)
+            items += page[member]
+            if page["at_end"] or page["cursor"] is None:
+                return items
+            cursor = f"&cursor={page['cursor']}"
+
+    def wait_until_idle(self, seconds=120):
+        """Until no function has anything left to do."""
+        deadline = time.monotonic() + seconds
+        while True:
+            functions = self.get("/functions")["functions"]
+            if all(f["condition"] == "idle" for f in functions):
+                return
+            assert time.monotonic() < deadline, f"still busy: {functions}"
+            time.sleep(0.02)
+
+    def wait_for_line(self, part, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for line in self.lines:
+                if part in line:
+                    return line
+            time.sleep(0.01)
+        raise AssertionError(f"no line with {part!r} in {self.lines}")
+
+    def kill(self):
+        """As a power cut would for the process: no handler runs."""
+        self.process.send_signal(signal.SIGKILL)
+        self._ended()
+
+    def stop(self, seconds=60):
+        """End in order; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(seconds)
+        self._ended()
+        return status
+
+    def _ended(self):
+        self.process.wait(30)
+        self.reader.join(10)
+        self.process.stdout.close()
+        self.errors.close()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.kill()
+
+
+@pytest.fixture
+def servers():
+    """Starts servers, and ends those that still run with the test: servers(folder, "dev", ...)."""
+    started = []
+
+    def start(folder, command="dev", *arguments):
+        server = Server(folder, command, *arguments)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def built_project(tmp_path_factory):
+    """The project of `nexus new`, built once."""
+    folder = tmp_path_factory.mktemp("built")
+    run_nexus("new", "my-app", "--lang=c", cwd=folder)
+    run_nexus("build", cwd=folder / "my-app")
+    return folder / "my-app"
+
+
+@pytest.fixture
+def project(built_project, tmp_path):
+    """A copy of it, without data."""
+    shutil.copytree(built_project, tmp_path / "my-app", ignore=shutil.ignore_patterns(".nexus"))
+    return tmp_path / "my-app"

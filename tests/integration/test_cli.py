@@ -1,0 +1,121 @@
+"""What the command line promises: help with examples, exit statuses, messages that say what to do."""
+import json
+import os
+
+import pytest
+
+from conftest import NEXUS, run_nexus
+
+COMMANDS = ["new", "build", "dev", "start", "logs", "events", "replay", "config", "journal", "version"]
+
+
+def test_help_lists_every_command(tmp_path):
+    text = run_nexus("--help", cwd=tmp_path).stdout
+    for command in COMMANDS:
+        assert f"\n  {command} " in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command, tmp_path):
+    text = run_nexus(command, "--help", cwd=tmp_path).stdout
+    assert text.startswith(f"nexus {command}: ")
+    assert "\nExample:\n  nexus " in text
+    assert all(len(line) <= 120 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("arguments, hint", [
+    (["relpay"], "did you mean: nexus replay?"),
+    (["replay", "--verfy"], "did you mean --verify?"),
+    (["events", "--output", "yaml"], "see: nexus events --help"),
+    (["new"], "see: nexus new --help"),
+    (["new", "a", "--lang=rust"], "anything that compiles to WASI preview 1 runs"),
+    (["replay"], "see: nexus replay --help"),
+    (["replay", "x", "--since", "yesterday"], "see: nexus replay --help"),
+    (["dev", "--http", "0.0.0.0:80"], None),
+])
+def test_wrong_use_ends_with_2_and_says_what_is_right(arguments, hint, tmp_path):
+    (tmp_path / "nexus.yaml").write_text("version: v1\n")
+    done = run_nexus(*arguments, cwd=tmp_path, status=2)
+    assert done.stdout == ""
+    assert done.stderr.startswith("nexus: ")
+    if hint:
+        assert f"hint: {hint}" in done.stderr
+
+
+def test_errors_are_plain_where_no_terminal_is(tmp_path):
+    done = run_nexus("build", cwd=tmp_path, status=1, environment={"TERM": "xterm"})
+    assert done.stderr == ("nexus: there is no nexus.yaml here [NOT_FOUND]\n"
+                           "hint: go to the project's folder, name the file by --config, or start one: nexus new "
+                           "my-app\n")
+
+
+def test_new_leaves_a_folder_with_files_alone(tmp_path):
+    (tmp_path / "my-app").mkdir()
+    (tmp_path / "my-app" / "kept.txt").write_text("mine")
+    done = run_nexus("new", "my-app", cwd=tmp_path, status=1)
+    assert "is not empty; nothing was written" in done.stderr
+    assert os.listdir(tmp_path / "my-app") == ["kept.txt"]
+
+
+def test_every_mistake_of_the_file_is_told_at_once(tmp_path):
+    (tmp_path / "nexus.yaml").write_text("version: v2\n"
+                                         "functions:\n"
+                                         "  - name: a\n"
+                                         "    rutime: wasi-preview1\n"
+                                         "    on: {http: {path: /metrics}}\n"
+                                         "    code: a.wasm\n")
+    done = run_nexus("config", cwd=tmp_path, status=1)
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("nexus.yaml:1:10: ")
+    assert lines[1] == "nexus.yaml:4:5: a function has no key 'rutime': did you mean 'runtime'?"
+    assert lines[2].startswith("nexus.yaml:5:23: '/metrics' collides with")
+    assert lines[3] == "nexus: nexus.yaml has 3 mistakes [INVALID_ARGUMENT]"
+
+
+def test_config_shows_what_the_file_comes_to(built_project):
+    shown = json.loads(run_nexus("config", "--output", "json", cwd=built_project).stdout)
+    assert shown["functions"][0]["name"] == "user-welcome"
+    assert shown["functions"][0]["on"] == [{"method": "POST", "path": "/events/user.created",
+                                            "type": "user.created"}]
+
+
+def test_missing_code_is_said_with_what_to_do(tmp_path):
+    run_nexus("new", "my-app", cwd=tmp_path)
+    done = run_nexus("dev", "--http", "127.0.0.1:0", cwd=tmp_path / "my-app", status=1)
+    assert "there is no build/welcome.wasm" in done.stderr
+    assert "hint: build it by: nexus build" in done.stderr
+
+
+def test_build_shows_what_the_compiler_says(project):
+    (project / "src" / "welcome.c").write_text("int main(void) { return missing; }\n")
+    done = run_nexus("build", cwd=project, status=1)
+    assert "missing" in done.stderr and "'make' ended with status 2" in done.stderr
+
+
+def test_build_refuses_what_cannot_run(project):
+    (project / "nexus.yaml").write_text("version: v1\nfunctions:\n- {name: a, code: a.wasm, on: {event: {type: x}}}\n")
+    (project / "a.wasm").write_bytes(b"this is no module")
+    done = run_nexus("build", cwd=project, status=1)
+    assert "function a: a.wasm" in done.stderr
+
+
+def test_says_kindly_that_nothing_is_here_yet(tmp_path):
+    done = run_nexus("logs", cwd=tmp_path, status=1)
+    assert "no server runs here, and .nexus holds no data" in done.stderr
+
+
+def test_an_unknown_event_is_not_found(project, servers):
+    servers(project)
+    done = run_nexus("replay", "01JDN4ZQ8R7V5T3K2M1N0P9Q8R", cwd=project, status=1)
+    assert "[NOT_FOUND]" in done.stderr
+
+
+def test_verify_of_nothing_is_no_proof(project, servers):
+    server = servers(project)
+    assert server.stop() == 0
+    done = run_nexus("replay", "--since", "1h", "--verify", cwd=project, status=1)
+    assert "Nothing to compare" in done.stdout
+
+
+def test_the_binary_is_one_file_that_starts_at_once():
+    assert os.access(NEXUS, os.X_OK)
