@@ -4,7 +4,9 @@
  * A doze is one word: awake, asleep, or called (somebody sent something since the receiver last looked). The
  * receiver looks into its mailboxes between nx_doze_rise() and nx_doze_try(): a message that comes after the
  * look changes the word, and the receiver does not fall asleep. A sender pays a system call only when the
- * receiver really sleeps. Lives as long as its last reference, so a late sender never touches freed memory.
+ * receiver really sleeps. It does not spin before it sleeps: on two cores that was tried (bench/hops_bench.c,
+ * with 100 and 500 pauses) and doubled to sixfolded both the time and the CPU of a round trip. Lives as long
+ * as its last reference, so a late sender never touches freed memory.
  */
 #pragma once
 
