@@ -51,22 +51,6 @@ static enum nx_status see_gap(void *data, uint32_t stream, uint64_t first, uint6
     return nx_library_see_gap(&witness->fabric->library, stream, first, last, lost, err);
 }
 
-/* What the last process wrote may be in the page cache only: a record is shown once it is surely on disk. */
-static enum nx_status sync_newest(struct nx_fabric *fabric, const struct nx_wal_recovered *recovered,
-                                  struct nx_error *err) {
-    char path[NX_PATH_SIZE_MAX];
-    NX_AUTO(nx_file) *file = NULL;
-    if (recovered->last_number == 0 || recovered->last_end == 0) {
-        return NX_OK;
-    }
-    NX_TRY(nx_segment_path(fabric->directory, recovered->last_number, path, err));
-    const enum nx_status status = nx_file_open(fabric->options.disk, path, NX_FILE_WRITE, &file, err);
-    if (status == NX_PERMISSION_DENIED) {
-        return NX_OK; /* a read-only disk: it cannot hold anything unwritten, and it can still be read */
-    }
-    return status == NX_OK ? nx_file_sync(file, err) : status;
-}
-
 static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
     struct witness witness = { .fabric = fabric, .now_ns = nx_clock_read(&fabric->options.clock).wall_ns };
     const struct nx_wal_visitor visitor = {
@@ -78,14 +62,16 @@ static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
     enum nx_status status = nx_wal_recover(fabric->options.disk, fabric->directory, 0,
                                            fabric->options.read_only, &tracker, &recovered, err);
     if (status == NX_OK && !fabric->options.read_only) {
-        status = sync_newest(fabric, &recovered, err);
+        status = nx_wal_secure(fabric->options.disk, fabric->directory, &recovered, err);
     }
     if (status != NX_OK) {
         nx_wal_tracker_fini(&tracker);
         return status;
     }
-    nx_library_start(&fabric->library, &tracker, recovered.last_number, recovered.last_end);
-    nx_counter_set(&fabric->board.committed, nx_board_position(recovered.last_number, recovered.last_end));
+    /* What is written from now on begins with a new segment. */
+    nx_library_start(&fabric->library, &tracker, recovered.next_number, NX_SEGMENT_DATA_OFFSET);
+    nx_counter_set(&fabric->board.committed,
+                   nx_board_position(recovered.next_number, NX_SEGMENT_DATA_OFFSET));
     return fabric->options.read_only ? NX_OK : nx_journal_start(&fabric->journal, &recovered, err);
 }
 

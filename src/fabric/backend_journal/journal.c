@@ -270,7 +270,8 @@ enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err)
         (void)nx_fail_kind(&why, status == NX_RESOURCE_EXHAUSTED ? NX_KIND_DISK_FULL : NX_KIND_LOG_FROZEN,
                            "%s", err->message);
         refuse_all(journal, &why);
-        return status;
+        *err = why;
+        return why.status;
     }
     journal->must_checkpoint = false;
     nx_counter_set(&journal->board->refusal, NX_KIND_NONE);
@@ -625,6 +626,7 @@ enum nx_status nx_journal_start(struct nx_journal *journal, const struct nx_wal_
         .random = options->random,
         .directory = journal->directory,
         .segment_size = options->segment_size,
+        .next_number = recovered->next_number,
         .last_number = recovered->last_number,
         .last_end = recovered->last_end,
     };

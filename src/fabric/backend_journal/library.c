@@ -261,11 +261,9 @@ static enum nx_status catch_up(struct nx_library *library, struct nx_error *err)
     const uint64_t segment = committed >> 32;
     const uint64_t end = committed & UINT32_MAX;
     while (library->segment < segment) {
-        uint64_t limit = 0;
-        if (library->segment > 0) {
-            NX_TRY(end_of(library, library->segment, &limit, err));
-            NX_TRY(follow_segment(library, library->segment, limit, err));
-        }
+        uint64_t limit;
+        NX_TRY(end_of(library, library->segment, &limit, err));
+        NX_TRY(follow_segment(library, library->segment, limit, err));
         library->segment++;
         library->offset = NX_SEGMENT_DATA_OFFSET;
     }

@@ -105,15 +105,16 @@ static enum nx_status track_stream(struct nx_wal_tracker *tracker, const struct 
 static enum nx_status track_void(struct nx_wal_tracker *tracker, const struct nx_frame *frame,
                                  struct nx_error *err) {
     const uint32_t stream = frame->header.stream;
-    const uint64_t first = frame->header.sequence;
+    uint64_t first = frame->header.sequence;
     const uint64_t last = nx_frame_void_last(frame);
     NX_TRY(name_stream(tracker, stream, err));
-    if (last == UINT64_MAX || last < first || first < tracker->last[stream]) {
+    if (last == UINT64_MAX || last < first || last < tracker->last[stream]) {
         return NX_OK;
     }
     if (first > tracker->last[stream]) {
         NX_TRY(lose_up_to(tracker, stream, first - 1, err));
     }
+    first = tracker->last[stream]; /* the part before may have been told by an earlier segment */
     tracker->last[stream] = last + 1;
     return tell_gap(tracker, stream, first, last, false, err);
 }
@@ -225,6 +226,7 @@ void nx_wal_listing_fini(struct nx_wal_listing *listing) {
 /* What a walk over the newest segment finds out about its last batch. */
 struct tail {
     uint64_t batch_number; /* of the last BATCH frame */
+    uint64_t batch_start;
     uint64_t batch_end;    /* where it says that it ends */
     uint64_t whole_end;    /* byte behind the last whole append of it before any damage */
     uint64_t first_damage; /* since that batch began; UINT64_MAX: none */
@@ -239,6 +241,7 @@ static void look_at_frame(struct tail *tail, const struct nx_frame *frame, uint6
         *tail = (struct tail){
             .has_batch = true,
             .batch_number = frame->header.sequence,
+            .batch_start = frame->offset == NX_SEGMENT_DATA_OFFSET ? 0 : frame->offset,
             .batch_end = frame_end + frame->header.headers_size,
             .whole_end = frame->header.headers_size == 0 ? frame_end : frame->offset,
             .first_damage = UINT64_MAX,
@@ -252,7 +255,7 @@ static void look_at_frame(struct tail *tail, const struct nx_frame *frame, uint6
 }
 
 /* Find the byte behind the last whole append of the newest segment. */
-static uint64_t find_end(const struct nx_segment *segment, bool *torn_out) {
+static uint64_t find_end(const struct nx_segment *segment, uint64_t *batch_out, bool *torn_out) {
     struct nx_segment_cursor cursor = nx_segment_cursor_of(segment, segment->size);
     struct tail tail = { .whole_end = NX_SEGMENT_DATA_OFFSET, .first_damage = UINT64_MAX };
     uint64_t last_frame_end = NX_SEGMENT_DATA_OFFSET;
@@ -272,6 +275,7 @@ static uint64_t find_end(const struct nx_segment *segment, bool *torn_out) {
         look_at_frame(&tail, &frame, cursor.offset);
     }
     *torn_out = tail.first_damage != UINT64_MAX || (tail.has_batch && last_frame_end < tail.batch_end);
+    *batch_out = tail.batch_start;
     return tail.whole_end;
 }
 
@@ -350,7 +354,7 @@ static enum nx_status recover_newest(const struct nx_segment *segment, bool live
                                      struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered,
                                      struct nx_error *err) {
     bool torn;
-    const uint64_t end = find_end(segment, &torn);
+    const uint64_t end = find_end(segment, &recovered->last_batch, &torn);
     NX_TRY(walk(segment, end, tracker, err));
     recovered->last_number = segment->number;
     recovered->last_end = end;
@@ -363,66 +367,138 @@ static enum nx_status recover_newest(const struct nx_segment *segment, bool live
     return NX_OK;
 }
 
-/* Segments that can be read, in order; what cannot is reported and passed over. */
-static enum nx_status open_next(struct nx_disk *disk, const char *directory,
-                                const struct nx_wal_listing *listing, size_t *index,
-                                struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered,
-                                struct nx_segment **segment_out, struct nx_error *err) {
-    while (*index < listing->count) {
-        const uint64_t number = listing->numbers[(*index)++];
+/* Walks over the segments that can be read. */
+struct walk_state {
+    struct nx_disk *disk;
+    const char *directory;
+    struct nx_wal_listing listing;
+    size_t index;
+    uint64_t unreadable; /* number of a file that was passed over; 0: none */
+    struct nx_error why;
+    uint64_t newest_unreadable; /* that nothing goes on from */
+};
+
+static enum nx_status open_next(struct walk_state *walker, struct nx_segment **segment_out,
+                                struct nx_error *err) {
+    *segment_out = NULL;
+    while (walker->index < walker->listing.count) {
+        const uint64_t number = walker->listing.numbers[walker->index++];
         struct nx_error cause = { 0 };
-        const enum nx_status status = nx_segment_open(disk, directory, number, segment_out, &cause);
+        const enum nx_status status =
+            nx_segment_open(walker->disk, walker->directory, number, segment_out, &cause);
         if (status == NX_OK) {
             return NX_OK;
         }
-        if (status != NX_NOT_FOUND && status != NX_DATA_LOSS) {
+        if (status == NX_DATA_LOSS) {
+            walker->unreadable = number;
+            walker->why = cause;
+        } else if (status != NX_NOT_FOUND) {
             if (err != NULL) {
                 *err = cause;
             }
             return status;
         }
-        if (status == NX_DATA_LOSS) {
-            tracker->segment_number = number;
-            nx_wal_tracker_report(tracker, "cannot be read: %s", cause.message);
-            recovered->torn = true;
-        }
     }
-    *segment_out = NULL;
+    return NX_OK;
+}
+
+/* A file without a header is what the end of a process in its first write leaves, if nothing behind it goes
+ * on from it; otherwise it held records. */
+static void judge_unreadable(struct walk_state *walker, const struct nx_segment *next, bool live,
+                             struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered) {
+    if (walker->unreadable == 0) {
+        return;
+    }
+    tracker->segment_number = walker->unreadable;
+    if (next == NULL) {
+        walker->newest_unreadable = walker->unreadable;
+        recovered->torn = recovered->torn || !live;
+        if (!live) {
+            nx_wal_tracker_report(tracker, "an unfinished segment is left out: %s", walker->why.message);
+        }
+    } else if (next->header.previous_number >= walker->unreadable) {
+        nx_wal_tracker_report(tracker, "cannot be read: %s", walker->why.message);
+    }
+    walker->unreadable = 0;
+}
+
+static enum nx_status walk_all(struct walk_state *walker, bool live, struct nx_wal_tracker *tracker,
+                               struct nx_wal_recovered *recovered, struct nx_error *err) {
+    NX_AUTO(nx_segment) *segment = NULL;
+    NX_TRY(open_next(walker, &segment, err));
+    judge_unreadable(walker, segment, live, tracker, recovered);
+    while (segment != NULL) {
+        NX_AUTO(nx_segment) *next = NULL;
+        NX_TRY(open_next(walker, &next, err));
+        if (next == NULL) {
+            NX_TRY(recover_newest(segment, live, tracker, recovered, err));
+        } else {
+            /* Its end stands in the next one's header, unless that one goes on from another. */
+            const bool adjacent = next->header.previous_number == segment->number;
+            NX_TRY(walk(segment, adjacent ? next->header.previous_end : segment->size, tracker, err));
+        }
+        judge_unreadable(walker, next, live, tracker, recovered);
+        nx_segment_close(segment);
+        segment = NX_TAKE(next);
+    }
     return NX_OK;
 }
 
 enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory, uint64_t from_number, bool live,
                               struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered_out,
                               struct nx_error *err) {
-    NX_AUTO(nx_wal_listing) listing = { 0 };
-    NX_TRY(nx_wal_list(disk, directory, &listing, err));
-    size_t index = 0;
-    while (index < listing.count && listing.numbers[index] < from_number) {
-        index++;
+    struct walk_state walker = { .disk = disk, .directory = directory };
+    struct nx_wal_recovered recovered = { .next_number = from_number > 0 ? from_number : 1 };
+    NX_TRY(nx_wal_list(disk, directory, &walker.listing, err));
+    const struct nx_wal_listing *listing = &walker.listing;
+    while (walker.index < listing->count && listing->numbers[walker.index] < from_number) {
+        walker.index++;
     }
-    struct nx_wal_recovered recovered = { 0 };
-    NX_AUTO(nx_segment) *segment = NULL;
-    NX_TRY(open_next(disk, directory, &listing, &index, tracker, &recovered, &segment, err));
-    while (segment != NULL) {
-        NX_AUTO(nx_segment) *next = NULL;
-        NX_TRY(open_next(disk, directory, &listing, &index, tracker, &recovered, &next, err));
-        if (next == NULL) {
-            NX_TRY(recover_newest(segment, live, tracker, &recovered, err));
-        } else {
-            /* Its end stands in the next one's header, unless that next one is not its neighbour. */
-            const bool adjacent = next->header.previous_number == segment->number;
-            NX_TRY(walk(segment, adjacent ? next->header.previous_end : segment->size, tracker, err));
-            recovered.last_number = segment->number;
+    const enum nx_status status = walk_all(&walker, live, tracker, &recovered, err);
+    /* A file that cannot be read is left as it is, for whoever wants to look at it. */
+    const uint64_t newest =
+        walker.newest_unreadable > recovered.last_number ? walker.newest_unreadable : recovered.last_number;
+    if (newest >= recovered.next_number) {
+        recovered.next_number = newest + 1;
+    }
+    nx_wal_listing_fini(&walker.listing);
+    if (status == NX_OK) {
+        *recovered_out = recovered;
+    }
+    return status;
+}
+
+enum nx_status nx_wal_secure(struct nx_disk *disk, const char *directory,
+                             const struct nx_wal_recovered *recovered, struct nx_error *err) {
+    enum { PIECE_SIZE = 256 * 1024 };
+    char path[NX_PATH_SIZE_MAX];
+    NX_AUTO(nx_file) *file = NULL;
+    if (recovered->last_number == 0 || recovered->last_end == 0) {
+        return NX_OK;
+    }
+    NX_TRY(nx_segment_path(directory, recovered->last_number, path, err));
+    const enum nx_status status = nx_file_open(disk, path, NX_FILE_WRITE, &file, err);
+    if (status == NX_PERMISSION_DENIED) {
+        return NX_OK; /* a read-only disk: it cannot hold anything unwritten, and it can still be read */
+    }
+    if (status != NX_OK) {
+        return status;
+    }
+    NX_AUTO_FREE char *piece = malloc(PIECE_SIZE);
+    if (piece == NULL) {
+        return nx_fail_memory(err);
+    }
+    uint64_t offset = recovered->last_batch;
+    while (offset < recovered->last_end) {
+        const uint64_t left = recovered->last_end - offset;
+        size_t len = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
+        NX_TRY(nx_file_read_at(file, offset, piece, len, &len, err));
+        if (len == 0) {
+            break;
         }
-        nx_segment_close(segment);
-        segment = NX_TAKE(next);
+        const struct nx_str part = nx_str_of(piece, len);
+        NX_TRY(nx_file_write_at(file, offset, &part, 1, err));
+        offset += len;
     }
-    /* Numbers of files that cannot be read are not given out again. */
-    const uint64_t newest = listing.count == 0 ? 0 : listing.numbers[listing.count - 1];
-    if (recovered.torn && newest > recovered.last_number) {
-        recovered.last_number = newest;
-        recovered.last_end = 0;
-    }
-    *recovered_out = recovered;
-    return NX_OK;
+    return nx_file_sync(file, err);
 }

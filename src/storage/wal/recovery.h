@@ -64,7 +64,10 @@ void nx_wal_listing_fini(struct nx_wal_listing *listing);
 struct nx_wal_recovered {
     uint64_t last_number; /* the newest segment that holds batches; 0: none */
     uint64_t last_end;    /* the byte behind its last whole append */
-    bool torn;            /* bytes behind it were cut off, or were in a file that cannot be read */
+    uint64_t last_batch;  /* where its last batch begins; 0: the segment's header is not proven either */
+    uint64_t
+        next_number; /* of the segment to be written next; no file has it, or one that is only reserved */
+    bool torn;       /* bytes behind it were cut off, or were in a file that cannot be read */
 };
 
 /** Walk over every segment from `from_number` on and tell the tracker. Nothing is changed on disk.
@@ -75,5 +78,11 @@ struct nx_wal_recovered {
 NX_MUST_CHECK enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory, uint64_t from_number,
                                             bool live, struct nx_wal_tracker *tracker,
                                             struct nx_wal_recovered *recovered_out, struct nx_error *err);
+
+/** Put on disk what recovery has found in the last batch. It may stand in the page cache only, and even be
+ * marked as written there when the process before died of a failed sync: so it is written again, not just
+ * synced. Errors: NX_UNAVAILABLE, NX_RESOURCE_EXHAUSTED; a read-only disk is none */
+NX_MUST_CHECK enum nx_status nx_wal_secure(struct nx_disk *disk, const char *directory,
+                                           const struct nx_wal_recovered *recovered, struct nx_error *err);
 
 NX_DEFINE_AUTO_IN_PLACE(nx_wal_listing, nx_wal_listing_fini)

@@ -18,9 +18,10 @@ struct pending {
 
 struct nx_wal {
     struct nx_wal_options options;
-    struct nx_file *file;      /* the open segment; NULL before the first */
-    struct nx_file *next_file; /* reserved for the next segment, or NULL */
-    struct nx_segment_header header;
+    struct nx_file *file;            /* the open segment; NULL before the first */
+    struct nx_file *next_file;       /* reserved for the next segment, or NULL */
+    struct nx_segment_header header; /* the open segment's; before the first one the last of another life */
+    uint64_t next_number;
     uint64_t end;          /* byte behind the last batch of the open segment */
     uint64_t batch_number; /* of the last batch */
     bool header_written;   /* the open segment's header goes out with its first batch */
@@ -58,6 +59,7 @@ enum nx_status nx_wal_open(const struct nx_wal_options *options, struct nx_wal *
     }
     wal->header.number = options->last_number;
     wal->end = options->last_end;
+    wal->next_number = options->next_number == 0 ? 1 : options->next_number;
     nx_buf_init(&wal->copy, UINT32_MAX);
     *wal_out = wal;
     return NX_OK;
@@ -108,7 +110,7 @@ enum nx_status nx_wal_prepare(struct nx_wal *wal, struct nx_error *err) {
         return NX_OK;
     }
     char path[NX_PATH_SIZE_MAX];
-    NX_TRY(nx_segment_path(wal->options.directory, wal->header.number + 1, path, err));
+    NX_TRY(nx_segment_path(wal->options.directory, wal->next_number, path, err));
     NX_AUTO(nx_file) *file = NULL;
     /* Emptied if present: a file reserved by a process that died before it wrote into it. */
     NX_TRY(nx_file_open(wal->options.disk, path, NX_FILE_TRUNCATE, &file, err));
@@ -144,7 +146,7 @@ enum nx_status nx_wal_roll(struct nx_wal *wal, struct nx_error *err) {
     nx_file_close(wal->file);
     wal->file = NX_TAKE(wal->next_file);
     wal->header = (struct nx_segment_header){
-        .number = wal->header.number + 1,
+        .number = wal->next_number++,
         .salt = nx_random_u64(&wal->options.random),
         .created_ns = nx_clock_read(&wal->options.clock).wall_ns,
         .size = wal->options.segment_size,
@@ -410,7 +412,7 @@ enum nx_status nx_wal_finish(struct nx_wal *wal, struct nx_error *err) {
     if (wal->next_file != NULL) {
         char path[NX_PATH_SIZE_MAX];
         nx_file_close(NX_TAKE(wal->next_file));
-        NX_TRY(nx_segment_path(wal->options.directory, wal->header.number + 1, path, err));
+        NX_TRY(nx_segment_path(wal->options.directory, wal->next_number, path, err));
         NX_TRY(nx_disk_unlink(wal->options.disk, path, err));
     }
     if (wal->file == NULL || wal->frozen || wal->pending_count > 0 || wal->batch_number == 0) {

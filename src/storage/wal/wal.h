@@ -21,6 +21,7 @@ struct nx_wal_options {
     struct nx_random random;
     const char *directory; /* the journal's, present */
     uint64_t segment_size; /* bytes; 0: NX_SEGMENT_SIZE_DEFAULT */
+    uint64_t next_number;  /* of the first segment to be written; 0: 1 */
     uint64_t last_number;  /* the newest segment there is, 0: none */
     uint64_t last_end;     /* the byte behind its last batch */
 };
