@@ -55,6 +55,42 @@ void nx_kv_subject(struct nx_buf *out, struct nx_str function, struct nx_str key
     nx_percent_encode_subject(out, key);
 }
 
+/* In mode live the guest can see that it is done again. */
+static void mark_live(const struct nx_record *record, struct nx_arena *arena, struct nx_cloudevent *event) {
+    char time_text[NX_TIME_TEXT_SIZE + 1];
+    if (event->extension_count + 2 > NX_CLOUDEVENT_EXTENSIONS_MAX) {
+        return;
+    }
+    const struct nx_str time = nx_time_format(record->time_ns, NX_TIME_MILLISECONDS, time_text);
+    event->extensions[event->extension_count++] =
+        (struct nx_cloudevent_extension){ NX_STR("isreplay"), NX_STR("true") };
+    event->extensions[event->extension_count++] =
+        (struct nx_cloudevent_extension){ NX_STR("originaltime"), nx_arena_copy(arena, time) };
+}
+
+enum nx_status nx_event_to_input(const struct nx_event_input *input, struct nx_arena *arena,
+                                 struct nx_cloudevent *event_out, struct nx_buf *out, struct nx_error *err) {
+    const struct nx_record *record = input->record;
+    const struct nx_cloudevent_record source = {
+        .stream = record->stream,
+        .sequence = record->sequence,
+        .time_ns = record->time_ns,
+        .subject = record->subject,
+        .headers = record->headers,
+        .payload = record->payload,
+    };
+    NX_TRY(nx_cloudevent_from_record(&source, arena, event_out, err));
+    if (input->is_live_replay) {
+        mark_live(record, arena, event_out);
+    }
+    if (input->is_data) {
+        nx_buf_append(out, event_out->data);
+    } else {
+        nx_cloudevent_to_json(out, event_out);
+    }
+    return nx_buf_check(out, err);
+}
+
 static enum nx_status add_entry(struct conversion *conversion, struct nx_str stream,
                                 const struct nx_buf *subject, const struct nx_buf *headers,
                                 struct nx_str payload, struct nx_error *err) {

@@ -37,6 +37,21 @@ NX_MUST_CHECK enum nx_status nx_invocation_to_append(const struct nx_invocation_
 /** The entry that is the invocation itself; borrowed from an append of nx_invocation_to_append(). */
 const struct nx_append_entry *nx_invocation_entry(const struct nx_append *append);
 
+enum { NX_EVENT_INPUT_SIZE_MAX = 4 * NX_RECORD_SIZE_MAX }; /* bytes; base64 and escapes make data longer */
+
+/* An event, on its way to a guest's standard input. */
+struct nx_event_input {
+    const struct nx_record *record; /* of EVENTS */
+    bool is_data;                   /* its data alone, not the whole CloudEvent */
+    bool is_live_replay;            /* the guest sees `isreplay` and `originaltime` */
+};
+/** Read the event of a record and append what the guest reads of it. The same record gives the same bytes,
+ * now and in any replay. Ownership: the strings of `*event_out` are borrowed from the record and `arena`.
+ * Errors:    NX_DATA_LOSS  the record is no event; NX_INVALID_ARGUMENT too-large; NX_RESOURCE_EXHAUSTED */
+NX_MUST_CHECK enum nx_status nx_event_to_input(const struct nx_event_input *input, struct nx_arena *arena,
+                                               struct nx_cloudevent *event_out, struct nx_buf *out,
+                                               struct nx_error *err);
+
 /** The fingerprints by which effects are compared. */
 void nx_publish_fingerprint(const struct nx_call_publish *publish,
                             uint8_t fingerprint_out[NX_FINGERPRINT_SIZE]);

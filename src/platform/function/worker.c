@@ -14,9 +14,7 @@
 #include "platform/function/task.h"
 
 enum {
-    SLICES_PER_STEP = 64,                    /* about a millisecond, then messages are looked at again */
-    INPUT_SIZE_MAX = 4 * NX_RECORD_SIZE_MAX, /* bytes; base64 and escapes make data longer */
-    EVENT_ARENA_SIZE_MAX = 4 * NX_RECORD_SIZE_MAX,
+    SLICES_PER_STEP = 64,                 /* about a millisecond, then messages are looked at again */
     APPEND_RETRY_NS = 250 * NX_NS_PER_MS, /* after which a log without room is asked again */
     CONFLICT_WAIT_NS = NX_NS_PER_MS,      /* the most that a run waits after its keys changed */
 };
@@ -156,30 +154,6 @@ static void take_key(struct nx_worker *worker, struct nx_read *read) {
     nx_read_free(read);
 }
 
-/* The event as the guest reads it: structured JSON, or its data alone. */
-static enum nx_status make_input(const struct nx_task *task, const struct nx_cloudevent *event,
-                                 struct nx_buf *input, struct nx_error *err) {
-    if (task->registered->function->input_is_data) {
-        nx_buf_append(input, event->data);
-    } else {
-        nx_cloudevent_to_json(input, event);
-    }
-    return nx_buf_check(input, err);
-}
-
-/* In mode live the guest can see that it is done again. */
-static void mark_live(const struct nx_task *task, struct nx_cloudevent *event,
-                      char time_text[NX_TIME_TEXT_SIZE + 1]) {
-    if (task->replay_of == 0 || event->extension_count + 2 > NX_CLOUDEVENT_EXTENSIONS_MAX) {
-        return;
-    }
-    const struct nx_str time = nx_time_format(task->event->record.time_ns, NX_TIME_MILLISECONDS, time_text);
-    event->extensions[event->extension_count++] =
-        (struct nx_cloudevent_extension){ NX_STR("isreplay"), NX_STR("true") };
-    event->extensions[event->extension_count++] =
-        (struct nx_cloudevent_extension){ NX_STR("originaltime"), time };
-}
-
 static void make_trace(struct slot *slot, const struct nx_cloudevent *event) {
     const struct nx_random *random = &slot->worker->options.random;
     struct nx_traceparent parent;
@@ -233,22 +207,15 @@ static enum nx_status start_call(struct slot *slot, struct nx_now now, struct nx
     const struct nx_task *task = slot->task;
     NX_AUTO(nx_arena) arena;
     struct nx_cloudevent event;
-    char time_text[NX_TIME_TEXT_SIZE + 1];
-    nx_arena_init(&arena, EVENT_ARENA_SIZE_MAX);
-    nx_buf_reset(&slot->input);
-    const struct nx_record *record = &task->event->record;
-    const struct nx_cloudevent_record source = {
-        .stream = record->stream,
-        .sequence = record->sequence,
-        .time_ns = record->time_ns,
-        .subject = record->subject,
-        .headers = record->headers,
-        .payload = record->payload,
+    const struct nx_event_input input = {
+        .record = &task->event->record,
+        .is_data = task->registered->function->input_is_data,
+        .is_live_replay = task->replay_of != 0,
     };
-    NX_TRY(nx_cloudevent_from_record(&source, &arena, &event, err));
-    mark_live(task, &event, time_text);
+    nx_arena_init(&arena, NX_EVENT_INPUT_SIZE_MAX);
+    nx_buf_reset(&slot->input);
+    NX_TRY(nx_event_to_input(&input, &arena, &event, &slot->input, err));
     make_trace(slot, &event);
-    NX_TRY(make_input(task, &event, &slot->input, err));
     return new_call(slot, &event, now, err);
 }
 
@@ -339,7 +306,7 @@ static void take_task(struct nx_worker *worker, struct nx_task *task, struct nx_
     slot->worker = worker;
     slot->task = task;
     slot->ops = (struct nx_host_ops){ .data = slot, .kv_get = ask_key };
-    nx_buf_init(&slot->input, INPUT_SIZE_MAX);
+    nx_buf_init(&slot->input, NX_EVENT_INPUT_SIZE_MAX);
     nx_list_append(&worker->waiting, &slot->node);
     start(worker, slot, &worker->waiting, now);
 }

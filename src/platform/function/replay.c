@@ -1,0 +1,96 @@
+/* src/platform/function/replay.c: reports, and replays of a directory that no server uses.
+ *
+ * A range is cut into parts of equal length, one a thread; the caller's thread reads for all of them, as the
+ * library does in a server, and tells how far they are. */
+#include "platform/function/replay.h"
+
+#include "base/assert.h"
+#include "io/thread.h"
+#include "platform/function/replay_run.h"
+
+static const char *const verdict_names[] = {
+    [NX_REPLAY_IDENTICAL] = "identical",   [NX_REPLAY_DIFFERENT] = "different",
+    [NX_REPLAY_FAILED] = "failed",         [NX_REPLAY_UNREPLAYABLE] = "unreplayable",
+    [NX_REPLAY_EVENT_GONE] = "event-gone", [NX_REPLAY_MODULE_GONE] = "module-gone",
+};
+
+const char *nx_replay_verdict_name(enum nx_replay_verdict verdict) {
+    nx_assert(verdict < NX_REPLAY_VERDICT_COUNT);
+    return verdict_names[verdict];
+}
+
+void nx_replay_report_init(struct nx_replay_report *report) {
+    *report = (struct nx_replay_report){ 0 };
+    nx_arena_init(&report->arena, NX_REPLAY_REPORT_SIZE_MAX);
+}
+
+void nx_replay_report_fini(struct nx_replay_report *report) {
+    if (report != NULL) {
+        nx_arena_fini(&report->arena);
+        *report = (struct nx_replay_report){ 0 };
+    }
+}
+
+bool nx_replay_report_is_proof(const struct nx_replay_report *report) {
+    return report->counts[NX_REPLAY_IDENTICAL] > 0 && report->counts[NX_REPLAY_DIFFERENT] == 0 &&
+           report->counts[NX_REPLAY_FAILED] == 0;
+}
+
+static struct nx_check_options check_options(const struct nx_replay_options *options) {
+    return (struct nx_check_options){
+        .guests = options->guests,
+        .disk = options->disk,
+        .directory = options->directory,
+        .clock = options->clock,
+    };
+}
+
+/* On the caller's thread alone: what an id names, and ranges where one thread is enough. */
+static enum nx_status run_here(const struct nx_replay_options *options,
+                               const struct nx_replay_question *question, struct nx_replay_report *report,
+                               struct nx_error *err) {
+    struct nx_replay_run *run = NULL;
+    const struct nx_replay_run_options run_options = { .check = check_options(options),
+                                                       .question = question,
+                                                       .report = report };
+    NX_TRY(nx_replay_run_new(&run_options, &run, err));
+    enum nx_status status = NX_OK;
+    int64_t told_ns = 0;
+    for (;;) {
+        const enum nx_replay_need need = nx_replay_run_step(run);
+        if (need == NX_REPLAY_NEEDS_READ) {
+            struct nx_read *read = nx_replay_run_take_read(run);
+            nx_fabric_read_now(options->fabric, read);
+            nx_replay_run_give_read(run, read);
+        } else if (need == NX_REPLAY_NEEDS_NONE) {
+            status = nx_replay_run_status(run, err);
+            break;
+        }
+        const int64_t now_ns = nx_clock_read(&options->clock).monotonic_ns;
+        if (options->progress != NULL && now_ns - told_ns > 100 * NX_NS_PER_MS) {
+            told_ns = now_ns;
+            const struct nx_replay_progress progress = { .done_count = report->total };
+            if (!options->progress(options->progress_data, &progress)) {
+                status = nx_fail(err, NX_CANCELLED, "stopped");
+                break;
+            }
+        }
+    }
+    nx_replay_run_free(run);
+    return status;
+}
+
+enum nx_status nx_replay_run(const struct nx_replay_options *options,
+                             const struct nx_replay_question *question, struct nx_replay_report *report,
+                             struct nx_error *err) {
+    if (question->mode == NX_REPLAY_LIVE) {
+        const enum nx_status status =
+            nx_fail(err, NX_UNIMPLEMENTED, "a live replay needs the running server");
+        nx_hint(err, "start it with nexus dev or nexus start, then try again");
+        return status;
+    }
+    const int64_t began_ns = nx_clock_read(&options->clock).monotonic_ns;
+    const enum nx_status status = run_here(options, question, report, err);
+    report->elapsed_ns = (uint64_t)(nx_clock_read(&options->clock).monotonic_ns - began_ns);
+    return status;
+}

@@ -1,0 +1,329 @@
+#include "platform/function/replay_check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "codec/headers.h"
+#include "platform/function/invocation.h"
+#include "platform/function/module_store.h"
+
+struct nx_check {
+    struct nx_check_options options;
+    struct nx_map modules; /* digest -> struct nx_module, referenced */
+    struct nx_buf input;
+    struct nx_call *call; /* under way */
+    struct nx_check_subject subject;
+    struct nx_arena *arena;
+    struct nx_replay_item *item;
+    int64_t began_ns;
+};
+
+enum nx_status nx_check_new(const struct nx_check_options *options, struct nx_check **check_out,
+                            struct nx_error *err) {
+    struct nx_check *check = calloc(1, sizeof *check);
+    if (check == NULL) {
+        return nx_fail_memory(err);
+    }
+    check->options = *options;
+    nx_map_init(&check->modules, NX_CHECK_MODULES_MAX, options->seed);
+    nx_buf_init(&check->input, NX_EVENT_INPUT_SIZE_MAX);
+    *check_out = check;
+    return NX_OK;
+}
+
+void nx_check_free(struct nx_check *check) {
+    size_t cursor = 0;
+    void *module;
+    if (check == NULL) {
+        return;
+    }
+    check->options.guests->call_free(check->call);
+    while (nx_map_next(&check->modules, &cursor, NULL, &module)) {
+        check->options.guests->module_unref(module);
+    }
+    nx_map_fini(&check->modules);
+    nx_buf_fini(&check->input);
+    free(check);
+}
+
+static enum nx_status module_for(struct nx_check *check, const struct nx_digest *digest,
+                                 struct nx_module **module_out, struct nx_error *err) {
+    const struct nx_check_options *options = &check->options;
+    const struct nx_str key = nx_str_of(digest->bytes, NX_DIGEST_SIZE);
+    struct nx_module *module = nx_map_get(&check->modules, key);
+    if (module == NULL) {
+        NX_AUTO(nx_buf) wasm;
+        nx_buf_init(&wasm, NX_MODULE_SIZE_MAX);
+        NX_TRY(nx_module_store_get(options->disk, options->directory, digest, &wasm, err));
+        NX_TRY(options->guests->module_load(options->guests->data, nx_buf_str(&wasm), NX_GUEST_MEMORY_MAX,
+                                            &module, err));
+        const enum nx_status status = nx_map_set(&check->modules, key, module, err);
+        if (status != NX_OK) {
+            options->guests->module_unref(module);
+            return status;
+        }
+    }
+    *module_out = module;
+    return NX_OK;
+}
+
+uint64_t nx_record_event_sequence(const struct nx_record *record) {
+    const struct nx_str prefix = NX_STR("EVENTS:");
+    const struct nx_str reference = nx_headers_value(record->headers, "Nexus-Event");
+    uint64_t sequence = 0;
+    return nx_str_starts_with(reference, prefix) &&
+                   nx_str_to_u64(nx_str_slice(reference, prefix.len, reference.len), &sequence)
+               ? sequence
+               : 0;
+}
+
+void nx_check_describe(const struct nx_record *record, const struct nx_invocation *invocation,
+                       const struct nx_record *event, struct nx_arena *arena, struct nx_replay_item *item) {
+    const struct nx_str prefix = NX_STR("invocations.");
+    *item = (struct nx_replay_item){
+        .invocation = record->sequence,
+        .event_sequence = nx_record_event_sequence(record),
+        .function = nx_arena_copy(arena, nx_str_slice(record->subject, prefix.len, record->subject.len)),
+        .attempt = invocation->attempt,
+        .outcome = invocation->outcome,
+        .original_time_ns = invocation->started_at_ns,
+        .module_is_current = true,
+    };
+    if (event != NULL) {
+        item->event_id = nx_arena_copy(arena, nx_headers_value(event->headers, "ce-id"));
+    }
+    memcpy(item->trace_id, invocation->trace_id, NX_TRACE_ID_SIZE);
+}
+
+static bool decide(struct nx_check *check, enum nx_replay_verdict verdict, const struct nx_error *why) {
+    check->item->verdict = verdict;
+    if (why != NULL) {
+        check->item->error = nx_arena_copy(check->arena, nx_str_from_c(why->message));
+    }
+    return false;
+}
+
+static enum nx_status begin_call(struct nx_check *check, struct nx_module *module, struct nx_error *err) {
+    const struct nx_check_options *options = &check->options;
+    const struct nx_check_subject *subject = &check->subject;
+    struct nx_cloudevent event;
+    NX_AUTO(nx_arena) arena;
+    nx_arena_init(&arena, NX_EVENT_INPUT_SIZE_MAX);
+    nx_buf_reset(&check->input);
+    const struct nx_event_input input = {
+        .record = subject->event,
+        .is_data = (subject->invocation->flags & NX_INVOCATION_INPUT_IS_DATA) != 0,
+        .is_live_replay = (subject->invocation->flags & NX_INVOCATION_LIVE_REPLAY) != 0,
+    };
+    NX_TRY(nx_event_to_input(&input, &arena, &event, &check->input, err));
+    const struct nx_call_options call = {
+        .module = module,
+        .mode = NX_CALL_REPLAY,
+        .input = nx_buf_str(&check->input),
+        .tape = subject->invocation->tape.bytes,
+    };
+    return options->guests->call_new(options->guests->data, &call, &check->call, err);
+}
+
+bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subject, struct nx_arena *arena,
+                    struct nx_replay_item *item) {
+    struct nx_error error = { 0 };
+    struct nx_module *module = NULL;
+    check->subject = *subject;
+    check->arena = arena;
+    check->item = item;
+    nx_check_describe(subject->record, subject->invocation, subject->event, arena, item);
+    if ((subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) != 0) {
+        (void)nx_fail(&error, NX_FAILED_PRECONDITION, "recorded as unreplayable: %s (%.*s)",
+                      nx_outcome_name(subject->invocation->outcome), NX_STR_ARG(subject->invocation->error));
+        return decide(check, NX_REPLAY_UNREPLAYABLE, &error);
+    }
+    if (subject->event == NULL) {
+        (void)nx_fail(&error, NX_NOT_FOUND, "event EVENTS:%" PRIu64 " is gone", item->event_sequence);
+        return decide(check, NX_REPLAY_EVENT_GONE, &error);
+    }
+    enum nx_status status = module_for(check, &subject->invocation->module_digest, &module, &error);
+    if (status != NX_OK) {
+        return decide(check, status == NX_NOT_FOUND ? NX_REPLAY_MODULE_GONE : NX_REPLAY_FAILED, &error);
+    }
+    status = begin_call(check, module, &error);
+    if (status != NX_OK) {
+        return decide(check, error.kind == NX_KIND_UNREPLAYABLE ? NX_REPLAY_UNREPLAYABLE : NX_REPLAY_FAILED,
+                      &error);
+    }
+    check->began_ns = nx_clock_read(&check->options.clock).monotonic_ns;
+    return true;
+}
+
+/* The comparison: each returns false after noting the first difference. */
+
+static bool differ(struct nx_check *check, uint64_t offset, struct nx_str recorded, struct nx_str replayed,
+                   const char *format, ...) NX_PRINTF(5, 6);
+static bool differ(struct nx_check *check, uint64_t offset, struct nx_str recorded, struct nx_str replayed,
+                   const char *format, ...) {
+    char what[128];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    check->item->verdict = NX_REPLAY_DIFFERENT;
+    check->item->difference = (struct nx_replay_difference){
+        .what = nx_arena_copy(check->arena, nx_str_from_c(what)),
+        .offset = offset,
+        .recorded = nx_arena_copy(check->arena,
+                                  nx_str_slice(recorded, offset, (size_t)offset + NX_REPLAY_EXCERPT_SIZE)),
+        .replayed = nx_arena_copy(check->arena,
+                                  nx_str_slice(replayed, offset, (size_t)offset + NX_REPLAY_EXCERPT_SIZE)),
+    };
+    return false;
+}
+
+static bool same_bytes(struct nx_check *check, const char *what, size_t index, struct nx_str recorded,
+                       struct nx_str replayed) {
+    if (nx_str_equal(recorded, replayed)) {
+        return true;
+    }
+    size_t offset = 0;
+    while (offset < recorded.len && offset < replayed.len && recorded.ptr[offset] == replayed.ptr[offset]) {
+        offset++;
+    }
+    return index == 0 ? differ(check, offset, recorded, replayed, "%s", what)
+                      : differ(check, offset, recorded, replayed, "%s %zu", what, index);
+}
+
+static bool same_number(struct nx_check *check, const char *what, uint64_t recorded, uint64_t replayed) {
+    char texts[2][24];
+    if (recorded == replayed) {
+        return true;
+    }
+    (void)snprintf(texts[0], sizeof texts[0], "%" PRIu64, recorded);
+    (void)snprintf(texts[1], sizeof texts[1], "%" PRIu64, replayed);
+    return differ(check, 0, nx_str_from_c(texts[0]), nx_str_from_c(texts[1]), "%s", what);
+}
+
+static bool same_output(struct nx_check *check, const struct nx_call_result *result) {
+    const struct nx_invocation *recorded = check->subject.invocation;
+    if ((recorded->flags & NX_INVOCATION_OUTPUT_STORED) == 0 || recorded->output.bytes.len > 0) {
+        return same_bytes(check, "output", 0, recorded->output.bytes, result->output);
+    }
+    const struct nx_digest digest = nx_digest_of(result->output);
+    return nx_digest_equal(&digest, &recorded->output.digest) ||
+           differ(check, 0, NX_STR("(stored)"), result->output, "output");
+}
+
+static bool same_lines(struct nx_check *check, const struct nx_call_result *result) {
+    const struct nx_invocation *recorded = check->subject.invocation;
+    for (size_t i = 0; i < recorded->log_line_count && i < result->log_line_count; i++) {
+        const struct nx_invocation_log_line *old = &recorded->log_lines[i];
+        const struct nx_call_log_line *now = &result->log_lines[i];
+        if (!same_bytes(check, "log line", i + 1, old->text, now->text) ||
+            !same_bytes(check, "fields of log line", i + 1, old->fields, now->fields) ||
+            !same_number(check, "level of a log line", old->level, (uint64_t)now->level) ||
+            !same_number(check, "time of a log line", (uint64_t)old->time_ns, (uint64_t)now->time_ns)) {
+            return false;
+        }
+    }
+    return same_number(check, "number of log lines", recorded->log_line_count, result->log_line_count);
+}
+
+static bool same_effect(struct nx_check *check, size_t index, enum nx_effect_kind kind, struct nx_str name,
+                        const uint8_t fingerprint[NX_FINGERPRINT_SIZE]) {
+    const struct nx_effect_summary *old = &check->subject.invocation->effects[index];
+    char what[64];
+    (void)snprintf(what, sizeof what, "kind of effect %zu", index + 1);
+    if (!same_number(check, what, old->kind, kind)) {
+        return false;
+    }
+    /* A published event's id is ours, made when it was stored; its type is the guest's. */
+    if (!same_bytes(check, "effect", index + 1, kind == NX_EFFECT_PUBLISH ? old->type : old->name, name)) {
+        return false;
+    }
+    return memcmp(old->fingerprint, fingerprint, NX_FINGERPRINT_SIZE) == 0 ||
+           differ(check, 0, NX_STR_EMPTY, NX_STR_EMPTY, "content of effect %zu", index + 1);
+}
+
+static bool same_effects(struct nx_check *check, const struct nx_call_result *result) {
+    const struct nx_invocation *recorded = check->subject.invocation;
+    uint8_t fingerprint[NX_FINGERPRINT_SIZE];
+    if (recorded->outcome != NX_OUTCOME_OK) {
+        return true; /* effects of a failed call are dropped */
+    }
+    if (!same_number(check, "number of effects", recorded->effect_count,
+                     result->publish_count + result->kv_write_count)) {
+        return false;
+    }
+    for (size_t i = 0; i < result->publish_count; i++) {
+        nx_publish_fingerprint(&result->publishes[i], fingerprint);
+        if (!same_effect(check, i, NX_EFFECT_PUBLISH, result->publishes[i].type, fingerprint)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < result->kv_write_count; i++) {
+        const struct nx_call_kv_write *write = &result->kv_writes[i];
+        nx_kv_write_fingerprint(write, fingerprint);
+        if (!same_effect(check, result->publish_count + i,
+                         write->deleted ? NX_EFFECT_KEY_DELETE : NX_EFFECT_KEY_SET, write->key,
+                         fingerprint)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void compare(struct nx_check *check, const struct nx_call_result *result) {
+    const struct nx_invocation *recorded = check->subject.invocation;
+    if (result->outcome == NX_OUTCOME_REPLAY_DIFFERS) {
+        (void)differ(check, 0, NX_STR_EMPTY, result->error, "host call %" PRIu64, result->differs_at + 1);
+        return;
+    }
+    if (!same_bytes(check, "outcome", 0, nx_str_from_c(nx_outcome_name(recorded->outcome)),
+                    nx_str_from_c(nx_outcome_name(result->outcome))) ||
+        !same_number(check, "exit code", (uint64_t)(int64_t)recorded->exit_code,
+                     (uint64_t)(int64_t)result->exit_code) ||
+        !same_output(check, result) || !same_lines(check, result) || !same_effects(check, result) ||
+        !same_number(check, "fuel", recorded->fuel, result->fuel_used) ||
+        !same_number(check, "memory", recorded->memory_peak, result->memory_peak)) {
+        return;
+    }
+    check->item->verdict = NX_REPLAY_IDENTICAL;
+}
+
+static void copy_output(struct nx_check *check, const struct nx_call_result *result) {
+    struct nx_replay_item *item = check->item;
+    struct nx_invocation_log_line *lines =
+        nx_arena_alloc(check->arena, (result->log_line_count + 1) * sizeof *lines);
+    item->output = nx_arena_copy(check->arena, result->output);
+    for (size_t i = 0; i < result->log_line_count && lines != NULL; i++) {
+        const struct nx_call_log_line *line = &result->log_lines[i];
+        lines[i] = (struct nx_invocation_log_line){
+            .level = (uint8_t)line->level,
+            .time_ns = line->time_ns,
+            .text = nx_arena_copy(check->arena, line->text),
+            .fields = nx_arena_copy(check->arena, line->fields),
+        };
+        item->log_line_count++;
+    }
+    item->log_lines = lines;
+    item->log_line_count = lines == NULL ? 0 : item->log_line_count;
+}
+
+bool nx_check_step(struct nx_check *check, bool with_output) {
+    const struct nx_guest_kind *guests = check->options.guests;
+    /* From the tape alone: no clock decides anything. */
+    if (guests->call_step(check->call, (struct nx_now){ 0 }) != NX_CALL_DONE) {
+        return true;
+    }
+    const struct nx_call_result *result = guests->call_result(check->call);
+    check->item->outcome = result->outcome;
+    check->item->fuel = result->fuel_used;
+    check->item->duration_ns =
+        (uint64_t)(nx_clock_read(&check->options.clock).monotonic_ns - check->began_ns);
+    compare(check, result);
+    if (with_output || check->item->verdict != NX_REPLAY_IDENTICAL) {
+        copy_output(check, result);
+    }
+    guests->call_free(NX_TAKE(check->call));
+    return false;
+}

@@ -1,0 +1,676 @@
+#include "platform/function/replay_run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "codec/headers.h"
+
+enum {
+    BATCH_RECORDS = 512,          /* invocations at once */
+    BATCH_SIZE = 4 * 1024 * 1024, /* bytes of them */
+    BATCH_EVENT_READS_MAX = 1024,
+    SLICES_PER_STEP = 256, /* a few milliseconds */
+    BLOB_SIZE_MAX = 64 * 1024 * 1024,
+    SCRATCH_SIZE_MAX = 256 * 1024 * 1024, /* bytes that one batch's decoded records may take */
+};
+
+enum state {
+    ASK_ID, /* what the id names */
+    TAKE_ID,
+    TAKE_REFERENCES, /* the invocations of an event */
+    ASK_BATCH,       /* range: the next invocations */
+    TAKE_BATCH,
+    ASK_EVENTS, /* the events of the batch, those that are not here yet */
+    TAKE_EVENTS,
+    ASK_BLOB, /* the current invocation's stored tape */
+    TAKE_BLOB,
+    BEGIN_CHECK,
+    CHECKING,
+    ASK_LIVE,
+    TAKE_LIVE,
+    TAKE_LIVE_RECORD, /* what the live call left */
+    DONE,
+};
+
+/* An invocation of the batch. */
+struct subject {
+    struct nx_record *record;
+    struct nx_invocation invocation;
+    uint64_t event_sequence;
+    const struct nx_record *event;
+    bool is_unreadable;
+};
+
+struct nx_replay_run {
+    struct nx_replay_run_options options;
+    struct nx_check *check;
+    enum state state;
+    struct nx_read *read; /* asked and not taken, or just given */
+    struct nx_dispatch_live *live;
+    bool is_range;
+    /* The batch: */
+    struct nx_read *batch;
+    struct nx_arena arena; /* decoded invocations */
+    struct subject *subjects;
+    size_t subject_count;
+    size_t index; /* of the subject at hand */
+    struct nx_read **event_reads;
+    size_t event_read_count;
+    uint64_t events_low; /* what of EVENTS is still to be read for this batch */
+    uint64_t events_high;
+    size_t event_index; /* single reads: the next subject whose event is wanted */
+    struct nx_buf blob;
+    uint64_t next_sequence; /* range: of INVOCATIONS */
+    bool is_last_batch;
+    struct nx_replay_item scratch; /* the item at hand, where it is not kept */
+    struct nx_replay_item *item;
+    enum nx_status status;
+    struct nx_error error;
+};
+
+static enum nx_replay_need finish(struct nx_replay_run *run, enum nx_status status) {
+    run->status = status;
+    run->state = DONE;
+    return NX_REPLAY_NEEDS_NONE;
+}
+
+/* Send a question: the state in which its answer is looked at comes next. */
+static enum nx_replay_need ask(struct nx_replay_run *run, struct nx_read *read, enum state then) {
+    run->read = read;
+    run->state = then;
+    return NX_REPLAY_NEEDS_READ;
+}
+
+/* A reading of a stream at a sequence; NULL after finishing for want of memory. */
+static struct nx_read *new_read(struct nx_replay_run *run, enum nx_read_kind kind, struct nx_str stream) {
+    struct nx_read *read = NULL;
+    const enum nx_status status = nx_read_new(kind, &read, &run->error);
+    if (status != NX_OK) {
+        (void)finish(run, status);
+        return NULL;
+    }
+    read->stream = nx_arena_copy(&read->arena, stream);
+    return read;
+}
+
+static bool parse_reference(struct nx_str id, struct nx_str *stream_out, uint64_t *sequence_out) {
+    const size_t colon = nx_str_find_byte(id, ':');
+    if (colon == SIZE_MAX || !nx_str_to_u64(nx_str_slice(id, colon + 1, id.len), sequence_out)) {
+        return false;
+    }
+    *stream_out = nx_str_slice(id, 0, colon);
+    return nx_str_is(*stream_out, "EVENTS") || nx_str_is(*stream_out, "INVOCATIONS");
+}
+
+static enum nx_replay_need ask_id(struct nx_replay_run *run) {
+    const struct nx_str id = run->options.question->id;
+    struct nx_str stream = NX_STR_EMPTY;
+    uint64_t sequence = 0;
+    const bool is_reference = parse_reference(id, &stream, &sequence);
+    struct nx_read *read = new_read(run, is_reference ? NX_READ_BY_SEQUENCE : NX_READ_BY_ID, stream);
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    read->from_sequence = sequence;
+    read->key = nx_arena_copy(&read->arena, id);
+    return ask(run, read, TAKE_ID);
+}
+
+/* Several sources used this id: all of them are named, none is guessed. */
+static enum nx_replay_need ambiguous(struct nx_replay_run *run, const struct nx_read *read) {
+    NX_AUTO(nx_buf) list;
+    nx_buf_init(&list, sizeof run->error.message);
+    for (size_t i = 0; i < read->record_count && !nx_buf_failed(&list); i++) {
+        nx_buf_append_format(&list, "%s%.*s:%" PRIu64 " from %.*s", i == 0 ? "" : ", ",
+                             NX_STR_ARG(read->records[i].stream), read->records[i].sequence,
+                             NX_STR_ARG(nx_headers_value(read->records[i].headers, "ce-source")));
+    }
+    const enum nx_status status =
+        nx_fail_kind(&run->error, NX_KIND_AMBIGUOUS, "%zu events have this id: %.*s", read->record_count,
+                     NX_STR_ARG(nx_buf_str(&list)));
+    nx_hint(&run->error, "name one of them as EVENTS:<sequence>");
+    return finish(run, status);
+}
+
+/* Events whose id this is: an id names records of EVENTS only. */
+static size_t keep_events(struct nx_read *read) {
+    size_t kept = 0;
+    for (size_t i = 0; i < read->record_count; i++) {
+        if (nx_str_is(read->records[i].stream, "EVENTS")) {
+            read->records[kept++] = read->records[i];
+        }
+    }
+    read->record_count = kept;
+    return kept;
+}
+
+static bool is_wanted(const struct nx_replay_run *run, const struct nx_record *record,
+                      const struct nx_invocation *invocation) {
+    const struct nx_replay_question *question = run->options.question;
+    const struct nx_str prefix = NX_STR("invocations.");
+    const struct nx_str function = nx_str_slice(record->subject, prefix.len, record->subject.len);
+    return nx_str_is(record->stream, "INVOCATIONS") && nx_str_starts_with(record->subject, prefix) &&
+           (question->function.len == 0 || nx_str_equal(question->function, function)) &&
+           (question->attempt == 0 || question->attempt == invocation->attempt);
+}
+
+/* Decode the records of `run->batch` into subjects. */
+static enum nx_status make_subjects(struct nx_replay_run *run) {
+    struct nx_read *batch = run->batch;
+    nx_arena_fini(&run->arena);
+    nx_arena_init(&run->arena, SCRATCH_SIZE_MAX);
+    run->subject_count = run->index = run->event_index = 0;
+    run->subjects = nx_arena_alloc(&run->arena, (batch->record_count + 1) * sizeof *run->subjects);
+    if (run->subjects == NULL) {
+        return nx_fail_memory(&run->error);
+    }
+    for (size_t i = 0; i < batch->record_count; i++) {
+        struct nx_record *record = &batch->records[i];
+        struct subject *subject = &run->subjects[run->subject_count];
+        *subject = (struct subject){ .record = record, .event_sequence = nx_record_event_sequence(record) };
+        struct nx_error error = { 0 };
+        if (nx_invocation_decode(record->payload, &run->arena, &subject->invocation, &error) != NX_OK) {
+            subject->is_unreadable = true;
+        }
+        if (is_wanted(run, record, &subject->invocation)) {
+            run->subject_count++;
+        }
+    }
+    return NX_OK;
+}
+
+/* Of an event's invocations: the last attempt of every function, unless one is asked for; replays made live
+ * are replayed only when they are named themselves. */
+static void keep_last_attempts(struct nx_replay_run *run) {
+    size_t kept = 0;
+    for (size_t i = 0; i < run->subject_count; i++) {
+        const struct subject *subject = &run->subjects[i];
+        bool is_last = (subject->invocation.flags & NX_INVOCATION_LIVE_REPLAY) == 0;
+        for (size_t k = i + 1; k < run->subject_count && is_last; k++) {
+            is_last = !nx_str_equal(run->subjects[k].record->subject, subject->record->subject) ||
+                      (run->subjects[k].invocation.flags & NX_INVOCATION_LIVE_REPLAY) != 0;
+        }
+        if (is_last) {
+            run->subjects[kept++] = *subject;
+        }
+    }
+    run->subject_count = kept;
+}
+
+static enum nx_replay_need take_batch(struct nx_replay_run *run) {
+    struct nx_replay_report *report = run->options.report;
+    nx_read_free(run->batch);
+    run->batch = NX_TAKE(run->read);
+    const enum nx_status status = make_subjects(run);
+    if (status != NX_OK) {
+        return finish(run, status);
+    }
+    if (!run->is_range) {
+        if (run->options.question->attempt == 0 && run->batch->kind == NX_READ_BY_REFERENCE) {
+            keep_last_attempts(run);
+        }
+        run->is_last_batch = true;
+        report->items = nx_arena_alloc(&report->arena, (run->subject_count + 1) * sizeof *report->items);
+        if (report->items == NULL) {
+            return finish(run, nx_fail_memory(&run->error));
+        }
+    } else if (report->items == NULL) {
+        report->items = nx_arena_alloc(&report->arena, NX_REPLAY_DETAILS_MAX * sizeof *report->items);
+        if (report->items == NULL) {
+            return finish(run, nx_fail_memory(&run->error));
+        }
+    }
+    run->events_low = UINT64_MAX;
+    run->events_high = 0;
+    for (size_t i = 0; i < run->subject_count; i++) {
+        const uint64_t sequence = run->subjects[i].event_sequence;
+        run->events_low = sequence < run->events_low ? sequence : run->events_low;
+        run->events_high = sequence > run->events_high ? sequence : run->events_high;
+    }
+    run->state = run->subject_count == 0 ? (run->is_last_batch ? DONE : ASK_BATCH) : ASK_EVENTS;
+    return run->state == DONE ? NX_REPLAY_NEEDS_NONE : NX_REPLAY_NEEDS_STEP;
+}
+
+static enum nx_replay_need take_id(struct nx_replay_run *run) {
+    struct nx_read *read = run->read;
+    const struct nx_str id = run->options.question->id;
+    if (read->status != NX_OK) {
+        run->error = read->error;
+        return finish(run, nx_wrap(&run->error, read->status, "'%.*s'", NX_STR_ARG(id)));
+    }
+    if (read->kind == NX_READ_BY_SEQUENCE && nx_str_is(read->stream, "INVOCATIONS")) {
+        return take_batch(run);
+    }
+    const size_t count = keep_events(read);
+    if (count == 0) {
+        return finish(run, nx_fail(&run->error, NX_NOT_FOUND, "there is no event '%.*s'", NX_STR_ARG(id)));
+    }
+    if (count > 1) {
+        return ambiguous(run, read);
+    }
+    char reference[64];
+    (void)snprintf(reference, sizeof reference, "EVENTS:%" PRIu64, read->records[0].sequence);
+    nx_read_free(NX_TAKE(run->read));
+    struct nx_read *references = new_read(run, NX_READ_BY_REFERENCE, NX_STR_EMPTY);
+    if (references == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    references->key = nx_arena_copy(&references->arena, nx_str_from_c(reference));
+    return ask(run, references, TAKE_REFERENCES);
+}
+
+static enum nx_replay_need take_references(struct nx_replay_run *run) {
+    if (run->read->status != NX_OK && run->read->status != NX_NOT_FOUND) {
+        run->error = run->read->error;
+        return finish(run, run->read->status);
+    }
+    const enum nx_replay_need need = take_batch(run);
+    if (run->state == DONE && run->status == NX_OK) {
+        return finish(run, nx_fail(&run->error, NX_NOT_FOUND, "'%.*s' has run no such function%s",
+                                   NX_STR_ARG(run->options.question->id),
+                                   run->options.question->attempt != 0 ? " and attempt" : ""));
+    }
+    return need;
+}
+
+static enum nx_replay_need ask_batch(struct nx_replay_run *run) {
+    const struct nx_replay_question *question = run->options.question;
+    struct nx_read *read = new_read(run, NX_READ_SCAN, NX_STR("INVOCATIONS"));
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    if (question->function.len > 0) {
+        NX_AUTO(nx_buf) subject;
+        nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+        nx_buf_append(&subject, NX_STR("invocations."));
+        nx_buf_append(&subject, question->function);
+        read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    }
+    read->from_sequence = run->next_sequence;
+    read->to_sequence = run->options.to_sequence;
+    read->from_time_ns = question->since_ns;
+    read->to_time_ns = question->until_ns;
+    read->count_max = BATCH_RECORDS;
+    read->size_max = BATCH_SIZE;
+    return ask(run, read, TAKE_BATCH);
+}
+
+static enum nx_replay_need take_range(struct nx_replay_run *run) {
+    struct nx_read *read = run->read;
+    if (read->status != NX_OK && read->status != NX_DATA_LOSS) {
+        if (read->status == NX_NOT_FOUND) {
+            return finish(run, NX_OK);
+        }
+        run->error = read->error;
+        return finish(run, read->status);
+    }
+    run->options.report->lost_count += read->lost_count;
+    run->is_last_batch = read->at_end;
+    run->next_sequence = read->next_sequence;
+    return take_batch(run);
+}
+
+/* Events of a batch: in one sweep where they lie close together, else one by one. */
+static enum nx_replay_need ask_events(struct nx_replay_run *run) {
+    const bool is_dense = run->events_low > 0 && run->events_high >= run->events_low &&
+                          run->events_high - run->events_low < 4 * run->subject_count + 64;
+    if (is_dense) {
+        struct nx_read *read = new_read(run, NX_READ_SCAN, NX_STR("EVENTS"));
+        if (read == NULL) {
+            return NX_REPLAY_NEEDS_NONE;
+        }
+        read->from_sequence = run->events_low;
+        read->to_sequence = run->events_high;
+        return ask(run, read, TAKE_EVENTS);
+    }
+    while (run->event_index < run->subject_count && run->subjects[run->event_index].event_sequence == 0) {
+        run->event_index++;
+    }
+    if (run->event_index >= run->subject_count) {
+        run->state = ASK_BLOB;
+        return NX_REPLAY_NEEDS_STEP;
+    }
+    struct nx_read *read = new_read(run, NX_READ_BY_SEQUENCE, NX_STR("EVENTS"));
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    read->from_sequence = run->subjects[run->event_index++].event_sequence;
+    return ask(run, read, TAKE_EVENTS);
+}
+
+static void match_events(struct nx_replay_run *run, const struct nx_read *read) {
+    /* Both are in rising order, but for events handled out of turn: a binary search each. */
+    for (size_t i = 0; i < run->subject_count; i++) {
+        struct subject *subject = &run->subjects[i];
+        size_t low = 0;
+        size_t high = read->record_count;
+        while (low < high) {
+            const size_t middle = (low + high) / 2;
+            if (read->records[middle].sequence < subject->event_sequence) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        if (low < read->record_count && read->records[low].sequence == subject->event_sequence) {
+            subject->event = &read->records[low];
+        }
+    }
+}
+
+static enum nx_replay_need take_events(struct nx_replay_run *run) {
+    struct nx_read *read = NX_TAKE(run->read);
+    const bool is_scan = read->kind == NX_READ_SCAN;
+    match_events(run, read);
+    const bool is_whole = !is_scan || read->at_end || read->status != NX_OK ||
+                          read->next_sequence <= run->events_low ||
+                          run->event_read_count + 1 >= BATCH_EVENT_READS_MAX;
+    if (is_scan) {
+        run->events_low = read->next_sequence;
+    }
+    run->event_reads[run->event_read_count++] = read;
+    run->state = is_scan ? (is_whole ? ASK_BLOB : ASK_EVENTS) : ASK_EVENTS;
+    return NX_REPLAY_NEEDS_STEP;
+}
+
+static void end_batch(struct nx_replay_run *run) {
+    for (size_t i = 0; i < run->event_read_count; i++) {
+        nx_read_free(run->event_reads[i]);
+    }
+    run->event_read_count = 0;
+    run->state = run->is_last_batch ? DONE : ASK_BATCH;
+}
+
+/* The subject at hand: its tape, if that lies elsewhere, then its check. */
+static enum nx_replay_need ask_blob(struct nx_replay_run *run) {
+    if (run->index >= run->subject_count) {
+        end_batch(run);
+        return run->state == DONE ? NX_REPLAY_NEEDS_NONE : NX_REPLAY_NEEDS_STEP;
+    }
+    const struct subject *subject = &run->subjects[run->index];
+    const bool is_live = run->options.question->mode == NX_REPLAY_LIVE;
+    if (is_live || subject->is_unreadable || (subject->invocation.flags & NX_INVOCATION_TAPE_STORED) == 0) {
+        run->state = is_live ? ASK_LIVE : BEGIN_CHECK;
+        return NX_REPLAY_NEEDS_STEP;
+    }
+    char digest[NX_DIGEST_TEXT_SIZE + 1];
+    char text[128];
+    struct nx_read *read = new_read(run, NX_READ_SCAN, NX_STR("OBJ_nexus"));
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    (void)snprintf(text, sizeof text, "$O.nexus.C.%s",
+                   nx_digest_format(&subject->invocation.tape.digest, digest).ptr);
+    read->subject = nx_arena_copy(&read->arena, nx_str_from_c(text));
+    read->from_sequence = 1;
+    nx_buf_reset(&run->blob);
+    return ask(run, read, TAKE_BLOB);
+}
+
+static enum nx_replay_need take_blob(struct nx_replay_run *run) {
+    struct subject *subject = &run->subjects[run->index];
+    struct nx_read *read = NX_TAKE(run->read);
+    struct nx_invocation_blob *tape = &subject->invocation.tape;
+    for (size_t i = 0; i < read->record_count && run->blob.len < tape->size; i++) {
+        nx_buf_append(&run->blob, read->records[i].payload);
+    }
+    tape->bytes = nx_buf_str(&run->blob);
+    nx_read_free(read);
+    run->state = BEGIN_CHECK;
+    return NX_REPLAY_NEEDS_STEP;
+}
+
+/* Where the verdict on the subject at hand is put: in the report while it describes, else aside. */
+static void choose_item(struct nx_replay_run *run) {
+    struct nx_replay_report *report = run->options.report;
+    const bool is_kept = !run->is_range || report->item_count < NX_REPLAY_DETAILS_MAX;
+    run->item = is_kept ? &report->items[report->item_count] : &run->scratch;
+}
+
+static void end_subject(struct nx_replay_run *run) {
+    struct nx_replay_report *report = run->options.report;
+    report->counts[run->item->verdict]++;
+    report->total++;
+    /* In a range what is identical is only counted. */
+    if (run->item != &run->scratch && (!run->is_range || run->item->verdict != NX_REPLAY_IDENTICAL)) {
+        report->item_count++;
+    }
+    run->index++;
+    run->state = ASK_BLOB;
+}
+
+/* The arena that the item's strings go to: the report's when it is kept. */
+static struct nx_arena *item_arena(struct nx_replay_run *run) {
+    return run->is_range ? &run->arena : &run->options.report->arena;
+}
+
+/* An item of a range that is kept after all: its strings leave the batch's arena. */
+static void keep_strings(struct nx_replay_run *run) {
+    struct nx_arena *arena = &run->options.report->arena;
+    struct nx_replay_item *item = run->item;
+    struct nx_str *const strings[] = { &item->event_id,
+                                       &item->function,
+                                       &item->output,
+                                       &item->error,
+                                       &item->difference.what,
+                                       &item->difference.recorded,
+                                       &item->difference.replayed };
+    if (!run->is_range || item == &run->scratch || item->verdict == NX_REPLAY_IDENTICAL) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+        *strings[i] = nx_arena_copy(arena, *strings[i]);
+    }
+    item->log_lines = NULL;
+    item->log_line_count = 0;
+}
+
+static enum nx_replay_need begin_check(struct nx_replay_run *run) {
+    struct subject *subject = &run->subjects[run->index];
+    choose_item(run);
+    if (subject->is_unreadable) {
+        nx_check_describe(subject->record, &subject->invocation, subject->event, item_arena(run), run->item);
+        run->item->verdict = NX_REPLAY_FAILED;
+        run->item->error = NX_STR("the invocation record is damaged");
+    } else {
+        const struct nx_check_subject what = { .record = subject->record,
+                                               .invocation = &subject->invocation,
+                                               .event = subject->event };
+        if (nx_check_begin(run->check, &what, item_arena(run), run->item)) {
+            run->state = CHECKING;
+            return NX_REPLAY_NEEDS_STEP;
+        }
+    }
+    keep_strings(run);
+    end_subject(run);
+    return NX_REPLAY_NEEDS_STEP;
+}
+
+static enum nx_replay_need ask_live(struct nx_replay_run *run) {
+    struct subject *subject = &run->subjects[run->index];
+    struct nx_dispatch_live *live = NULL;
+    choose_item(run);
+    nx_check_describe(subject->record, &subject->invocation, subject->event, item_arena(run), run->item);
+    if (subject->event == NULL) {
+        run->item->verdict = NX_REPLAY_EVENT_GONE;
+        run->item->error = NX_STR("the event is gone");
+        end_subject(run);
+        return NX_REPLAY_NEEDS_STEP;
+    }
+    const enum nx_status status = nx_dispatch_live_new(&live, &run->error);
+    if (status != NX_OK) {
+        return finish(run, status);
+    }
+    (void)snprintf(live->function, sizeof live->function, "%.*s", NX_STR_ARG(run->item->function));
+    live->replay_of = subject->record->sequence;
+    live->event = nx_event_copy_new(subject->event);
+    if (live->event == NULL) {
+        nx_message_release(&live->message);
+        return finish(run, nx_fail_memory(&run->error));
+    }
+    run->live = live;
+    run->state = TAKE_LIVE;
+    return NX_REPLAY_NEEDS_LIVE;
+}
+
+static enum nx_replay_need take_live(struct nx_replay_run *run) {
+    struct nx_dispatch_live *live = NX_TAKE(run->live);
+    struct nx_replay_item *item = run->item;
+    item->live_invocation = live->invocation;
+    item->outcome = live->outcome;
+    if (live->status != NX_OK || live->outcome != NX_OUTCOME_OK) {
+        item->verdict = NX_REPLAY_FAILED;
+        item->error = nx_arena_copy(&run->options.report->arena, nx_str_from_c(live->error.message));
+    }
+    const uint64_t invocation = live->status == NX_OK ? live->invocation : 0;
+    nx_message_release(&live->message);
+    if (invocation == 0) {
+        end_subject(run);
+        return NX_REPLAY_NEEDS_STEP;
+    }
+    struct nx_read *read = new_read(run, NX_READ_BY_SEQUENCE, NX_STR("INVOCATIONS"));
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    read->from_sequence = invocation;
+    return ask(run, read, TAKE_LIVE_RECORD);
+}
+
+/* What the live call printed and logged is in its record. */
+static enum nx_replay_need take_live_record(struct nx_replay_run *run) {
+    struct nx_read *read = NX_TAKE(run->read);
+    struct nx_arena *arena = &run->options.report->arena;
+    struct nx_replay_item *item = run->item;
+    struct nx_invocation invocation;
+    if (read->status == NX_OK && read->record_count > 0 &&
+        nx_invocation_decode(read->records[0].payload, arena, &invocation, NULL) == NX_OK) {
+        struct nx_invocation_log_line *lines =
+            nx_arena_alloc(arena, (invocation.log_line_count + 1) * sizeof *lines);
+        for (size_t i = 0; i < invocation.log_line_count && lines != NULL; i++) {
+            lines[i] = invocation.log_lines[i];
+            lines[i].text = nx_arena_copy(arena, lines[i].text);
+            lines[i].fields = nx_arena_copy(arena, lines[i].fields);
+        }
+        item->log_lines = lines;
+        item->log_line_count = lines == NULL ? 0 : invocation.log_line_count;
+        item->output = nx_arena_copy(arena, invocation.output.bytes);
+        item->duration_ns = invocation.duration_ns;
+        item->fuel = invocation.fuel;
+        memcpy(item->trace_id, invocation.trace_id, NX_TRACE_ID_SIZE);
+    }
+    nx_read_free(read);
+    end_subject(run);
+    return NX_REPLAY_NEEDS_STEP;
+}
+
+static enum nx_replay_need step_once(struct nx_replay_run *run) {
+    switch (run->state) {
+    case ASK_ID:
+        return ask_id(run);
+    case TAKE_ID:
+        return take_id(run);
+    case TAKE_REFERENCES:
+        return take_references(run);
+    case ASK_BATCH:
+        return ask_batch(run);
+    case TAKE_BATCH:
+        return take_range(run);
+    case ASK_EVENTS:
+        return ask_events(run);
+    case TAKE_EVENTS:
+        return take_events(run);
+    case ASK_BLOB:
+        return ask_blob(run);
+    case TAKE_BLOB:
+        return take_blob(run);
+    case BEGIN_CHECK:
+        return begin_check(run);
+    case CHECKING:
+        if (!nx_check_step(run->check, !run->is_range)) {
+            keep_strings(run);
+            end_subject(run);
+        }
+        return NX_REPLAY_NEEDS_STEP;
+    case ASK_LIVE:
+        return ask_live(run);
+    case TAKE_LIVE:
+        return take_live(run);
+    case TAKE_LIVE_RECORD:
+        return take_live_record(run);
+    case DONE:
+        break;
+    }
+    return NX_REPLAY_NEEDS_NONE;
+}
+
+enum nx_replay_need nx_replay_run_step(struct nx_replay_run *run) {
+    enum nx_replay_need need = NX_REPLAY_NEEDS_STEP;
+    for (unsigned i = 0; i < SLICES_PER_STEP && need == NX_REPLAY_NEEDS_STEP; i++) {
+        need = step_once(run);
+    }
+    return need;
+}
+
+struct nx_read *nx_replay_run_take_read(struct nx_replay_run *run) {
+    return NX_TAKE(run->read);
+}
+
+void nx_replay_run_give_read(struct nx_replay_run *run, struct nx_read *read) {
+    run->read = read;
+}
+
+struct nx_dispatch_live *nx_replay_run_take_live(struct nx_replay_run *run) {
+    return NX_TAKE(run->live);
+}
+
+void nx_replay_run_give_live(struct nx_replay_run *run, struct nx_dispatch_live *live) {
+    run->live = live;
+}
+
+enum nx_status nx_replay_run_status(const struct nx_replay_run *run, struct nx_error *err) {
+    if (run->status != NX_OK && err != NULL) {
+        *err = run->error;
+    }
+    return run->status;
+}
+
+enum nx_status nx_replay_run_new(const struct nx_replay_run_options *options, struct nx_replay_run **run_out,
+                                 struct nx_error *err) {
+    struct nx_replay_run *run = calloc(1, sizeof *run);
+    if (run == NULL) {
+        return nx_fail_memory(err);
+    }
+    run->options = *options;
+    run->is_range = options->question->id.len == 0;
+    run->state = run->is_range ? ASK_BATCH : ASK_ID;
+    run->next_sequence = options->from_sequence == 0 ? 1 : options->from_sequence;
+    nx_arena_init(&run->arena, SCRATCH_SIZE_MAX);
+    nx_buf_init(&run->blob, BLOB_SIZE_MAX);
+    run->event_reads = calloc(BATCH_EVENT_READS_MAX, sizeof *run->event_reads);
+    if (run->event_reads == NULL || nx_check_new(&options->check, &run->check, NULL) != NX_OK) {
+        nx_replay_run_free(run);
+        return nx_fail_memory(err);
+    }
+    *run_out = run;
+    return NX_OK;
+}
+
+void nx_replay_run_free(struct nx_replay_run *run) {
+    if (run == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < run->event_read_count; i++) {
+        nx_read_free(run->event_reads[i]);
+    }
+    nx_read_free(run->read);
+    nx_read_free(run->batch);
+    if (run->live != NULL) {
+        nx_message_release(&run->live->message);
+    }
+    nx_check_free(run->check);
+    nx_arena_fini(&run->arena);
+    nx_buf_fini(&run->blob);
+    free(run->event_reads);
+    free(run);
+}
