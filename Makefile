@@ -9,7 +9,7 @@ HOURS ?= 8
 ONLY ?=
 
 .PHONY: all help setup test check check-fast demo bench fuzz nightly install clean hooks
-.PHONY: release asan clang dev format
+.PHONY: release asan clang dev tsan coverage fuzz-build format
 
 all: release ## Build build/nexus (optimised, with debug information)
 
@@ -38,7 +38,7 @@ release: build/release/build.ninja
 	@ninja -C build/release --quiet
 	@ln -sfn release/src/app/nexus build/nexus
 
-asan clang dev: %: build/%/build.ninja
+asan clang dev tsan coverage: %: build/%/build.ninja
 	@ninja -C build/$* --quiet
 
 test: setup ## Install what is needed, build, run every test; the last line counts them
@@ -66,8 +66,10 @@ bench: setup ## Measure, and print the figures side by side
 	@$(MAKE) --no-print-directory release
 	@bench/run
 
-fuzz: build/fuzz/build.ninja ## Fuzz each fuzzer for EACH=60 seconds (ONLY=<name> for one)
+fuzz-build: build/fuzz/build.ninja
 	@ninja -C build/fuzz --quiet
+
+fuzz: fuzz-build ## Fuzz each fuzzer for EACH=60 seconds (ONLY=<name> for one)
 	@$(PYTHON) tools/fuzz.py --seconds $(or $(EACH),60) $(ONLY)
 
 nightly: ## The long tests within HOURS=8 (ONLY=<part>,... for some); finished parts are kept

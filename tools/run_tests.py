@@ -27,7 +27,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 PYTEST_FIRST = ["integration", "conformance", "crash", "simulation"]
-NOT_SUITES = {"load"}  # driven by make bench
+NOT_SUITES = {"load", "torture"}  # part of make bench, of make nightly
 PART_LIMIT_S = 25 * 60
 
 

@@ -23,6 +23,7 @@ TEXT = CODE + (".md", ".txt", ".yaml", ".yml", ".json", ".toml", ".build", ".loc
 TEXT_NAMES = {"Makefile", "setup", "run", "demo", "pre-commit", "meson_options.txt"}
 TABS_ALLOWED = re.compile(r"(^|/)Makefile$|\.mk$|\.go$|/go\.mod$")
 GENERATED = re.compile(r"(^|/)(Cargo\.lock|package-lock\.json|go\.sum)$")
+GUESTS = re.compile(r"^guest/|/(testdata|templates|guests)/")  # programs that run inside: text rules only
 DATA = re.compile(r"(^|/)(corpus|vectors|golden)/")
 
 # (pattern, message, may this path do it?)
@@ -33,11 +34,11 @@ BANNED = [
     (re.compile(r"(?<![.>\w])(open|openat|pread|preadv|pwrite|pwritev|fsync|fdatasync|socket|clock_gettime|"
                 r"gettimeofday|getrandom|usleep|nanosleep|pthread_\w+|uv_\w+)\s*\("),
      "{0} outside src/io: clock, random, disk, network and threads come through src/io",
-     lambda path: not path.startswith("src/") or path.startswith("src/io/") or path.endswith("_test.c")),
+     lambda path: not path.startswith("src/") or path.startswith("src/io/") or path.endswith(("_test.c", "_test.h"))),
     (re.compile(r"\b(_Atomic|atomic_\w+|__atomic_\w+|__sync_\w+)\b"),
      "{0} outside base/counter and io/mailbox",
      lambda path: path.startswith(("src/base/counter", "src/io/mailbox", "src/io/thread"))
-     or not path.startswith("src/") or path.endswith("_test.c")),
+     or not path.startswith("src/") or path.endswith(("_test.c", "_test.h"))),
     (re.compile(r"^\s*typedef\s+(struct|union|enum)\b"), "no typedef for a {0}: say what it is", None),
 ]
 NOTE = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
@@ -145,7 +146,7 @@ def check(path, text):
     if GENERATED.search(path) or DATA.search(path):
         return []
     problems = list(text_problems(path, text))
-    if path.endswith((".c", ".h")):
+    if path.endswith((".c", ".h")) and not GUESTS.search(path):
         problems += c_problems(path, text)
     return sorted(problems)
 
