@@ -341,6 +341,10 @@ static enum nx_http_parse fail(struct nx_http_parser *parser, enum llhttp_errno 
         return NX_HTTP_PARSE_FAILED;
     }
     const char *reason = llhttp_get_error_reason(&parser->llhttp);
+    if (code == HPE_INVALID_VERSION && reason != NULL && strcmp(reason, "Invalid HTTP version") == 0) {
+        (void)nx_fail_kind(err, NX_KIND_HTTP_VERSION, "this version of HTTP is not spoken here");
+        return NX_HTTP_PARSE_FAILED;
+    }
     (void)nx_fail(err, NX_INVALID_ARGUMENT, "malformed request: %s",
                   reason == NULL || reason[0] == '\0' ? llhttp_errno_name(code) : reason);
     return NX_HTTP_PARSE_FAILED;

@@ -169,6 +169,8 @@ static void test_refuses_what_it_does_not_speak(void **state) {
     (void)teardown(state);
     expect_refused(state, NX_STR("GET /\r\n\r\n"), 505);
     (void)teardown(state);
+    expect_refused(state, NX_STR("GET / HTTP/3.0\r\nHost: localhost\r\n\r\n"), 505);
+    (void)teardown(state);
     expect_refused(state, NX_STR("GET / HTTP/0.9\r\nHost: localhost\r\n\r\n"), 505);
     (void)teardown(state);
     expect_refused(state, NX_STR(HEAD "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501);
