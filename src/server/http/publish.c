@@ -148,11 +148,25 @@ static enum nx_status check_type(struct nx_str of_event, struct nx_str of_path, 
     return NX_INVALID_ARGUMENT;
 }
 
+/* Of the structured forms there is JSON only, and one event at a time. */
+static enum nx_status check_form(struct nx_str content_type, struct nx_error *err) {
+    const size_t semicolon = nx_str_find_byte(content_type, ';');
+    const struct nx_str type = nx_str_trim(nx_str_slice(content_type, 0, semicolon));
+    if (nx_str_equal_ignore_case(type, NX_STR("application/cloudevents+json"))) {
+        return NX_OK;
+    }
+    (void)nx_fail_kind(err, NX_KIND_UNSUPPORTED_MEDIA, "'%.*s' is not taken",
+                       NX_STR_ARG(nx_str_slice(type, 0, 64)));
+    nx_hint(err, "send one event as application/cloudevents+json, or in binary mode with ce- headers");
+    return NX_INVALID_ARGUMENT;
+}
+
 /* An event that says of itself that it is one. */
 static enum nx_status read_cloudevent(const struct nx_http_request *request, struct nx_str content_type,
                                       struct nx_str type, struct nx_arena *arena, struct nx_cloudevent *event,
                                       struct nx_error *err) {
     if (nx_cloudevent_is_structured(content_type)) {
+        NX_TRY(check_form(content_type, err));
         NX_TRY(nx_cloudevent_from_json(request->body, arena, event, err));
     } else {
         NX_TRY(nx_cloudevent_from_http(request->headers, request->header_count, request->body, arena, event,
