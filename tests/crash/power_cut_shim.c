@@ -7,7 +7,7 @@
  * torn at a random byte, and the process ends by SIGKILL. What the next start finds is a state that a real
  * disk could have left.
  *
- *   NX_SHIM_DIR         absolute path of the data directory; nothing else is touched
+ *   NX_SHIM_DIR         the data directory, as the program itself names it; nothing else is touched
  *   NX_SHIM_SEED        decides the subset, the order and the tears
  *   NX_SHIM_CUT_AT      cut the power at this operation (write, sync, rename, …) below NX_SHIM_DIR; 0: never
  *   NX_SHIM_FAIL_SYNC_AT   this sync answers EIO and forgets at random what it should have kept; 0: never

@@ -40,7 +40,7 @@ def one_seed(seed, folder, shim, wasm, servers):
     book = ledger.Ledger(seed)
     for run in range(CUTS):
         (folder / "boot_id").write_text(f"00000000-0000-4000-8000-{seed:06d}{run:06d}\n")
-        environment = {"LD_PRELOAD": str(shim), "NX_SHIM_DIR": str(folder / ".nexus"),
+        environment = {"LD_PRELOAD": str(shim), "NX_SHIM_DIR": ".nexus",
                        "NX_SHIM_SEED": str(seed * 100 + run), "NX_SHIM_BOOT_ID": str(folder / "boot_id"),
                        "NX_SHIM_CUT_AT": str(int(10 ** chance.uniform(1.3, 2.8)))}
         if chance.random() < 0.25:
