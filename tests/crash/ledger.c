@@ -1,5 +1,5 @@
-/* tests/crash/ledger.c: a function whose effects can be counted: numbers each event it sees in its key-value bucket
- * and publishes one entry with the event's id and that number. */
+/* tests/crash/ledger.c: a function whose effects can be counted: numbers each event it sees in its key-value
+ * bucket and publishes one entry with the event's id and that number. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

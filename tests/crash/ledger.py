@@ -76,7 +76,7 @@ class Ledger:
     def check(self, server):
         """Acknowledged = readable, in order, unchanged, nothing invented; each effect once."""
         server.wait_until_idle()
-        events = server.all_items("/events?type=ledger.input", "events")
+        events = self._events(server, "ledger.input")
         stored = {}
         for event in events:
             assert event["id"] not in stored, f"{event['id']} is there twice"
@@ -86,10 +86,14 @@ class Ledger:
         for event, data in stored.items():
             assert self.sent.get(event) == data, f"{event} is not what was sent"
         self._check_order([event["id"] for event in events])
-        entries = [event["data"] for event in server.all_items("/events?type=ledger.entry", "events")]
+        entries = [event["data"] for event in self._events(server, "ledger.entry")]
         seen = sorted(entry["id"] for entry in entries)
         assert seen == sorted(stored), "each stored event has exactly one entry"
         assert sorted(entry["count"] for entry in entries) == list(range(1, len(entries) + 1))
+
+    @staticmethod
+    def _events(server, event_type):
+        return [item["event"] for item in server.all_items(f"/events?type={event_type}", "events")]
 
     @staticmethod
     def _check_order(ids):
