@@ -114,6 +114,7 @@ static enum nx_status print_start(struct server *server, int64_t started_ns, str
     NX_TRY(nx_buf_check(&out, err));
     (void)fwrite(out.ptr, 1, out.len, stdout);
     (void)fflush(stdout);
+    nx_counter_set(&server->console.is_started, 1);
 
     struct nx_str rest = nx_node_recovery_report(server->node);
     struct nx_str line;

@@ -69,6 +69,9 @@ static enum nx_status read_question(struct nx_args *args, struct request *reques
     if (request->dlq == NULL && question->id.len == 0 && !has_range && question->function.len == 0) {
         return nx_args_fail(args, err, "what is to be replayed? an event's id, an invocation's, or --since");
     }
+    if (question->id.len == 0 && question->since_ns == 0) {
+        question->since_ns = 1; /* from the oldest there is */
+    }
     if (question->id.len > 0 && has_range) {
         return nx_args_fail(args, err, "an id and a range of time exclude each other");
     }
@@ -80,8 +83,8 @@ static enum nx_status read_question(struct nx_args *args, struct request *reques
 
 /* What is said of the result. */
 
-static void append_quoted(struct nx_buf *out, struct nx_str text) {
-    nx_buf_append_u8(out, '"');
+/* Foreign bytes on a terminal: no control character gets through. */
+static void append_shown(struct nx_buf *out, struct nx_str text) {
     for (size_t i = 0; i < text.len; i++) {
         const unsigned char c = (unsigned char)text.ptr[i];
         if (c < ' ' || c == 0x7f) {
@@ -90,7 +93,6 @@ static void append_quoted(struct nx_buf *out, struct nx_str text) {
             nx_buf_append_u8(out, c);
         }
     }
-    nx_buf_append_u8(out, '"');
 }
 
 static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
@@ -102,10 +104,14 @@ static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
     for (size_t i = 0; i < item->log_line_count; i++) {
         nx_lines_write(out, &lines, &of, &item->log_lines[i]);
     }
-    const struct nx_str output = nx_str_trim(item->output);
-    if (output.len > 0 && output.len <= OUTPUT_SHOWN_MAX) {
-        nx_buf_append_format(out, "[REPLAY] %.*s printed %.*s%s", NX_STR_ARG(item->function),
-                             NX_STR_ARG(output), output.ptr[output.len - 1] == '\n' ? "" : "\n");
+    struct nx_str output = item->output;
+    while (output.len > 0 && output.ptr[output.len - 1] == '\n') {
+        output.len--;
+    }
+    if (output.len > 0) {
+        nx_buf_append_format(out, "[REPLAY] %.*s printed ", NX_STR_ARG(item->function));
+        append_shown(out, nx_str_slice(output, 0, OUTPUT_SHOWN_MAX));
+        nx_buf_append_c(out, output.len > OUTPUT_SHOWN_MAX ? "…\n" : "\n");
     }
     if (item->outcome != NX_OUTCOME_OK) {
         nx_buf_append_format(out, "[REPLAY] %.*s ended as %s, attempt %" PRIu32 "\n",
@@ -129,11 +135,12 @@ static void append_trouble(struct nx_buf *out, const struct nx_replay_item *item
                          NX_STR_ARG(item->function), item->invocation, NX_STR_ARG(item->event_id),
                          item->attempt, nx_replay_verdict_name(item->verdict));
     if (item->verdict == NX_REPLAY_DIFFERENT) {
-        nx_buf_append_format(out, ": %.*s, byte %" PRIu64 ": recorded ", NX_STR_ARG(item->difference.what),
+        nx_buf_append_format(out, ": %.*s, byte %" PRIu64 ": recorded \"", NX_STR_ARG(item->difference.what),
                              item->difference.offset);
-        append_quoted(out, item->difference.recorded);
-        nx_buf_append_c(out, ", replayed ");
-        append_quoted(out, item->difference.replayed);
+        append_shown(out, item->difference.recorded);
+        nx_buf_append_c(out, "\", replayed \"");
+        append_shown(out, item->difference.replayed);
+        nx_buf_append_c(out, "\"");
     } else if (item->error.len > 0) {
         nx_buf_append_format(out, ": %.*s", NX_STR_ARG(item->error));
     }

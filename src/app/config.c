@@ -367,7 +367,7 @@ enum nx_status nx_config_set_listen(struct nx_config *config, struct nx_str text
                       "'%.*s' is not this machine's loopback: without credentials nobody else may connect; "
                       "use 127.0.0.1:%d",
                       NX_STR_ARG(host), (int)port);
-        nx_hint(err, "put a proxy that knows its users in front, or wait for credentials to be supported");
+        nx_hint(err, "put a proxy in front that knows its users");
         return NX_INVALID_ARGUMENT;
     }
     host = nx_arena_copy(&config->arena, host);

@@ -11,8 +11,9 @@ enum { DECODED_TYPE_SIZE_MAX = 1024 };
 
 /* Paths the server answers itself; what lies under one with a slash at its end, too. */
 static const char *const system_paths[] = {
-    "/replay/", "/invocations", "/invocations/", "/functions", "/functions/", "/metrics",    "/healthz",
-    "/readyz",  "/panels",      "/panels/",      "/ai/",       "/patch/",     "/workspace/", "/openapi.json",
+    "/replay",    "/replay/",    "/dlq",     "/dlq/",       "/invocations",  "/invocations/",
+    "/functions", "/functions/", "/metrics", "/healthz",    "/readyz",       "/panels",
+    "/panels/",   "/ai/",        "/patch/",  "/workspace/", "/openapi.json",
 };
 
 static bool is_name(struct nx_str name) {

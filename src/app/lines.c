@@ -13,6 +13,21 @@ enum {
     ARENA_SIZE_MAX = 8 * 1024 * 1024,
 };
 
+/* Names that are ours: a guest's field of such a name is shown as "field.<name>". */
+static bool is_ours(struct nx_str name) {
+    return nx_str_is(name, "tag") || nx_str_is(name, "trace") || nx_str_is(name, "line") ||
+           nx_str_is(name, "event");
+}
+
+static struct nx_str name_of(struct nx_arena *arena, struct nx_str name) {
+    NX_AUTO(nx_buf) shown = { 0 };
+
+    nx_buf_init(&shown, FIELDS_MEMORY_MAX);
+    nx_buf_append_c(&shown, is_ours(name) ? "field." : "");
+    nx_buf_append(&shown, name);
+    return nx_arena_copy(arena, nx_buf_str(&shown));
+}
+
 /* The guest's fields, a JSON object, as fields of the line; nested ones stay JSON. */
 static size_t add_guest_fields(const struct nx_json_value *object, struct nx_arena *arena,
                                struct nx_log_field *fields, size_t count) {
@@ -23,7 +38,7 @@ static size_t add_guest_fields(const struct nx_json_value *object, struct nx_are
     while (count < FIELDS_MAX && nx_json_next(&walk, &name, &value)) {
         NX_AUTO(nx_buf) text = { 0 };
         int64_t number;
-        const struct nx_str copy = nx_arena_copy(arena, name);
+        const struct nx_str copy = name_of(arena, name);
         nx_buf_init(&text, FIELDS_MEMORY_MAX);
         if (copy.ptr == NULL) {
             break;
@@ -49,7 +64,7 @@ static size_t add_guest_fields(const struct nx_json_value *object, struct nx_are
 void nx_lines_write(struct nx_buf *out, const struct nx_lines_options *options, const struct nx_lines_of *of,
                     const struct nx_invocation_log_line *line) {
     char trace[NX_TRACE_ID_TEXT_SIZE + 1];
-    struct nx_log_field fields[FIELDS_MAX + 1];
+    struct nx_log_field fields[FIELDS_MAX + 4]; /* tag, trace, event and line are ours */
     size_t count = 0;
     NX_AUTO(nx_json_doc) *doc = NULL;
     NX_AUTO(nx_arena) arena = { 0 };
@@ -60,19 +75,19 @@ void nx_lines_write(struct nx_buf *out, const struct nx_lines_options *options, 
     nx_arena_init(&arena, ARENA_SIZE_MAX);
     nx_hex_write(trace, of->trace_id, NX_TRACE_ID_SIZE);
     if (options->is_replay) {
-        fields[count++] = NX_F_C("tag", "[REPLAY]");
+        fields[count++] = NX_F_C("tag", "REPLAY");
     }
     fields[count++] = NX_F_STR("trace", nx_str_of(trace, NX_TRACE_ID_TEXT_SIZE));
     if (line->fields.len > 0 && nx_json_parse(line->fields, FIELDS_MEMORY_MAX, &doc, NULL) == NX_OK) {
         count = add_guest_fields(nx_json_root(doc), &arena, fields, count);
     }
     fields[count++] = NX_F_STR("event", of->event);
+    fields[count++] = NX_F_STR("line", line->text);
 
     const struct nx_str component = nx_arena_copy(&arena, of->function);
-    const struct nx_str text = nx_arena_copy(&arena, line->text);
     const struct nx_log_entry entry = { .level = (enum nx_log_level)line->level,
                                         .component = component.ptr == NULL ? "" : component.ptr,
-                                        .text = text.ptr == NULL ? "" : text.ptr,
+                                        .text = "",
                                         .fields = fields,
                                         .field_count = count };
     nx_log_line_write(out, options->format, line->time_ns, &entry);

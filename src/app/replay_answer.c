@@ -184,6 +184,15 @@ enum nx_status nx_replay_parse(struct nx_str json, struct nx_replay_report *repo
     return NX_OK;
 }
 
+static void append_time(struct nx_buf *target, const char *name, int64_t wall_ns) {
+    char text[NX_TIME_TEXT_SIZE + 1];
+
+    if (wall_ns != 0) {
+        nx_buf_append_format(target, "&%s=", name);
+        nx_percent_encode_url(target, nx_time_format(wall_ns, NX_TIME_SHORTEST, text));
+    }
+}
+
 enum nx_status nx_replay_ask(const struct nx_client *client, const struct nx_replay_question *question,
                              struct nx_replay_report *report, struct nx_error *err) {
     NX_AUTO(nx_buf) target = { 0 };
@@ -191,7 +200,7 @@ enum nx_status nx_replay_ask(const struct nx_client *client, const struct nx_rep
 
     nx_buf_init(&target, TARGET_SIZE_MAX);
     nx_buf_init(&answer, NX_CLIENT_ANSWER_SIZE_MAX);
-    nx_buf_append_c(&target, "/replay/");
+    nx_buf_append_c(&target, question->id.len > 0 ? "/replay/" : "/replay");
     nx_percent_encode_url(&target, question->id);
     nx_buf_append_format(&target, "?mode=%s", question->mode == NX_REPLAY_LIVE ? "live" : "exact");
     if (question->function.len > 0) {
@@ -201,6 +210,8 @@ enum nx_status nx_replay_ask(const struct nx_client *client, const struct nx_rep
     if (question->attempt > 0) {
         nx_buf_append_format(&target, "&attempt=%" PRIu32, question->attempt);
     }
+    append_time(&target, "since", question->since_ns);
+    append_time(&target, "until", question->until_ns);
     NX_TRY(nx_buf_check(&target, err));
     NX_TRY(nx_client_request(client, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err));
     return nx_replay_parse(nx_buf_str(&answer), report, err);
