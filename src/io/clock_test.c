@@ -29,12 +29,12 @@ static void test_wall_time_is_since_1970(void **state) {
 }
 
 static void test_random_bytes_fill_any_length_and_differ(void **state) {
-    enum { SIZE = 1000 };
+    enum { SIZE = 3000 };
     const struct nx_random random = nx_random_system();
     unsigned char first[SIZE + 1] = { 0 };
     unsigned char second[SIZE + 1] = { 0 };
     (void)state;
-    for (size_t len = 16; len <= SIZE; len += 41) { /* within a block, over its end, and longer than it */
+    for (size_t len = 16; len <= SIZE; len += 97) { /* within a block, over its end, and longer than it */
         memset(first, 0, sizeof first);
         nx_random_fill(&random, first, len);
         nx_random_fill(&random, second, len);

@@ -1,7 +1,10 @@
 #include "io/loop.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/assert.h"
@@ -25,7 +28,8 @@ struct wheel {
 
 struct nx_loop {
     uv_loop_t engine;
-    uv_async_t wake;     /* ends the engine's sleep */
+    int wake_fd; /* an eventfd: written to, it ends the engine's sleep */
+    uv_poll_t wake_poll;
     uv_prepare_t before; /* runs before the engine sleeps */
     uv_check_t after;    /* runs after it slept */
     uv_idle_t sleepless; /* while started, the engine only polls */
@@ -87,14 +91,20 @@ static void after_sleep(uv_check_t *handle) {
     }
 }
 
-static void woken(uv_async_t *handle) {
-    (void)handle; /* after_sleep() does the work */
+/* Not the engine's own uv_async_send(): there the receiver spins until the sender, whom it may just have
+ * displaced from its core, has stored a second mark. Our word says already who wakes, and that it is one. */
+static void woken(uv_poll_t *handle, int status, int events) {
+    const struct nx_loop *loop = handle->data;
+    eventfd_t count;
+    (void)status;
+    (void)events;
+    (void)eventfd_read(loop->wake_fd, &count); /* after_sleep() does the work */
 }
 
 static void wake(void *data) {
     struct nx_loop *loop = data;
     if (nx_doze_call(loop->doze)) {
-        (void)uv_async_send(&loop->wake);
+        nx_assert(eventfd_write(loop->wake_fd, 1) == 0);
     }
 }
 
@@ -102,17 +112,33 @@ static void wake(void *data) {
 
 static void wheel_init(struct nx_loop *loop);
 
-/** The engine's handles; an engine that was opened can always be closed. */
-static enum nx_status open_engine(struct nx_loop *loop, struct nx_error *err) {
+/** The engine, and the descriptor that wakes it. 0, or what uv_strerror() knows. */
+static int open_waker(struct nx_loop *loop) {
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->wake_fd < 0) {
+        return -errno;
+    }
     int failure = uv_loop_init(&loop->engine);
     if (failure != 0) {
-        return nx_fail(err, NX_RESOURCE_EXHAUSTED, "cannot open an event loop: %s", uv_strerror(failure));
+        (void)close(loop->wake_fd);
+        return failure;
     }
-    failure = uv_async_init(&loop->engine, &loop->wake, woken);
+    failure = uv_poll_init(&loop->engine, &loop->wake_poll, loop->wake_fd);
     if (failure != 0) {
         (void)uv_loop_close(&loop->engine);
+        (void)close(loop->wake_fd);
+    }
+    return failure;
+}
+
+/** The engine's handles; an engine that was opened can always be closed. */
+static enum nx_status open_engine(struct nx_loop *loop, struct nx_error *err) {
+    const int failure = open_waker(loop);
+    if (failure != 0) {
         return nx_fail(err, NX_RESOURCE_EXHAUSTED, "cannot open an event loop: %s", uv_strerror(failure));
     }
+    loop->wake_poll.data = loop;
+    (void)uv_poll_start(&loop->wake_poll, UV_READABLE, woken);
     (void)uv_prepare_init(&loop->engine, &loop->before);
     (void)uv_check_init(&loop->engine, &loop->after);
     (void)uv_idle_init(&loop->engine, &loop->sleepless);
@@ -175,10 +201,11 @@ void nx_loop_close(struct nx_loop *loop) {
     uv_close((uv_handle_t *)&loop->before, NULL);
     uv_close((uv_handle_t *)&loop->after, NULL);
     uv_close((uv_handle_t *)&loop->sleepless, NULL);
-    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->wake_poll, NULL);
     (void)uv_run(&loop->engine, UV_RUN_DEFAULT); /* until the last handle is gone */
     nx_assert(nx_list_is_empty(&loop->guests));
     nx_assert(uv_loop_close(&loop->engine) == 0);
+    (void)close(loop->wake_fd);
     nx_message_queue_release(&loop->inbox);
     nx_mailbox_close(loop->mailbox);
     nx_doze_unref(loop->doze);

@@ -8,7 +8,7 @@
 
 /* A system call for each identifier would cost more than the identifier; so each thread keeps a block. What
  * was handed out is wiped, so that no later reader of this memory learns it. */
-enum { BLOCK_SIZE = 256 };
+enum { BLOCK_SIZE = 1024 };
 
 struct block {
     unsigned char bytes[BLOCK_SIZE];

@@ -7,11 +7,12 @@
  * torn at a random byte, and the process ends by SIGKILL. What the next start finds is a state that a real
  * disk could have left.
  *
- *   NX_SHIM_DIR         absolute path of the data directory; nothing else is touched
+ *   NX_SHIM_DIR         the data directory, as the program itself names it; nothing else is touched
  *   NX_SHIM_SEED        decides the subset, the order and the tears
  *   NX_SHIM_CUT_AT      cut the power at this operation (write, sync, rename, …) below NX_SHIM_DIR; 0: never
  *   NX_SHIM_FAIL_SYNC_AT   this sync answers EIO and forgets at random what it should have kept; 0: never
  *   NX_SHIM_FAIL_WRITE_AT  this write writes a random part and answers EIO; 0: never
+ *   NX_SHIM_LIE         1: syncs answer well and keep nothing, as a bad disk would: the check must then fail
  *   NX_SHIM_BOOT_ID     a file shown in place of /proc/sys/kernel/random/boot_id: a power cut is another boot
  *
  * The rebuildable index (index/) is written without syncs by design and thrown away on another boot; the cut
@@ -66,6 +67,7 @@ static char boot_id_path[PATH_SIZE];
 static uint64_t operation_count, cut_at, sync_count, fail_sync_at, write_count, fail_write_at, random_state;
 static unsigned kept_count;
 static bool ready;
+static bool lying;
 
 #define REAL(name) ((__typeof__(&name))real(#name))
 static void *real(const char *name) {
@@ -96,6 +98,7 @@ __attribute__((constructor)) static void start(void) {
     cut_at = number_from_environment("NX_SHIM_CUT_AT");
     fail_sync_at = number_from_environment("NX_SHIM_FAIL_SYNC_AT");
     fail_write_at = number_from_environment("NX_SHIM_FAIL_WRITE_AT");
+    lying = number_from_environment("NX_SHIM_LIE") != 0;
     changes = calloc(CHANGES_MAX, sizeof *changes);
     ready = changes != NULL;
 }
@@ -485,7 +488,7 @@ static int sync_tracked(int fd, int (*sync)(int)) {
     const int answer = fail           ? -1
                        : path == NULL ? sync(fd)
                                       : 0; /* a SIGKILL keeps the page cache: no need to sync */
-    if (answer == 0 && path != NULL) {
+    if (answer == 0 && path != NULL && !lying) {
         make_safe(fd);
     }
     (void)pthread_mutex_unlock(&lock);

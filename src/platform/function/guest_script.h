@@ -100,8 +100,11 @@ static inline enum nx_call_state script_count(struct nx_call *call, struct nx_st
     if (!call->key_given) {
         return NX_CALL_WAITING;
     }
-    const int number = atoi(call->value) + 1;
-    (void)snprintf(call->value, sizeof call->value, "%d", number);
+    uint64_t number = 0;
+    (void)nx_str_to_u64(nx_str_from_c(call->value), &number);
+    char text[sizeof call->value];
+    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)number + 1);
+    memcpy(call->value, text, sizeof text);
     call->read.version = call->version;
     call->write = (struct nx_call_kv_write){ .key = key, .value = nx_str_from_c(call->value) };
     call->result.kv_reads = &call->read;
