@@ -132,6 +132,69 @@ static void test_names_the_attribute_that_is_wrong(void **state) {
                         "an attribute must not be named 'data'");
 }
 
+static void test_addresses_and_media_types_are_checked_byte_by_byte(void **state) {
+    static const char event[] = "ce-specversion: 1.0\nce-id: 1\nce-type: t\n";
+    static const char *const sources[] = {
+        "a%25", "a%252", "a%25zz", "a%250z", "a\\b", "a|b", "{a}", "%C3%A4"
+    };
+    static const char *const schemas[] = { "x", "1x:y", ":y", "x y:z", "-x:y", "x:%250" };
+    static const char *const types[] = { "/", "a/", "/b", "a b/c", "a/b c", ";x=y" };
+    char lines[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        (void)snprintf(lines, sizeof lines, "%sce-source: %s", event, sources[i]);
+        assert_http_refused(lines, "attribute 'source' is not a URI reference");
+    }
+    for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
+        (void)snprintf(lines, sizeof lines, "%sce-source: s\nce-dataschema: %s", event, schemas[i]);
+        assert_http_refused(lines, "attribute 'dataschema' is not an absolute URI");
+    }
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        (void)snprintf(lines, sizeof lines, "%sce-source: s\ncontent-type: %s", event, types[i]);
+        assert_http_refused(lines, "attribute 'datacontenttype' is not a media type");
+    }
+}
+
+/* Whatever the room, a call succeeds or says that there is too little of it. */
+static void test_every_amount_of_memory_is_enough_or_reported(void **state) {
+    static const char json[] =
+        "{\"specversion\":\"1.0\",\"id\":\"a\\u0042\",\"source\":\"\\/s\",\"type\":\"t\\u0041\","
+        "\"data_base64\":\"\\/wD+\"}";
+    struct nx_header headers[HEADERS_MAX];
+    const size_t count = split_headers(full_event, headers);
+    size_t http_failures = 0;
+    size_t record_failures = 0;
+    (void)state;
+    for (size_t size = 1; size < 1024; size++) {
+        struct nx_cloudevent event;
+        NX_AUTO(nx_arena) http_arena;
+        NX_AUTO(nx_arena) json_arena;
+        NX_AUTO(nx_arena) record_arena;
+        NX_AUTO(nx_buf) out;
+        nx_arena_init(&http_arena, size);
+        nx_arena_init(&json_arena, size);
+        nx_arena_init(&record_arena, size);
+        nx_buf_init(&out, size);
+        const enum nx_status from_json = nx_cloudevent_from_json(NX_STR(json), &json_arena, &event, NULL);
+        assert_true(from_json == NX_OK || from_json == NX_RESOURCE_EXHAUSTED);
+        const struct nx_cloudevent_record record = { .stream = NX_STR("X"),
+                                                     .subject = NX_STR("events.a%20b") };
+        const enum nx_status from_record = nx_cloudevent_from_record(&record, &record_arena, &event, NULL);
+        assert_true(from_record == NX_OK || from_record == NX_RESOURCE_EXHAUSTED);
+        record_failures += from_record == NX_OK ? 0 : 1;
+        const enum nx_status from_http =
+            nx_cloudevent_from_http(headers, count, NX_STR("{}"), &http_arena, &event, NULL);
+        assert_true(from_http == NX_OK || from_http == NX_RESOURCE_EXHAUSTED);
+        http_failures += from_http == NX_OK ? 0 : 1;
+        if (from_http == NX_OK) {
+            const enum nx_status written = nx_cloudevent_to_headers(&event, &out, NULL);
+            assert_true(written == NX_OK || written == NX_INVALID_ARGUMENT);
+        }
+    }
+    assert_true(http_failures > 10 && http_failures < 1000);
+    assert_true(record_failures > 10 && record_failures < 1000);
+}
+
 static void test_sizes_and_counts_are_limited(void **state) {
     static char lines[NX_CLOUDEVENT_ATTRIBUTE_SIZE_MAX + 200];
     (void)state;
@@ -418,6 +481,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_binary_mode),
         cmocka_unit_test(test_names_the_attribute_that_is_wrong),
+        cmocka_unit_test(test_addresses_and_media_types_are_checked_byte_by_byte),
+        cmocka_unit_test(test_every_amount_of_memory_is_enough_or_reported),
         cmocka_unit_test(test_sizes_and_counts_are_limited),
         cmocka_unit_test(test_a_broken_trace_of_the_carrier_is_as_none),
         cmocka_unit_test(test_the_event_s_own_trace_goes_first),

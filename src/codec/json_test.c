@@ -111,6 +111,21 @@ static void test_nesting_and_memory_are_limited(void **state) {
     assert_refused(nx_buf_str(&text), "line 1, column 129: nested too deeply");
 }
 
+static void test_every_amount_of_memory_is_enough_or_reported(void **state) {
+    static const char text[] = "{\"a\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,[],[],[],[]]}";
+    bool was_enough = false;
+    (void)state;
+    for (size_t memory = 0; memory <= 16 * sizeof text; memory++) {
+        NX_AUTO(nx_json_doc) *doc = NULL;
+        struct nx_error err = { 0 };
+        const enum nx_status status = nx_json_parse(nx_str_from_c(text), memory, &doc, &err);
+        assert_true(status == NX_OK || err.kind == NX_KIND_TOO_LARGE);
+        assert_true(status == NX_OK || !was_enough);
+        was_enough = status == NX_OK;
+    }
+    assert_true(was_enough);
+}
+
 static void test_finds_values_by_path(void **state) {
     NX_AUTO(nx_json_doc) *doc =
         parse("{\"user\":{\"id\":\"u42\",\"tags\":[\"a\",{\"x\":true}],\"id\":\"later\"},\"a.b\":1}");
@@ -380,6 +395,7 @@ int main(void) {
         cmocka_unit_test(test_says_what_is_wrong_and_where),
         cmocka_unit_test(test_accepts_what_the_standard_allows),
         cmocka_unit_test(test_nesting_and_memory_are_limited),
+        cmocka_unit_test(test_every_amount_of_memory_is_enough_or_reported),
         cmocka_unit_test(test_finds_values_by_path),
         cmocka_unit_test(test_walks_over_members_and_elements_in_order),
         cmocka_unit_test(test_numbers_are_given_only_where_they_fit),

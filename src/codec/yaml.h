@@ -2,8 +2,9 @@
  * libfyaml.
  *
  * Scalars stay text; the typed getters read them by the core schema and fail with "file:line:column: …". One
- * document; duplicate keys, keys that are not plain text, anchors, aliases, merge keys and custom tags are
- * refused, so a small file cannot become a large tree. Pure functions; a document is immutable once parsed.
+ * document; duplicate keys, keys that are not plain text, anchors, aliases, merge keys, tags and directives
+ * are refused, so a small file cannot become a large tree. Pure functions; a document is immutable once
+ * parsed.
  */
 #pragma once
 
@@ -15,8 +16,8 @@
 #include "base/str.h"
 
 enum {
-    NX_YAML_SIZE_MAX = 1024 * 1024, /* bytes of text */
-    NX_YAML_DEPTH_MAX = 32,         /* mappings and sequences inside each other */
+    NX_YAML_SIZE_MAX = 512 * 1024, /* bytes of text */
+    NX_YAML_DEPTH_MAX = 32,        /* mappings and sequences inside each other */
     NX_YAML_NODES_MAX = 100 * 1000
 };
 

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "codec/yaml.h"
 
 static struct nx_yaml_doc *parse(const char *text) {
@@ -82,6 +83,8 @@ static void test_refuses_what_makes_files_hard_to_trust(void **state) {
     assert_refused(NX_STR("a: !thing {}\n"), "f.yaml:1:11: tags are not supported");
     assert_refused(NX_STR("a: 1\n---\nb: 2\n"), "f.yaml:2:1: a second document in one file");
     assert_refused(NX_STR("? [a, b]\n: c\n"), "f.yaml:1:3: a key must be plain text, not a sequence");
+    assert_refused(NX_STR("%YAML 1.2\n---\na: 1\n"), "f.yaml:1:1: directives are not supported");
+    assert_refused(NX_STR("a: 1\n...\n%%\n"), "f.yaml:3:1: directives are not supported");
     assert_refused(NX_STR("a: 1\nb: \xFF\n"), "f.yaml: byte 8 is not UTF-8 text");
     assert_refused(NX_STR("a: \0"), "f.yaml: byte 3 is not UTF-8 text");
 }
@@ -108,6 +111,21 @@ static void test_nesting_and_size_are_limited(void **state) {
                      NX_INVALID_ARGUMENT);
     assert_int_equal(err.kind, NX_KIND_TOO_LARGE);
     assert_null(doc);
+}
+
+static void test_mappings_and_values_are_counted(void **state) {
+    NX_AUTO(nx_buf) text;
+    (void)state;
+    nx_buf_init(&text, NX_YAML_SIZE_MAX);
+    for (int i = 0; i <= 2000; i++) {
+        nx_buf_append_format(&text, "k%d: v\n", i);
+    }
+    assert_refused(nx_buf_str(&text), "f.yaml:2001:1: more than 2000 keys in one mapping");
+    nx_buf_reset(&text);
+    for (int i = 0; i < NX_YAML_NODES_MAX; i++) {
+        nx_buf_append_c(&text, "- a\n");
+    }
+    assert_refused(nx_buf_str(&text), "f.yaml:100000:3: more than 100000 values");
 }
 
 static void test_an_empty_file_is_an_empty_mapping(void **state) {
@@ -214,6 +232,7 @@ int main(void) {
         cmocka_unit_test(test_refuses_what_makes_files_hard_to_trust),
         cmocka_unit_test(test_names_the_place_of_broken_syntax),
         cmocka_unit_test(test_nesting_and_size_are_limited),
+        cmocka_unit_test(test_mappings_and_values_are_counted),
         cmocka_unit_test(test_an_empty_file_is_an_empty_mapping),
         cmocka_unit_test(test_reads_text_in_every_style),
         cmocka_unit_test(test_typed_getters_give_what_was_written),
