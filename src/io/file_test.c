@@ -80,6 +80,7 @@ static void test_writes_more_parts_than_one_system_call_takes(void **state) {
     NX_AUTO_FREE char *bytes = malloc(PARTS);
     size_t len = 0;
     assert_non_null(parts);
+    assert_non_null(bytes);
     for (size_t i = 0; i < PARTS; i++) {
         parts[i] = i % 3 == 0 ? NX_STR("") : i % 3 == 1 ? NX_STR("x") : NX_STR("yz");
     }

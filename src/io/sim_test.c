@@ -368,6 +368,7 @@ static void game_open(struct game *game, uint64_t seed) {
         struct nx_message *message = calloc(1, sizeof *message);
         struct player *player = &game->players[i];
         assert_non_null(message);
+        assert_non_null(message);
         message->release = message_release;
         player->peer = game->players[1 - i].mailbox;
         assert_true(nx_mailbox_send(player->mailbox, message));

@@ -15,6 +15,7 @@ static void test_quantiles_are_within_three_percent(void **state) {
     struct nx_histogram *histogram = calloc(1, sizeof *histogram);
     (void)state;
     assert_non_null(histogram);
+    assert_non_null(histogram);
     assert_int_equal(nx_histogram_quantile(histogram, 0.5), 0);
     for (uint64_t value = 1; value <= 100000; value++) {
         nx_histogram_observe(histogram, value * 1000);
@@ -34,6 +35,7 @@ static void test_quantiles_are_within_three_percent(void **state) {
 static void test_small_values_are_exact_and_huge_ones_are_kept(void **state) {
     struct nx_histogram *histogram = calloc(1, sizeof *histogram);
     (void)state;
+    assert_non_null(histogram);
     assert_non_null(histogram);
     nx_histogram_observe(histogram, 0);
     nx_histogram_observe(histogram, 7);
