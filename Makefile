@@ -31,14 +31,17 @@ SETUP_coverage := --buildtype=debug -Db_coverage=true
 build/clang/build.ninja build/fuzz/build.ninja: export CC := clang-14
 
 build/%/build.ninja:
+	@echo 'setting up build/$*'
 	@test -e build/deps/lib/libwasmtime.a || { echo 'what Nexus is built on is missing; run: make setup' >&2; exit 1; }
 	@$(MESON) setup build/$* $(SETUP_$*) > build/setup-$*.log 2>&1 || { cat build/setup-$*.log; rm -rf build/$*; exit 1; }
 
 release: build/release/build.ninja
+	@echo 'building build/release'
 	@ninja -C build/release --quiet
 	@ln -sfn release/src/app/nexus build/nexus
 
 asan clang dev tsan coverage: %: build/%/build.ninja
+	@echo 'building build/$*'
 	@ninja -C build/$* --quiet
 
 test: setup ## Install what is needed, build, run every test; the last line counts them
