@@ -31,12 +31,13 @@ def run_nexus(*arguments, cwd, status=0, timeout=120, environment=None):
 class Server:
     """A running `nexus dev` (or start) in a project's folder."""
 
-    def __init__(self, folder, command="dev", *arguments):
+    def __init__(self, folder, command="dev", *arguments, environment=None):
         self.folder = pathlib.Path(folder)
         self.errors_path = self.folder / "server.log"
         self.errors = open(self.errors_path, "ab")
         self.process = subprocess.Popen([NEXUS, command, "--http", "127.0.0.1:0", *arguments], cwd=folder,
-                                        stdout=subprocess.PIPE, stderr=self.errors, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                        env={**os.environ, **(environment or {})})
         first = self.process.stdout.readline().strip()
         if not first.startswith("http://"):
             self.process.kill()
@@ -137,8 +138,8 @@ def servers():
     """Starts servers, and ends those that still run with the test: servers(folder, "dev", ...)."""
     started = []
 
-    def start(folder, command="dev", *arguments):
-        server = Server(folder, command, *arguments)
+    def start(folder, command="dev", *arguments, environment=None):
+        server = Server(folder, command, *arguments, environment=environment)
         started.append(server)
         return server
 
