@@ -1,6 +1,7 @@
 /* src/codec/cloudevents_check.c: is this an event that CloudEvents 1.0.2 allows? */
 #include "codec/cloudevents.h"
 
+#include "codec/byte_class.h"
 #include "codec/hex.h"
 #include "codec/time_format.h"
 #include "codec/traceparent.h"
@@ -31,7 +32,7 @@ static enum nx_status fail_attribute(struct nx_error *err, struct nx_str name, c
 
 /* What CloudEvents calls a String: Unicode without control characters. */
 static bool has_control_character(struct nx_str text) {
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = nx_byte_span(text, NX_BYTE_TEXT); i < text.len; i++) {
         const unsigned char c = (unsigned char)text.ptr[i];
         const bool is_c1 = c == 0xC2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xA0;
         if (c < 0x20 || c == 0x7F || is_c1) {
@@ -43,6 +44,9 @@ static bool has_control_character(struct nx_str text) {
 
 static enum nx_status check_string(struct nx_str name, struct nx_str value, size_t size_max,
                                    struct nx_error *err) {
+    if (value.len <= size_max && nx_byte_span(value, NX_BYTE_TEXT) == value.len) {
+        return NX_OK;
+    }
     if (value.len > size_max) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "attribute '%.*s' has %zu bytes, more than the limit of %zu",
                        NX_STR_ARG(name), value.len, size_max);
@@ -59,12 +63,11 @@ static enum nx_status check_string(struct nx_str name, struct nx_str value, size
 /* The characters that RFC 3986 allows somewhere in a URI reference, and whole percent triplets. */
 static bool is_uri_text(struct nx_str text) {
     for (size_t i = 0; i < text.len; i++) {
-        const char c = text.ptr[i];
-        if (c == '%') {
+        if (text.ptr[i] == '%') {
             if (text.len - i < 3 || nx_hex_digit(text.ptr[i + 1]) < 0 || nx_hex_digit(text.ptr[i + 2]) < 0) {
                 return false;
             }
-        } else if (c <= 0x20 || c == 0x7F || strchr("\"<>\\^`{|}", c) != NULL) { /* char is signed here */
+        } else if (!nx_byte_is(text.ptr[i], NX_BYTE_URI)) {
             return false;
         }
     }

@@ -1,19 +1,14 @@
 #include "codec/headers.h"
 
+#include "codec/byte_class.h"
+
 bool nx_headers_is_name(struct nx_str name) {
-    /* RFC 9110's tchar, as two words of bits. */
-    static const uint64_t token_bits[2] = { 0x03FF6CFA00000000u, 0x57FFFFFFC7FFFFFEu };
-    for (size_t i = 0; i < name.len; i++) {
-        const unsigned char byte = (unsigned char)name.ptr[i];
-        if (byte >= 0x80 || (token_bits[byte >> 6] >> (byte & 63) & 1) == 0) {
-            return false;
-        }
-    }
-    return name.len > 0;
+    return name.len > 0 && nx_byte_span(name, NX_BYTE_TOKEN) == name.len;
 }
 
 bool nx_headers_is_value(struct nx_str value) {
-    for (size_t i = 0; i < value.len; i++) {
+    size_t i = nx_byte_span(value, NX_BYTE_TEXT); /* which is all of it, nearly always */
+    for (; i < value.len; i++) {
         if (value.ptr[i] == '\r' || value.ptr[i] == '\n' || value.ptr[i] == '\0') {
             return false;
         }

@@ -133,7 +133,43 @@ static void append_escaped(struct nx_buf *out, struct nx_str text) {
     }
 }
 
+/* True when the text can stand between quotes as it is: ASCII without anything to escape. */
+static bool is_plain(struct nx_str text) {
+    const uint64_t ones = 0x0101010101010101u;
+    const uint64_t highs = 0x8080808080808080u;
+    size_t at = 0;
+    for (; text.len - at >= sizeof ones; at += sizeof ones) {
+        uint64_t eight;
+        memcpy(&eight, text.ptr + at, sizeof eight);
+        /* Bytes below 0x20 borrow, as do quote and backslash once they are 0; any doubt is a no. */
+        const uint64_t doubt =
+            (eight - ones * 0x20) | ((eight ^ ones * '"') - ones) | ((eight ^ ones * '\\') - ones) | eight;
+        if ((doubt & highs) != 0) {
+            return false;
+        }
+    }
+    for (; at < text.len; at++) {
+        const unsigned char c = (unsigned char)text.ptr[at];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void append_quoted(struct nx_buf *out, struct nx_str text) {
+    if (is_plain(text)) {
+        if (nx_buf_reserve(out, text.len + 2)) {
+            char *to = out->ptr + out->len;
+            to[0] = '"';
+            if (text.len > 0) {
+                memcpy(to + 1, text.ptr, text.len);
+            }
+            to[text.len + 1] = '"';
+            out->len += text.len + 2;
+        }
+        return;
+    }
     nx_buf_append(out, NX_STR("\""));
     size_t valid = nx_str_utf8_prefix(text);
     while (valid < text.len) {

@@ -1,22 +1,7 @@
 #include "codec/percent.h"
 
+#include "codec/byte_class.h"
 #include "codec/hex.h"
-
-static bool header_keeps(unsigned char byte) {
-    return byte > 0x20 && byte < 0x7F && byte != '"' && byte != '%';
-}
-
-static bool is_alphanumeric(unsigned char byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
-}
-
-static bool subject_keeps(unsigned char byte) {
-    return is_alphanumeric(byte) || byte == '_' || byte == '-';
-}
-
-static bool url_keeps(unsigned char byte) {
-    return subject_keeps(byte) || byte == '.' || byte == '~';
-}
 
 static void append_encoded(struct nx_buf *out, unsigned char byte) {
     static const char digits[] = "0123456789ABCDEF";
@@ -25,41 +10,43 @@ static void append_encoded(struct nx_buf *out, unsigned char byte) {
 }
 
 /* Runs of bytes that stay as they are go over in one piece. */
-static void encode(struct nx_buf *out, struct nx_str value, bool (*keeps)(unsigned char byte)) {
-    size_t start = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        const unsigned char byte = (unsigned char)value.ptr[i];
-        if (!keeps(byte)) {
-            nx_buf_append(out, nx_str_slice(value, start, i));
-            append_encoded(out, byte);
-            start = i + 1;
+static void encode(struct nx_buf *out, struct nx_str value, unsigned kept_class) {
+    for (;;) {
+        const size_t kept = nx_byte_span(value, kept_class);
+        nx_buf_append(out, nx_str_slice(value, 0, kept));
+        if (kept == value.len) {
+            return;
         }
+        append_encoded(out, (unsigned char)value.ptr[kept]);
+        value = nx_str_slice(value, kept + 1, value.len);
     }
-    nx_buf_append(out, nx_str_slice(value, start, value.len));
 }
 
 void nx_percent_encode_header(struct nx_buf *out, struct nx_str value) {
-    encode(out, value, header_keeps);
+    encode(out, value, NX_BYTE_HEADER);
 }
 
 void nx_percent_encode_url(struct nx_buf *out, struct nx_str value) {
-    encode(out, value, url_keeps);
+    encode(out, value, NX_BYTE_URL);
 }
 
 void nx_percent_encode_subject(struct nx_buf *out, struct nx_str type) {
     bool token_is_empty = true; /* the one that is being written */
-    size_t start = 0;
-    for (size_t i = 0; i < type.len; i++) {
-        const unsigned char byte = (unsigned char)type.ptr[i];
-        const bool separates = byte == '.' && !token_is_empty && i + 1 < type.len;
-        token_is_empty = separates;
-        if (!separates && !subject_keeps(byte)) {
-            nx_buf_append(out, nx_str_slice(type, start, i));
-            append_encoded(out, byte);
-            start = i + 1;
+    while (type.len > 0) {
+        const size_t kept = nx_byte_span(type, NX_BYTE_SUBJECT);
+        nx_buf_append(out, nx_str_slice(type, 0, kept));
+        if (kept == type.len) {
+            return;
         }
+        const bool separates = type.ptr[kept] == '.' && (kept > 0 || !token_is_empty) && kept + 1 < type.len;
+        if (separates) {
+            nx_buf_append(out, NX_STR("."));
+        } else {
+            append_encoded(out, (unsigned char)type.ptr[kept]);
+        }
+        token_is_empty = separates;
+        type = nx_str_slice(type, kept + 1, type.len);
     }
-    nx_buf_append(out, nx_str_slice(type, start, type.len));
 }
 
 bool nx_percent_is_plain(struct nx_str text) {
