@@ -337,6 +337,10 @@ static enum nx_status loop_open(struct nx_http_server *server, struct http_loop 
         .data = loop,
     };
     const enum nx_status status = nx_listener_open(loop->loop, &listen_options, &loop->listener, err);
+    if (status == NX_FAILED_PRECONDITION) {
+        return nx_fail(err, NX_ALREADY_EXISTS, "HTTP on %s:%u: another program has this port", host,
+                       (unsigned)server->port);
+    }
     if (status != NX_OK) {
         return nx_wrap(err, status, "HTTP on %s:%u", host, (unsigned)server->port);
     }
@@ -377,12 +381,13 @@ static enum nx_status add_metrics(struct nx_http_server *server, struct nx_error
     if (metrics == NULL) {
         return NX_OK;
     }
-    NX_TRY(nx_metrics_add(metrics,
-                          &(struct nx_metric_options){ .name = "nexus_events_total",
-                                                       .help = "Events received over HTTP and answered.",
-                                                       .kind = NX_METRIC_COUNTER,
-                                                       .labels = { "status" } },
-                          &metric, err));
+    NX_TRY(nx_metrics_add(
+        metrics,
+        &(struct nx_metric_options){ .name = "nexus_http_events_total",
+                                     .help = "Events that HTTP requests brought, by what they were answered.",
+                                     .kind = NX_METRIC_COUNTER,
+                                     .labels = { "status" } },
+        &metric, err));
     nx_metric_borrow_counter(metric, &NX_STR("published"), &server->counters.events_published);
     nx_metric_borrow_counter(metric, &NX_STR("duplicate"), &server->counters.events_duplicate);
     NX_TRY(nx_metrics_add(metrics,
