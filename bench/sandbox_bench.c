@@ -99,6 +99,8 @@ static wasm_engine_t *bare_engine(void) {
     wasmtime_pooling_allocation_config_total_stacks_set(pool, 64);
     wasmtime_pooling_allocation_config_table_elements_set(pool, 20000);
     wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, 256 * 1024);
+    wasmtime_pooling_allocation_config_table_keep_resident_set(pool, 32 * 1024);
+    wasmtime_pooling_allocation_config_async_stack_keep_resident_set(pool, 16 * 1024);
     wasmtime_pooling_allocation_strategy_set(config, pool);
     wasmtime_pooling_allocation_config_delete(pool);
     return wasm_engine_new_with_config(config);

@@ -9,8 +9,7 @@
 #include "sandbox/host/wasi_poll.h"
 
 enum {
-    LINE_SIZE_MAX = 64 * 1024, /* bytes of one log line; longer ones are cut into several */
-    ENVIRONMENT_SIZE_MAX = 1024 * 1024,
+    LINE_SIZE_MAX = 64 * 1024,        /* bytes of one log line; longer ones are cut into several */
     ARENA_OVERHEAD = 4 * 1024 * 1024, /* keys read, and what the arena itself needs */
 };
 
@@ -36,7 +35,6 @@ void nx_host_init(struct nx_host *host, const struct nx_call_limits *limits) {
     nx_buf_init(&host->output, host->limits.output_size_max);
     nx_buf_init(&host->wait_value, NX_KV_VALUE_SIZE_MAX);
     nx_buf_init(&host->partial_line, LINE_SIZE_MAX);
-    nx_buf_init(&host->environment, ENVIRONMENT_SIZE_MAX);
     nx_arena_init(&host->arena,
                   host->limits.log_size_max * 2 + host->limits.effect_size_max * 2 + ARENA_OVERHEAD);
     nx_buf_init(&host->log_lines, (host->limits.log_line_count_max + 1) * sizeof(struct nx_call_log_line));
@@ -51,7 +49,7 @@ void nx_host_fini(struct nx_host *host) {
     nx_buf_fini(&host->output);
     nx_buf_fini(&host->wait_value);
     nx_buf_fini(&host->partial_line);
-    nx_buf_fini(&host->environment);
+    nx_environment_fini(&host->environment);
     nx_arena_fini(&host->arena);
     nx_buf_fini(&host->log_lines);
     nx_buf_fini(&host->publishes);

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "io/clock.h"
 #include "sandbox/engine/wasm.h"
+#include "sandbox/host/environment.h"
 #include "sandbox/host/generator.h"
 #include "sandbox/host/host.h"
 #include "sandbox/tape/tape.h"
@@ -50,8 +51,7 @@ struct nx_host {
     size_t input_at;
     struct nx_buf output;
     struct nx_buf partial_line; /* standard error since the last line feed */
-    struct nx_buf environment;  /* "NAME=value" and a NUL, each */
-    size_t environment_count;
+    struct nx_environment environment;
 
     struct nx_arena arena; /* what the next four point into */
     struct nx_buf log_lines;

@@ -61,27 +61,31 @@ ANSWER(NX_ERRNO_SUCCESS);
 END_WASI
 
 WASI(environ_sizes_get)
-ANSWER(nx_host_put_u32(host, A(0), (uint32_t)host->environment_count) &&
-               nx_host_put_u32(host, A(1), (uint32_t)host->environment.len)
+if (!nx_environment_complete(&host->environment)) {
+    return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "the environment is too large");
+}
+ANSWER(nx_host_put_u32(host, A(0), (uint32_t)host->environment.count) &&
+               nx_host_put_u32(host, A(1), (uint32_t)host->environment.block.len)
            ? NX_ERRNO_SUCCESS
            : NX_ERRNO_FAULT);
 END_WASI
 
 WASI(environ_get)
-uint8_t *bytes = nx_host_bytes(host, A(1), host->environment.len);
-uint8_t *pointers = nx_host_bytes(host, A(0), host->environment_count * 4);
+const struct nx_environment *environment = &host->environment;
+if (!nx_environment_complete(&host->environment)) {
+    return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "the environment is too large");
+}
+uint8_t *bytes = nx_host_bytes(host, A(1), environment->block.len);
+uint8_t *pointers = nx_host_bytes(host, A(0), environment->count * 4);
 if (bytes == NULL || pointers == NULL) {
     ANSWER(NX_ERRNO_FAULT);
 }
-if (host->environment_count == 0) {
-    ANSWER(NX_ERRNO_SUCCESS);
-}
-memcpy(bytes, host->environment.ptr, host->environment.len);
+memcpy(bytes, environment->block.ptr, environment->block.len);
 size_t at = 0;
-for (size_t i = 0; i < host->environment_count; i++) {
+for (size_t i = 0; i < environment->count; i++) {
     const uint32_t address = A(1) + (uint32_t)at;
     memcpy(pointers + i * 4, &address, 4);
-    at += strlen(host->environment.ptr + at) + 1;
+    at += strlen(environment->block.ptr + at) + 1;
 }
 ANSWER(NX_ERRNO_SUCCESS);
 END_WASI

@@ -12,7 +12,6 @@
 #include "base/assert.h"
 #include "sandbox/engine/wasm.h"
 #include "sandbox/host/state.h"
-#include "sandbox/instance/environment.h"
 
 enum phase { PHASE_START, PHASE_INSTANTIATE, PHASE_INITIALIZE, PHASE_RUN, PHASE_DONE };
 
@@ -30,7 +29,6 @@ struct nx_call {
     struct nx_random random;
     bool has_cut; /* replay: the tape ends by its fuel */
     struct nx_call_limits limits_given;
-    struct nx_environment environment;
     wasmtime_store_t *store;
     wasmtime_call_future_t *future;
     wasmtime_instance_t instance;
@@ -111,7 +109,7 @@ static enum nx_status prepare_replay(struct nx_call *call, const struct nx_call_
     call->tape = options->tape;
     call->deadline_ns = INT64_MAX;
     call->host.started_at.wall_ns = header.start_time_ns;
-    return nx_environment_of_tape(&call->environment, &header, &call->host, err);
+    return nx_environment_init_of_tape(&call->host.environment, &header, err);
 }
 
 static enum nx_status prepare_record(struct nx_call *call, const struct nx_call_options *options,
@@ -126,7 +124,8 @@ static enum nx_status prepare_record(struct nx_call *call, const struct nx_call_
     call->memory_max = options->memory_max > NX_GUEST_MEMORY_MAX ? NX_GUEST_MEMORY_MAX : options->memory_max;
     call->fuel_given = FUEL_MAX;
     nx_random_fill(&options->random, call->host.generator.seed, NX_TAPE_SEED_SIZE);
-    return nx_environment_of_options(&call->environment, options, &call->host, err);
+    return nx_environment_init(&call->host.environment, options->env, options->env_count, &options->identity,
+                               err);
 }
 
 enum nx_status nx_call_new(const struct nx_call_options *options, struct nx_call **call_out,
@@ -176,7 +175,6 @@ void nx_call_free(struct nx_call *call) {
         wasmtime_store_delete(call->store);
     }
     nx_host_fini(&call->host);
-    nx_environment_fini(&call->environment);
     nx_buf_fini(&call->tape_out);
     nx_module_unref(call->module);
     free(call);
@@ -304,7 +302,7 @@ static void write_tape(struct nx_call *call) {
     header.start_time_ns = host->started_at.wall_ns;
     header.fuel = call->result.fuel_used;
     header.input_size = host->input.len;
-    nx_environment_to_tape(&call->environment, host, &header);
+    nx_environment_to_tape(&host->environment, &header);
     header.entry_count = nx_buf_failed(&host->tape.entries) ? 0 : host->tape.entry_count;
     (void)nx_buf_reserve(&call->tape_out, 512 + host->tape.entries.len);
     nx_tape_encode_header(&header, &call->tape_out);
