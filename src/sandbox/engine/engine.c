@@ -124,6 +124,7 @@ enum nx_status nx_engine_open(const struct nx_engine_options *options, struct nx
         return nx_fail_memory(err);
     }
     nx_refcount_init(&engine->refcount);
+    engine->settings_digest = nx_engine_settings_digest();
     engine->imports = calloc(options->import_count + 1, sizeof *engine->imports);
     if (engine->imports == NULL) {
         return nx_fail_memory(err);

@@ -122,7 +122,7 @@ static void test_bytes_that_are_not_a_module_are_refused(void **state) {
     assert_int_equal(nx_module_load(engine, NX_STR("hello"), 1 << 20, &module, &err), NX_INVALID_ARGUMENT);
     assert_int_equal(nx_module_load(engine, NX_STR_EMPTY, 1 << 20, &module, &err), NX_INVALID_ARGUMENT);
     assert_true(read_guest("misbehave", &wasm));
-    assert_int_equal(nx_module_load(engine, nx_buf_str(&wasm), 65536, &module, &err), NX_INVALID_ARGUMENT);
+    assert_int_equal(nx_module_load(engine, nx_buf_str(&wasm), 32768, &module, &err), NX_INVALID_ARGUMENT);
     assert_non_null(strstr(err.message, "starts with"));
     for (size_t len = 0; len < wasm.len; len += 97) {
         assert_int_equal(

@@ -30,6 +30,7 @@ struct nx_engine {
     char *cache_directory; /* NULL: no cache */
     uint8_t cache_key[NX_DIGEST_SIZE];
     struct nx_digest cpu;
+    uint64_t settings_digest;
 };
 
 struct nx_module {

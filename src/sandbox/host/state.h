@@ -77,9 +77,12 @@ void nx_host_fini(struct nx_host *host);
 /** Complete a line on standard error that has no line feed. */
 void nx_host_flush(struct nx_host *host);
 
-/** End the call with this outcome; returns the trap to be returned to Wasmtime. */
+/** End the call with this outcome; returns the trap to be returned to Wasmtime. A call that has ended stays
+ * as it was. */
 wasm_trap_t *nx_host_end(struct nx_host *host, enum nx_outcome outcome, const char *format, ...)
     NX_PRINTF(3, 4);
+/** End the call as successful. */
+wasm_trap_t *nx_host_end_ok(struct nx_host *host);
 /** The call as seen from a host function; counts it. NULL: the call was ended, *trap_out is to be returned.
  */
 struct nx_host *nx_host_enter(wasmtime_caller_t *caller, wasm_trap_t **trap_out);

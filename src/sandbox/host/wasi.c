@@ -129,7 +129,7 @@ END_WASI
 WASI(proc_exit)
 host->exit_code = args[0].i32;
 if (A(0) == 0) {
-    return nx_host_end(host, NX_OUTCOME_OK, "%s", "");
+    return nx_host_end_ok(host);
 }
 return nx_host_end(host, NX_OUTCOME_EXIT, "exit status %u", A(0));
 END_WASI

@@ -276,7 +276,8 @@ static void end_by_guest(struct nx_call *call) {
         call->host.exit_code = call->return_value.of.i32;
         end(call, NX_OUTCOME_EXIT, text);
     } else {
-        end(call, NX_OUTCOME_OK, "");
+        call->host.has_ended = true;
+        call->host.outcome = NX_OUTCOME_OK;
     }
 }
 
@@ -295,7 +296,7 @@ static void write_tape(struct nx_call *call) {
     _Static_assert(sizeof host->limits == sizeof header.limits, "the limits are on the tape in this order");
     memcpy(header.module_digest, nx_module_digest(call->module)->bytes, NX_DIGEST_SIZE);
     header.engine_build = nx_engine_build();
-    header.settings_digest = nx_engine_settings_digest();
+    header.settings_digest = call->module->engine->settings_digest;
     header.interface_version = NX_GUEST_INTERFACE_VERSION;
     header.memory_max = call->memory_max;
     memcpy(header.seed, host->generator.seed, NX_TAPE_SEED_SIZE);
