@@ -87,7 +87,7 @@ def run_part(part, tree, limit_s):
         try:
             subprocess.run(["make", "--no-print-directory", *part.needs], cwd=ROOT, stdout=output, stderr=output,
                            check=True, timeout=limit_s)
-            status = subprocess.run(part.command, cwd=ROOT, env={**os.environ, **part.env}, stdout=output,
+            status = subprocess.run(part.command, cwd=ROOT, env={**os.environ, "NEXUS_PART_LIMIT_S": str(int(limit_s)), **part.env}, stdout=output,
                                     stderr=output, check=False, timeout=limit_s).returncode
         except subprocess.TimeoutExpired:
             status = "cut off"

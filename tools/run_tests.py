@@ -28,7 +28,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 PYTEST_FIRST = ["integration", "conformance", "crash", "simulation"]
 NOT_SUITES = {"load", "torture"}  # part of make bench, of make nightly
-PART_LIMIT_S = 25 * 60
+PART_LIMIT_S = int(os.environ.get("NEXUS_PART_LIMIT_S", 25 * 60))
+TEST_LIMIT_S = PART_LIMIT_S - 60
 
 
 class Tally:
@@ -112,7 +113,8 @@ def run_pytest(part, paths, env, tally):
     """A pytest suite. Status 5 is pytest's for "there is no test"."""
     report = RESULTS / f"{part}.xml"
     report.unlink(missing_ok=True)
-    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "--color=no", "-p", "no:cacheprovider"]
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "--color=no", "-p", "no:cacheprovider",
+               f"--timeout={TEST_LIMIT_S}"]
     status = run(command + [f"--junitxml={report}", *map(str, paths)], env)
     before = len(tally.failed)
     read = tally.add_junit(part, report)
