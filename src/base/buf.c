@@ -95,7 +95,7 @@ void nx_buf_append_varint(struct nx_buf *buf, uint64_t value) {
 }
 
 void nx_buf_append_varint_signed(struct nx_buf *buf, int64_t value) {
-    nx_buf_append_varint(buf, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+    nx_buf_append_varint(buf, ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0));
 }
 
 void nx_buf_append_varint_bytes(struct nx_buf *buf, struct nx_str bytes) {
