@@ -500,6 +500,10 @@ void nx_http_respond_error_as(struct nx_http_exchange *exchange, int http_status
     NX_AUTO(nx_buf) body;
     NX_AUTO(nx_buf) lines;
     struct nx_json_writer writer;
+    if (http_status == 500) {
+        nx_log_error(exchange->shared->log, "request failed", NX_F_C("kind", nx_error_kind_name(err)),
+                     NX_F_C("error", err->message));
+    }
     nx_buf_init(&body, PROBLEM_SIZE_MAX);
     nx_buf_init(&lines, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
     nx_json_writer_init(&writer, &body);

@@ -20,6 +20,7 @@
 #include "base/counter.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "codec/json.h"
@@ -69,6 +70,7 @@ struct nx_http_shared {
     struct nx_now now; /* set by the transport before it calls anything here */
     struct nx_http_timeouts timeouts;
     bool draining;                /* every answer closes its connection */
+    const struct nx_log *log;     /* what only we can have caused (500) is logged; may be NULL */
     struct nx_counter *responses; /* six, by class of status: [2] counts 2xx; NULL: not counted */
     /* conn.c's own: */
     struct nx_list phases[NX_HTTP_PHASE_COUNT]; /* of connections, oldest first */

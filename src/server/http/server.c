@@ -300,6 +300,7 @@ static void services_init(struct nx_http_server *server, struct http_loop *loop)
     services->shared.admit = admit;
     services->shared.unwritten = link_unwritten;
     services->shared.data = services;
+    services->shared.log = options->log;
     services->shared.responses = server->counters.responses;
     services->fabric = options->fabric;
     services->appends = nx_fabric_appends(options->fabric);
