@@ -195,8 +195,8 @@ static void check_record(struct run *run, int stream, const struct nx_record *re
     char number[14] = "";
     EXPECT(run, record->payload.len >= 24, "a short payload");
     memcpy(number, record->payload.ptr, 13);
-    const int id = atoi(number);
-    const int index = atoi(number + 11);
+    const int id = (int)strtol(number, NULL, 10);
+    const int index = (int)strtol(number + 11, NULL, 10);
     EXPECT(run, id >= 0 && id < run->append_count && index >= 0, "an unknown record %s", number);
     struct model_append *model = &run->appends[id];
     EXPECT(run, index < model->entry_count, "an unknown entry %s", number);
