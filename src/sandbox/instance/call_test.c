@@ -68,6 +68,16 @@ static void test_an_endless_loop_ends_at_the_deadline(void **state) {
     }
 }
 
+static void test_a_loop_of_bulk_instructions_ends_at_the_deadline(void **state) {
+    (void)state;
+    struct nx_call_options options = record_options(misbehave, NX_STR("fill"));
+    options.deadline_ns = in_ms(20);
+    NX_AUTO(nx_call) *call = check(&options, NX_OUTCOME_DEADLINE);
+    assert_true(nx_call_result(call)->memory_peak > 8 << 20);
+    print_message("# %llu units of fuel in %lld us\n", (unsigned long long)nx_call_result(call)->fuel_used,
+                  (long long)nx_call_result(call)->duration_ns / 1000);
+}
+
 static void test_a_sleep_ends_at_the_deadline_without_holding_the_worker(void **state) {
     (void)state;
     const struct nx_clock clock = nx_clock_system();
@@ -331,6 +341,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_echo_writes_what_it_reads),
         cmocka_unit_test(test_an_endless_loop_ends_at_the_deadline),
+        cmocka_unit_test(test_a_loop_of_bulk_instructions_ends_at_the_deadline),
         cmocka_unit_test(test_a_sleep_ends_at_the_deadline_without_holding_the_worker),
         cmocka_unit_test(test_each_misbehaviour_has_its_own_name),
         cmocka_unit_test(test_a_full_tape_ends_the_call_as_unreplayable),

@@ -29,6 +29,15 @@ static void bomb(void) {
     }
 }
 
+/* One instruction for each 8 MiB. */
+static void fill(void) {
+    for (;;) {
+        char *bytes = keep == NULL ? malloc(8 << 20) : keep;
+        keep = bytes;
+        __builtin_memset(bytes, (int)counter++, 8 << 20);
+    }
+}
+
 __attribute__((noinline)) static int recurse(int depth) {
     volatile char frame[64];
     frame[depth & 63] = (char)depth;
@@ -113,7 +122,8 @@ int main(void) {
                   { "publish", publish_flood },
                   { "clock", clock_flood },
                   { "environment", environment },
-                  { "abort", abort } };
+                  { "abort", abort },
+                  { "fill", fill } };
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
         if (strcmp(word, plain[i].name) == 0) {
             plain[i].run();
