@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "base/buf.h"
 #include "sandbox/engine/wasm.h"
 
 static struct nx_str name_str(const wasm_name_t *name) {
@@ -183,11 +182,7 @@ enum nx_status nx_module_load(struct nx_engine *engine, struct nx_str wasm, uint
     module->engine = engine;
     module->digest = nx_digest_of(wasm);
     module->instantiates_at_once = !has_start_section(wasm);
-    NX_AUTO(nx_buf) changed;
-    nx_buf_init(&changed, (size_t)NX_MODULE_SIZE_MAX * 2);
-    const struct nx_str to_compile =
-        nx_instrument(wasm, &changed, &module->instrument) ? nx_buf_str(&changed) : wasm;
-    NX_TRY(nx_module_cache_load(engine, to_compile, &module->digest, &module->module, &module->origin, err));
+    NX_TRY(nx_module_cache_load(module, wasm, err));
     NX_TRY(check_imports(module, err));
     NX_TRY(check_exports(module, memory_max, err));
     wasmtime_error_t *error =

@@ -1,12 +1,14 @@
 /* src/sandbox/engine/module_cache.c: compiled modules on disk.
  *
- *   <cache_directory>/<key>.cwasm:  "NXCW" | u32 format | HMAC-SHA-256 of all the rest | key | compiled code
+ *   <cache_directory>/<key>.cwasm:  "NXCW" | u32 format | HMAC-SHA-256 of all the rest | key | content
+ *   content:                        u8 grows | u32 grow function index (instrument.h) | compiled code
  *   <cache_directory>/key:          32 random bytes, made once
  *
  * The code in such a file is executed, and Wasmtime trusts it. So a file counts only if we wrote it: the hash
  * is keyed with bytes that only this data directory has. Anything else is compiled anew and replaced. A cache
  * that cannot be written is no error: the module has been compiled. */
 #include <cpuid.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,13 +18,14 @@
 enum {
     FORMAT = 1,
     HEADER_SIZE = 4 + 4 + NX_DIGEST_SIZE + NX_DIGEST_SIZE,
+    CONTENT_HEADER_SIZE = 1 + 4,
     FILE_SIZE_MAX = 1024 * 1024 * 1024,
     PATH_SIZE_MAX = 4096,
     HMAC_BLOCK = 64,
 };
 
 static struct nx_digest keyed_hash(const uint8_t key[NX_DIGEST_SIZE], const struct nx_digest *name,
-                                   struct nx_str code) {
+                                   struct nx_str content) {
     uint8_t inner_pad[HMAC_BLOCK];
     uint8_t outer_pad[HMAC_BLOCK];
     for (size_t i = 0; i < HMAC_BLOCK; i++) {
@@ -31,7 +34,7 @@ static struct nx_digest keyed_hash(const uint8_t key[NX_DIGEST_SIZE], const stru
         outer_pad[i] = byte ^ 0x5c;
     }
     const struct nx_str inner_parts[] = { nx_str_of(inner_pad, HMAC_BLOCK),
-                                          nx_str_of(name->bytes, NX_DIGEST_SIZE), code };
+                                          nx_str_of(name->bytes, NX_DIGEST_SIZE), content };
     const struct nx_digest inner = nx_digest_of_parts(inner_parts, 3);
     const struct nx_str outer_parts[] = { nx_str_of(outer_pad, HMAC_BLOCK),
                                           nx_str_of(inner.bytes, NX_DIGEST_SIZE) };
@@ -91,97 +94,110 @@ static bool cache_path(const struct nx_engine *engine, const struct nx_digest *n
            PATH_SIZE_MAX;
 }
 
-/* The code in the file's bytes, if we wrote them for this very name. */
-static bool verify(const struct nx_engine *engine, const struct nx_digest *name, struct nx_str content,
-                   struct nx_str *code_out) {
-    struct nx_reader reader = nx_reader_of(content);
+/* The content in the file's bytes, if we wrote them for this very name. */
+static bool verify(const struct nx_engine *engine, const struct nx_digest *name, struct nx_str file,
+                   struct nx_str *content_out) {
+    struct nx_reader reader = nx_reader_of(file);
     const struct nx_str magic = nx_reader_bytes(&reader, 4);
     const uint32_t format = nx_reader_u32(&reader);
     const struct nx_str hash = nx_reader_bytes(&reader, NX_DIGEST_SIZE);
     const struct nx_str stored_name = nx_reader_bytes(&reader, NX_DIGEST_SIZE);
-    const struct nx_str code = nx_reader_bytes(&reader, nx_reader_left(&reader));
+    const struct nx_str content = nx_reader_bytes(&reader, nx_reader_left(&reader));
     if (!nx_reader_ok(&reader) || !nx_str_is(magic, "NXCW") || format != FORMAT ||
         !nx_str_equal(stored_name, nx_str_of(name->bytes, NX_DIGEST_SIZE))) {
         return false;
     }
-    const struct nx_digest expected = keyed_hash(engine->cache_key, name, code);
+    const struct nx_digest expected = keyed_hash(engine->cache_key, name, content);
     if (!nx_str_equal(hash, nx_str_of(expected.bytes, NX_DIGEST_SIZE))) {
         return false;
     }
-    *code_out = code;
+    *content_out = content;
     return true;
 }
 
-/* NULL when there is no usable file; *present_out says whether there was one. */
-static wasmtime_module_t *read_cached(struct nx_engine *engine, const struct nx_digest *name,
-                                      const char *path, bool *present_out) {
-    NX_AUTO(nx_buf) content;
-    nx_buf_init(&content, FILE_SIZE_MAX);
-    const enum nx_status status = nx_disk_read_file(engine->disk, path, &content, NULL);
+/* False when there is no usable file; *present_out says whether there was one. */
+static bool read_cached(struct nx_module *module, const struct nx_digest *name, const char *path,
+                        bool *present_out) {
+    struct nx_engine *engine = module->engine;
+    NX_AUTO(nx_buf) file;
+    nx_buf_init(&file, FILE_SIZE_MAX);
+    const enum nx_status status = nx_disk_read_file(engine->disk, path, &file, NULL);
     *present_out = status != NX_NOT_FOUND;
-    struct nx_str code;
-    if (status != NX_OK || !verify(engine, name, nx_buf_str(&content), &code)) {
-        return NULL;
+    struct nx_str content;
+    if (status != NX_OK || !verify(engine, name, nx_buf_str(&file), &content)) {
+        return false;
     }
-    wasmtime_module_t *module = NULL;
+    struct nx_reader reader = nx_reader_of(content);
+    module->instrument.grows = nx_reader_u8(&reader) == 1;
+    module->instrument.grow_function_index = nx_reader_u32(&reader);
+    const struct nx_str code = nx_reader_bytes(&reader, nx_reader_left(&reader));
     wasmtime_error_t *error =
-        wasmtime_module_deserialize(engine->engine, (const uint8_t *)code.ptr, code.len, &module);
+        wasmtime_module_deserialize(engine->engine, (const uint8_t *)code.ptr, code.len, &module->module);
     if (error != NULL) {
         wasmtime_error_delete(error);
-        return NULL;
+        return false;
     }
-    return module;
+    module->origin = NX_MODULE_FROM_CACHE;
+    return true;
 }
 
-static void write_cached(struct nx_engine *engine, const struct nx_digest *name, const char *path,
-                         const wasmtime_module_t *module) {
+static void write_cached(const struct nx_module *module, const struct nx_digest *name, const char *path) {
+    struct nx_engine *engine = module->engine;
     wasm_byte_vec_t code;
-    wasmtime_error_t *error = wasmtime_module_serialize(module, &code);
+    wasmtime_error_t *error = wasmtime_module_serialize(module->module, &code);
     if (error != NULL) {
         wasmtime_error_delete(error);
         return;
     }
-    const struct nx_str bytes = nx_str_of(code.data, code.size);
-    const struct nx_digest hash = keyed_hash(engine->cache_key, name, bytes);
     NX_AUTO(nx_buf) content;
+    NX_AUTO(nx_buf) file;
     nx_buf_init(&content, FILE_SIZE_MAX);
-    if (nx_buf_reserve(&content, HEADER_SIZE + code.size)) {
-        nx_buf_append(&content, NX_STR("NXCW"));
-        nx_buf_append_u32(&content, FORMAT);
-        nx_buf_append(&content, nx_str_of(hash.bytes, NX_DIGEST_SIZE));
-        nx_buf_append(&content, nx_str_of(name->bytes, NX_DIGEST_SIZE));
-        nx_buf_append(&content, bytes);
-        (void)!nx_disk_write_file(engine->disk, path, nx_buf_str(&content), NULL);
-    }
+    nx_buf_init(&file, FILE_SIZE_MAX);
+    (void)nx_buf_reserve(&content, CONTENT_HEADER_SIZE + code.size);
+    nx_buf_append_u8(&content, module->instrument.grows ? 1 : 0);
+    nx_buf_append_u32(&content, module->instrument.grow_function_index);
+    nx_buf_append(&content, nx_str_of(code.data, code.size));
     wasm_byte_vec_delete(&code);
+    const struct nx_digest hash = keyed_hash(engine->cache_key, name, nx_buf_str(&content));
+    (void)nx_buf_reserve(&file, HEADER_SIZE + content.len);
+    nx_buf_append(&file, NX_STR("NXCW"));
+    nx_buf_append_u32(&file, FORMAT);
+    nx_buf_append(&file, nx_str_of(hash.bytes, NX_DIGEST_SIZE));
+    nx_buf_append(&file, nx_str_of(name->bytes, NX_DIGEST_SIZE));
+    nx_buf_append(&file, nx_buf_str(&content));
+    if (!nx_buf_failed(&content) && !nx_buf_failed(&file)) {
+        (void)!nx_disk_write_file(engine->disk, path, nx_buf_str(&file), NULL);
+    }
 }
 
-enum nx_status nx_module_cache_load(struct nx_engine *engine, struct nx_str wasm,
-                                    const struct nx_digest *digest, wasmtime_module_t **module_out,
-                                    enum nx_module_origin *origin_out, struct nx_error *err) {
-    char path[PATH_SIZE_MAX];
-    const struct nx_digest name = cache_name(engine, digest);
-    const bool cached = engine->cache_directory != NULL && cache_path(engine, &name, path);
-    bool present = false;
-
-    if (cached) {
-        wasmtime_module_t *module = read_cached(engine, &name, path, &present);
-        if (module != NULL) {
-            *module_out = module;
-            *origin_out = NX_MODULE_FROM_CACHE;
-            return NX_OK;
-        }
-    }
-    wasmtime_module_t *module = NULL;
+static enum nx_status compile(struct nx_module *module, struct nx_str wasm, struct nx_error *err) {
+    NX_AUTO(nx_buf) changed;
+    nx_buf_init(&changed, (size_t)NX_MODULE_SIZE_MAX * 2);
+    const struct nx_str source =
+        nx_instrument(wasm, &changed, &module->instrument) ? nx_buf_str(&changed) : wasm;
     wasmtime_error_t *error =
-        wasmtime_module_new(engine->engine, (const uint8_t *)wasm.ptr, wasm.len, &module);
+        wasmtime_module_new(module->engine->engine, (const uint8_t *)source.ptr, source.len, &module->module);
     if (error != NULL) {
         return nx_wrap(err, nx_wasm_fail(err, NX_INVALID_ARGUMENT, error), "not a WebAssembly module");
     }
-    if (cached) {
-        write_cached(engine, &name, path, module);
+    return NX_OK;
+}
+
+enum nx_status nx_module_cache_load(struct nx_module *module, struct nx_str wasm, struct nx_error *err) {
+    char path[PATH_SIZE_MAX];
+    const struct nx_digest name = cache_name(module->engine, &module->digest);
+    const bool cached = module->engine->cache_directory != NULL && cache_path(module->engine, &name, path);
+    bool present = false;
+
+    if (cached && read_cached(module, &name, path, &present)) {
+        return NX_OK;
     }
-    *module_out = module;
-    *origin_out = present ? NX_MODULE_RECOMPILED : NX_MODULE_COMPILED;
+    NX_TRY(compile(module, wasm, err));
+    module->origin = present ? NX_MODULE_RECOMPILED : NX_MODULE_COMPILED;
+    if (cached) {
+        write_cached(module, &name, path);
+    }
+    /* A compilation leaves megabytes that were freed and not given back, and a server compiles seldom. */
+    (void)malloc_trim(0);
     return NX_OK;
 }

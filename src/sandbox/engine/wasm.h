@@ -51,11 +51,10 @@ struct nx_module {
 
 /** Turn Wasmtime's error into ours, and delete it. */
 enum nx_status nx_wasm_fail(struct nx_error *err, enum nx_status status, wasmtime_error_t *error);
-/** Compile, or take from the cache. */
-NX_MUST_CHECK enum nx_status nx_module_cache_load(struct nx_engine *engine, struct nx_str wasm,
-                                                  const struct nx_digest *digest,
-                                                  wasmtime_module_t **module_out,
-                                                  enum nx_module_origin *origin_out, struct nx_error *err);
+/** Compile `wasm`, whose digest is in the module, or take it from the cache: sets module, origin, instrument.
+ */
+NX_MUST_CHECK enum nx_status nx_module_cache_load(struct nx_module *module, struct nx_str wasm,
+                                                  struct nx_error *err);
 /** Read the cache's key, or make it. */
 NX_MUST_CHECK enum nx_status nx_module_cache_open(struct nx_engine *engine, const struct nx_random *random,
                                                   struct nx_error *err);
