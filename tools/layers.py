@@ -18,7 +18,7 @@ import source
 FOREIGN = [
     (re.compile(r"^(wasmtime|wasm|wasi)\b"), ["src/sandbox/"]),
     (re.compile(r"^uv\.h$|^uv/"), ["src/io/"]),
-    (re.compile(r"^lmdb\.h$"), ["src/storage/index"]),
+    (re.compile(r"^lz4\.h$"), ["src/storage/run"]),
     (re.compile(r"^yyjson\.h$"), ["src/codec/json"]),
     (re.compile(r"^libfyaml"), ["src/codec/yaml"]),
     (re.compile(r"^openssl/"), ["src/io/tls", "src/codec/digest"]),

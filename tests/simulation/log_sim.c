@@ -307,14 +307,14 @@ static void choose_faults(struct run *run) {
     switch (nx_sim_below(sim, 5)) {
     case 0:
     case 1:
-        faults.crash_at = 1 + nx_sim_below(sim, 250);
+        faults.crash_at = 1 + nx_sim_below(sim, 400);
         faults.crash_how = nx_sim_chance(sim, 300000) ? NX_SIM_KILL : NX_SIM_POWER_LOSS;
         break;
     case 2:
-        faults.fail_sync_at = 1 + nx_sim_below(sim, 60);
+        faults.fail_sync_at = 1 + nx_sim_below(sim, 100);
         break;
     case 3:
-        faults.fail_write_at = 1 + nx_sim_below(sim, 60);
+        faults.fail_write_at = 1 + nx_sim_below(sim, 100);
         break;
     default:
         break;
@@ -329,7 +329,7 @@ static void choose_faults(struct run *run) {
 
 static void live(struct run *run) {
     struct nx_actor actors[3];
-    run->goal = run->append_count + 20 + (int)nx_sim_below(run->sim, 200);
+    run->goal = run->append_count + 20 + (int)nx_sim_below(run->sim, 500);
     run->open_count = 0;
     EXPECT(run, run->goal < APPENDS_MAX, "too many appends");
     EXPECT(run, nx_mailbox_open(OPEN_MAX * 2, &run->mailbox, NULL) == NX_OK, "no memory");
@@ -377,7 +377,7 @@ static uint64_t run_seed(uint64_t seed) {
                                               .directory = "/data",
                                               .streams = run.streams,
                                               .stream_count = STREAMS,
-                                              .segment_size = 64 * 1024 };
+                                              .segment_size = (uint64_t)16 * 1024 << nx_sim_below(sim, 3) };
     for (run.life = 0; run.life < LIVES; run.life++) {
         open_fabric(&run);
         check(&run);

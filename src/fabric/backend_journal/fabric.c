@@ -51,6 +51,39 @@ static enum nx_status see_gap(void *data, uint32_t stream, uint64_t first, uint6
     return nx_library_see_gap(&witness->fabric->library, stream, first, last, lost, err);
 }
 
+struct run_witness {
+    struct nx_fabric *fabric;
+    struct nx_wal_tracker *tracker;
+    int64_t now_ns;
+};
+
+static enum nx_status see_run(void *data, const struct nx_extent *extent, struct nx_str name,
+                              struct nx_error *err) {
+    struct run_witness *witness = data;
+    NX_TRY(nx_wal_tracker_know(witness->tracker, extent->stream, extent->last_sequence, err));
+    return nx_journal_see_run(&witness->fabric->journal, extent->stream, name, extent->last_sequence,
+                              extent->last_time_ns, err);
+}
+
+static void see_key(void *data, const struct nx_stored *stored) {
+    struct run_witness *witness = data;
+    nx_journal_see_key(&witness->fabric->journal, stored->stream, stored->dedup, stored->sequence,
+                       stored->time_ns, witness->now_ns);
+}
+
+/* Runs first, then the segments that are not in one. */
+static enum nx_status recover_all(struct nx_fabric *fabric, struct nx_wal_tracker *tracker, int64_t now_ns,
+                                  struct nx_wal_recovered *recovered, struct nx_error *err) {
+    struct run_witness witness = { .fabric = fabric, .tracker = tracker, .now_ns = now_ns };
+    uint64_t next_segment;
+    NX_TRY(nx_library_open_runs(&fabric->library, &fabric->report, see_run, &witness, &next_segment, err));
+    nx_library_recent_keys(&fabric->library, now_ns - NX_DEDUP_KEPT_NS, see_key, &witness);
+    NX_TRY(nx_wal_recover(fabric->options.disk, fabric->directory, next_segment, fabric->options.read_only,
+                          tracker, recovered, err));
+    return fabric->options.read_only ? NX_OK
+                                     : nx_wal_secure(fabric->options.disk, fabric->directory, recovered, err);
+}
+
 static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
     struct witness witness = { .fabric = fabric, .now_ns = nx_clock_read(&fabric->options.clock).wall_ns };
     const struct nx_wal_visitor visitor = {
@@ -59,11 +92,7 @@ static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
     struct nx_wal_recovered recovered;
     struct nx_wal_tracker tracker;
     nx_wal_tracker_init(&tracker, &visitor, &fabric->report);
-    enum nx_status status = nx_wal_recover(fabric->options.disk, fabric->directory, 0,
-                                           fabric->options.read_only, &tracker, &recovered, err);
-    if (status == NX_OK && !fabric->options.read_only) {
-        status = nx_wal_secure(fabric->options.disk, fabric->directory, &recovered, err);
-    }
+    const enum nx_status status = recover_all(fabric, &tracker, witness.now_ns, &recovered, err);
     if (status != NX_OK) {
         nx_wal_tracker_fini(&tracker);
         return status;

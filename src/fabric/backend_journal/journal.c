@@ -187,6 +187,29 @@ enum nx_status nx_journal_see_record(struct nx_journal *journal, const struct nx
     return NX_OK;
 }
 
+enum nx_status nx_journal_see_run(struct nx_journal *journal, uint32_t number, struct nx_str name,
+                                  uint64_t last_sequence, int64_t time_ns, struct nx_error *err) {
+    NX_TRY(nx_journal_see_stream(journal, number, name, last_sequence, time_ns, err));
+    struct nx_journal_stream *stream = numbered(journal, number);
+    if (stream != NULL && last_sequence > stream->last_sequence) {
+        stream->last_sequence = last_sequence;
+        stream->last_time_ns = time_ns;
+    }
+    return NX_OK;
+}
+
+void nx_journal_see_key(struct nx_journal *journal, uint32_t number, struct nx_str key, uint64_t sequence,
+                        int64_t time_ns, int64_t now_ns) {
+    struct nx_journal_stream *stream = numbered(journal, number);
+    struct nx_dedup_entry entry = { .sequence = sequence, .time_ns = time_ns };
+    if (stream == NULL || key.len != sizeof entry.key || time_ns < now_ns - window_of(stream) ||
+        nx_dedup_reserve(&stream->dedup, 1, NULL) != NX_OK) {
+        return;
+    }
+    memcpy(entry.key, key.ptr, sizeof entry.key);
+    nx_dedup_add(&stream->dedup, &entry);
+}
+
 void nx_journal_see_gap(struct nx_journal *journal, uint32_t number, uint64_t first, uint64_t last,
                         bool lost) {
     struct nx_journal_stream *stream = numbered(journal, number);

@@ -11,6 +11,11 @@ static void stream_free(struct nx_library_stream *stream) {
         return;
     }
     nx_message_queue_release(&stream->parked);
+    while (stream->protections != NULL) {
+        struct nx_library_protection *next = stream->protections->next;
+        free(stream->protections);
+        stream->protections = next;
+    }
     free((void *)(uintptr_t)stream->name.ptr);
     free(stream->lost);
     free(stream);
@@ -50,7 +55,11 @@ enum nx_status nx_library_init(struct nx_library *library, const struct nx_fabri
                                     .board = board,
                                     .directory = directory,
                                     .seed = nx_random_u64(&options->random),
+                                    .cache = calloc(1, sizeof *library->cache),
                                     .next_deadline_ns = INT64_MAX };
+    if (library->cache == NULL) {
+        return nx_fail_memory(err);
+    }
     nx_map_init(&library->streams, NX_STREAMS_MAX, nx_random_u64(&options->random));
     for (size_t i = 0; i < options->stream_count; i++) {
         struct nx_library_stream *stream;
@@ -71,6 +80,15 @@ void nx_library_fini(struct nx_library *library) {
         nx_tail_free(library->tails[i]);
     }
     free(library->tails);
+    nx_run_writer_close(library->sealing.writer);
+    for (size_t i = 0; i < library->run_count; i++) {
+        nx_run_close(library->runs[i], NULL);
+    }
+    free(library->runs);
+    if (library->cache != NULL) {
+        nx_run_cache_fini(library->cache);
+        free(library->cache);
+    }
     free(library->by_number);
     free(library->found);
     nx_wal_tracker_fini(&library->tracker);
@@ -345,6 +363,9 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
             handle_read(library, (struct nx_read *)message, now);
         } else {
             notices += message->kind == NX_FABRIC_NOTICE ? 1 : 0;
+            if (message->kind == NX_FABRIC_PROTECT) {
+                nx_library_protect(library, (const struct nx_protect *)message);
+            }
             nx_message_release(message);
         }
     }
@@ -352,5 +373,8 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
         nx_counter_add(&library->board->notices_taken, notices);
     }
     look_at_all_parked(library, now.monotonic_ns);
-    return library->next_deadline_ns;
+    const int64_t seal_ns = nx_library_seal(library, now);
+    const int64_t retain_ns = nx_library_retain(library, now);
+    const int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
+    return again_ns < library->next_deadline_ns ? again_ns : library->next_deadline_ns;
 }

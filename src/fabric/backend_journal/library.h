@@ -11,11 +11,19 @@
 #include "fabric/backend_journal/board.h"
 #include "fabric/fabric.h"
 #include "storage/index/tail.h"
+#include "storage/run/run.h"
 #include "storage/wal/recovery.h"
 
 struct nx_library_gap {
     uint64_t first;
     uint64_t last;
+};
+
+/* A consumer that wants records kept. */
+struct nx_library_protection {
+    struct nx_library_protection *next;
+    uint64_t from_sequence;
+    char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
 };
 
 struct nx_library_stream {
@@ -27,8 +35,21 @@ struct nx_library_stream {
     struct nx_library_gap *lost; /* sequences known to be destroyed, ascending */
     size_t lost_count;
     size_t lost_capacity;
-    struct nx_message_queue parked; /* scans that wait for its next record */
-    bool has_news;                  /* records came since the parked scans were looked at */
+    size_t lost_sealed;                        /* of them stand in runs */
+    struct nx_library_protection *protections; /* owned */
+    struct nx_message_queue parked;            /* scans that wait for its next record */
+    bool has_news;                             /* records came since the parked scans were looked at */
+};
+
+/* Turning the oldest segments into a run, a piece at a time. */
+struct nx_sealing {
+    struct nx_run_writer *writer; /* NULL: nothing is under way */
+    size_t tail_count;            /* the first so many of the library's */
+    uint32_t stream;              /* being written */
+    uint64_t sequence;            /* next one of it */
+    bool has_begun;               /* the stream has an entry in the run */
+    uint64_t lost_count;
+    int64_t retry_ns; /* not before, after a failure */
 };
 
 struct nx_library {
@@ -41,6 +62,12 @@ struct nx_library {
     struct nx_tail **tails; /* unsealed segments, ascending; owned */
     size_t tail_count;
     size_t tail_capacity;
+    struct nx_run **runs; /* sealed ones, ascending; owned */
+    size_t run_count;
+    size_t run_capacity;
+    struct nx_run_cache *cache; /* owned */
+    struct nx_sealing sealing;
+    int64_t retention_at_ns; /* monotonic: when it is looked at next */
     struct nx_wal_tracker tracker;
     uint64_t segment; /* position in the log: everything before it is known */
     uint64_t offset;
@@ -66,6 +93,17 @@ NX_MUST_CHECK enum nx_status nx_library_see_record(struct nx_library *library,
                                                    const struct nx_frame *frame, struct nx_error *err);
 NX_MUST_CHECK enum nx_status nx_library_see_gap(struct nx_library *library, uint32_t number, uint64_t first,
                                                 uint64_t last, bool lost, struct nx_error *err);
+/** Open the runs of the directory, the first thing of a recovery; what is in them, each stream's part in
+ * turn, is told to `see`. `next_segment_out`: the first segment that no run holds. Unreadable runs are
+ * reported. Errors: NX_FAILED_PRECONDITION kind format-version, NX_UNAVAILABLE, NX_RESOURCE_EXHAUSTED */
+NX_MUST_CHECK enum nx_status
+nx_library_open_runs(struct nx_library *library, struct nx_buf *report,
+                     enum nx_status (*see)(void *data, const struct nx_extent *extent, struct nx_str name,
+                                           struct nx_error *err),
+                     void *data, uint64_t *next_segment_out, struct nx_error *err);
+/** Walk over the de-duplication keys that the runs keep of records not older than `time_ns`. */
+void nx_library_recent_keys(struct nx_library *library, int64_t time_ns,
+                            void (*visit)(void *data, const struct nx_stored *stored), void *data);
 /** Go on behind what recovery has told; takes over the tracker. */
 void nx_library_start(struct nx_library *library, struct nx_wal_tracker *tracker, uint64_t segment,
                       uint64_t offset);

@@ -32,3 +32,11 @@ bool nx_library_scan(struct nx_library *library, struct nx_library_stream *strea
 /** Prepare a scan: check it, find its stream and its start. False when it is answered already. */
 bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
                            struct nx_library_stream **stream_out);
+/** Do a bounded piece of sealing, or see whether there is something to seal. Returns when to come again. */
+int64_t nx_library_seal(struct nx_library *library, struct nx_now now);
+/** Drop what is too old or too much, now and then. Returns when to come again. */
+int64_t nx_library_retain(struct nx_library *library, struct nx_now now);
+/** Remember, change or forget a consumer's wish. */
+void nx_library_protect(struct nx_library *library, const struct nx_protect *wish);
+/** Delete `wal-<number>`, or keep it as `damaged-<number>` when records in it are destroyed. */
+void nx_library_drop_segment(struct nx_library *library, uint64_t number, bool is_damaged);

@@ -1,4 +1,4 @@
-/* Finding records in everything that holds some: the unsealed segments, oldest first. */
+/* Finding records in everything that holds some: the runs, then the unsealed segments, oldest first. */
 #include "fabric/backend_journal/library_internal.h"
 
 enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
@@ -6,6 +6,23 @@ enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
                                             struct nx_stored *stored_out) {
     if (sequence < stream->first_sequence) {
         sequence = stream->first_sequence;
+    }
+    /* New records are asked for most: the newest run that can hold it is found from the end. */
+    size_t first = library->run_count;
+    while (first > 0) {
+        struct nx_extent extent;
+        if (nx_run_extent(library->runs[first - 1], stream->number, &extent) &&
+            extent.last_sequence < sequence) {
+            break;
+        }
+        first--;
+    }
+    for (size_t i = first; i < library->run_count; i++) {
+        const enum nx_stored_found found =
+            nx_run_at_or_after(library->runs[i], library->cache, stream->number, sequence, stored_out);
+        if (found != NX_STORED_NONE) {
+            return found;
+        }
     }
     for (size_t i = 0; i < library->tail_count; i++) {
         const enum nx_stored_found found =
@@ -27,6 +44,13 @@ enum nx_stored_found nx_library_at_or_before(const struct nx_library *library,
             return stored_out->sequence < stream->first_sequence ? NX_STORED_NONE : found;
         }
     }
+    for (size_t i = library->run_count; i-- > 0;) {
+        const enum nx_stored_found found =
+            nx_run_at_or_before(library->runs[i], library->cache, stream->number, sequence, stored_out);
+        if (found != NX_STORED_NONE) {
+            return stored_out->sequence < stream->first_sequence ? NX_STORED_NONE : found;
+        }
+    }
     return NX_STORED_NONE;
 }
 
@@ -34,6 +58,12 @@ uint64_t nx_library_last_of_subject(const struct nx_library *library, const stru
                                     struct nx_str subject) {
     for (size_t i = library->tail_count; i-- > 0;) {
         const uint64_t last = nx_tail_last_of_subject(library->tails[i], stream->number, subject);
+        if (last != 0) {
+            return last < stream->first_sequence ? 0 : last;
+        }
+    }
+    for (size_t i = library->run_count; i-- > 0;) {
+        const uint64_t last = nx_run_last_of_subject(library->runs[i], stream->number, subject);
         if (last != 0) {
             return last < stream->first_sequence ? 0 : last;
         }
@@ -59,20 +89,36 @@ uint64_t nx_library_sequence_at(const struct nx_library *library, const struct n
     return low;
 }
 
+static void add_extent(const struct nx_library_stream *stream, const struct nx_extent *extent, uint64_t size,
+                       struct nx_stream_info *info) {
+    if (extent->count == 0 || extent->last_sequence < stream->first_sequence) {
+        return;
+    }
+    info->count += extent->count;
+    info->size += size;
+    info->last_time_ns = extent->last_time_ns;
+    if (info->first_sequence == 0) {
+        info->first_sequence = extent->first_sequence;
+        info->first_time_ns = extent->first_time_ns;
+    }
+}
+
 void nx_library_info(const struct nx_library *library, const struct nx_library_stream *stream,
                      struct nx_stream_info *info_out) {
     *info_out = (struct nx_stream_info){ .name = stream->name, .last_sequence = stream->last_sequence };
+    for (size_t i = 0; i < library->run_count; i++) {
+        struct nx_extent extent;
+        uint64_t offset;
+        uint64_t size;
+        if (nx_run_extent(library->runs[i], stream->number, &extent) &&
+            nx_run_region(library->runs[i], stream->number, &offset, &size)) {
+            add_extent(stream, &extent, size, info_out);
+        }
+    }
     for (size_t i = 0; i < library->tail_count; i++) {
         const struct nx_extent *extent = nx_tail_extent(library->tails[i], stream->number);
-        if (extent == NULL || extent->last_sequence < stream->first_sequence) {
-            continue;
-        }
-        info_out->count += extent->count;
-        info_out->size += extent->size;
-        info_out->last_time_ns = extent->last_time_ns;
-        if (info_out->first_sequence == 0) {
-            info_out->first_sequence = extent->first_sequence;
-            info_out->first_time_ns = extent->first_time_ns;
+        if (extent != NULL) {
+            add_extent(stream, extent, extent->size, info_out);
         }
     }
 }
@@ -122,6 +168,18 @@ void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, st
                      bool (*visit)(void *data, const struct nx_library_stream *stream,
                                    const struct nx_stored *stored),
                      void *data) {
+    for (size_t i = 0; i < library->run_count; i++) {
+        uint64_t cursor = 0;
+        struct nx_stored stored;
+        while (nx_run_find(library->runs[i], library->cache, kind, key, &cursor, &stored)) {
+            const struct nx_library_stream *stream =
+                stored.stream < library->by_number_count ? library->by_number[stored.stream] : NULL;
+            if (stream != NULL && stored.sequence >= stream->first_sequence &&
+                !visit(data, stream, &stored)) {
+                return;
+            }
+        }
+    }
     for (size_t i = 0; i < library->tail_count; i++) {
         if (!visit_tail(library, library->tails[i], kind, key, visit, data)) {
             return;

@@ -46,6 +46,18 @@ static enum nx_status know_stream(struct nx_wal_tracker *tracker, uint32_t strea
     return NX_OK;
 }
 
+enum nx_status nx_wal_tracker_know(struct nx_wal_tracker *tracker, uint32_t stream, uint64_t last,
+                                   struct nx_error *err) {
+    if (stream >= NX_STREAMS_MAX || last == UINT64_MAX) {
+        return NX_OK;
+    }
+    NX_TRY(know_stream(tracker, stream, err));
+    if (last + 1 > tracker->last[stream]) {
+        tracker->last[stream] = last + 1;
+    }
+    return NX_OK;
+}
+
 static enum nx_status tell_gap(struct nx_wal_tracker *tracker, uint32_t stream, uint64_t first, uint64_t last,
                                bool lost, struct nx_error *err) {
     if (lost) {

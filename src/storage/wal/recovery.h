@@ -42,6 +42,10 @@ struct nx_wal_tracker {
 void nx_wal_tracker_init(struct nx_wal_tracker *tracker, const struct nx_wal_visitor *visitor,
                          struct nx_buf *report);
 void nx_wal_tracker_fini(struct nx_wal_tracker *tracker);
+/** The stream's sequences up to `last` are told already, by what was sealed before these segments.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_wal_tracker_know(struct nx_wal_tracker *tracker, uint32_t stream,
+                                                 uint64_t last, struct nx_error *err);
 /** Take in the next frame of the log. Errors: the visitor's, NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_wal_tracker_frame(struct nx_wal_tracker *tracker,
                                                   const struct nx_segment *segment,

@@ -1,0 +1,225 @@
+/* Retention: what is too old or too much leaves, a stream's part of a run at a time: its blocks are punched
+ * out of the file, and a file that holds nothing more is deleted. What a consumer has not finished stays. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "fabric/backend_journal/journal_internal.h"
+#include "fabric/backend_journal/library_internal.h"
+
+enum { PERIOD_S = 10 };
+
+void nx_library_protect(struct nx_library *library, const struct nx_protect *wish) {
+    struct nx_library_stream *stream = nx_map_get(&library->streams, nx_str_from_c(wish->stream));
+    if (stream == NULL) {
+        return;
+    }
+    struct nx_library_protection **at = &stream->protections;
+    while (*at != NULL && strcmp((*at)->consumer, wish->consumer) != 0) {
+        at = &(*at)->next;
+    }
+    library->retention_at_ns =
+        nx_counter_get(&library->board->budget_full) != 0 ? 0 : library->retention_at_ns;
+    if (wish->from_sequence == UINT64_MAX) {
+        struct nx_library_protection *gone = *at;
+        if (gone != NULL) {
+            *at = gone->next;
+            free(gone);
+        }
+        return;
+    }
+    if (*at == NULL) {
+        *at = calloc(1, sizeof **at);
+        if (*at == NULL) {
+            return;
+        }
+        (void)snprintf((*at)->consumer, sizeof(*at)->consumer, "%s", wish->consumer);
+    }
+    (*at)->from_sequence = wish->from_sequence;
+}
+
+/* The consumer whose wish reaches furthest back, or NULL. */
+static const struct nx_library_protection *holder(const struct nx_library_stream *stream) {
+    const struct nx_library_protection *first = NULL;
+    for (const struct nx_library_protection *at = stream->protections; at != NULL; at = at->next) {
+        first = first == NULL || at->from_sequence < first->from_sequence ? at : first;
+    }
+    return first;
+}
+
+static bool may_drop(const struct nx_library_stream *stream, const struct nx_extent *extent) {
+    const struct nx_library_protection *protection = holder(stream);
+    return protection == NULL || extent->last_sequence < protection->from_sequence;
+}
+
+/* By age and size: raise the stream's first sequence past whole extents of runs. */
+static void retain_stream(const struct nx_library *library, struct nx_library_stream *stream,
+                          int64_t now_ns) {
+    const struct nx_stream_config *config = &stream->config;
+    struct nx_stream_info info;
+    if (config->age_max_ns == 0 && config->size_max == 0) {
+        return;
+    }
+    nx_library_info(library, stream, &info);
+    for (size_t i = 0; i < library->run_count; i++) {
+        struct nx_extent extent;
+        uint64_t offset;
+        uint64_t size;
+        if (!nx_run_extent(library->runs[i], stream->number, &extent) ||
+            extent.last_sequence < stream->first_sequence ||
+            !nx_run_region(library->runs[i], stream->number, &offset, &size)) {
+            continue;
+        }
+        const bool is_old = config->age_max_ns > 0 && extent.last_time_ns < now_ns - config->age_max_ns;
+        const bool is_much = config->size_max > 0 && info.size > config->size_max;
+        if ((!is_old && !is_much) || !may_drop(stream, &extent)) {
+            return;
+        }
+        stream->first_sequence = extent.last_sequence + 1;
+        info.size -= size < info.size ? size : info.size;
+    }
+}
+
+/* Give back the bytes of a stream's part. Its blocks then read as zeros, which a later start understands. */
+static void punch(struct nx_library *library, struct nx_run *run, uint32_t stream) {
+    char path[NX_PATH_SIZE_MAX];
+    NX_AUTO(nx_file) *file = NULL;
+    uint64_t offset;
+    uint64_t len;
+    if (!nx_run_region(run, stream, &offset, &len) ||
+        nx_run_path(library->directory, nx_run_first_segment(run), nx_run_last_segment(run), path, NULL) !=
+            NX_OK) {
+        return;
+    }
+    nx_run_mark_gone(run, stream);
+    if (nx_file_open(library->options->disk, path, NX_FILE_WRITE, &file, NULL) != NX_OK ||
+        nx_file_punch_hole(file, offset, len, NULL) != NX_OK) {
+        nx_log_debug(library->options->log, "cannot give back the space of expired records");
+    }
+}
+
+static bool is_expired(const struct nx_library *library, const struct nx_extent *extent) {
+    const struct nx_library_stream *stream =
+        extent->stream < library->by_number_count ? library->by_number[extent->stream] : NULL;
+    return stream == NULL || extent->last_sequence < stream->first_sequence;
+}
+
+/* Punch out what is expired in the run; true when nothing is left in it. */
+static bool clean_run(struct nx_library *library, struct nx_run *run) {
+    size_t live = 0;
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        struct nx_str name;
+        const struct nx_extent extent = nx_run_extent_at(run, i, &name);
+        live += extent.count > 0 && !is_expired(library, &extent) ? 1 : 0;
+    }
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        struct nx_str name;
+        const struct nx_extent extent = nx_run_extent_at(run, i, &name);
+        if (extent.count > 0 && is_expired(library, &extent)) {
+            punch(library, run, extent.stream);
+        }
+    }
+    return live == 0;
+}
+
+/* Delete the runs that hold nothing more, but never the newest: its name says where the segments go on. */
+static void clean(struct nx_library *library) {
+    size_t kept = 0;
+    for (size_t i = 0; i < library->run_count; i++) {
+        struct nx_run *run = library->runs[i];
+        char path[NX_PATH_SIZE_MAX];
+        if (!clean_run(library, run) || i + 1 == library->run_count ||
+            nx_run_path(library->directory, nx_run_first_segment(run), nx_run_last_segment(run), path,
+                        NULL) != NX_OK ||
+            nx_disk_unlink(library->options->disk, path, NULL) != NX_OK) {
+            library->runs[kept++] = run;
+            continue;
+        }
+        nx_run_close(run, library->cache);
+    }
+    library->run_count = kept;
+}
+
+/* Bytes that the run still takes. */
+static uint64_t size_of_run(const struct nx_library *library, const struct nx_run *run) {
+    uint64_t size = nx_run_size(run);
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        struct nx_str name;
+        uint64_t offset;
+        uint64_t len;
+        const struct nx_extent extent = nx_run_extent_at(run, i, &name);
+        if (is_expired(library, &extent) && nx_run_region(run, extent.stream, &offset, &len)) {
+            size -= len < size ? len : size;
+        }
+    }
+    return size;
+}
+
+static uint64_t size_of_all(const struct nx_library *library) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < library->tail_count; i++) {
+        size += nx_tail_segment(library->tails[i])->size;
+    }
+    for (size_t i = 0; i < library->run_count; i++) {
+        size += size_of_run(library, library->runs[i]);
+    }
+    return size;
+}
+
+/* `stream`: holds the budget; NULL: it is not full. */
+static void say_budget(struct nx_library *library, const struct nx_library_stream *stream) {
+    if (stream != NULL) {
+        char text[NX_BOARD_TEXT_WORDS * 8];
+        const struct nx_library_protection *protection = holder(stream);
+        (void)snprintf(text, sizeof text,
+                       "the disk budget is full of records of '%.60s' that '%.60s' has not finished",
+                       stream->name.ptr, protection == NULL ? "" : protection->consumer);
+        nx_board_set_text(library->board->budget_text, text);
+    }
+    nx_counter_set(&library->board->budget_full, stream != NULL ? 1 : 0);
+}
+
+/* Over the budget, the oldest runs lose whatever nobody holds. */
+static void retain_budget(struct nx_library *library) {
+    const uint64_t budget = library->options->disk_budget;
+    struct nx_library_stream *held = NULL;
+    if (budget == 0) {
+        return;
+    }
+    for (size_t i = 0; i < library->run_count && size_of_all(library) > budget; i++) {
+        for (size_t k = 0; k < nx_run_extent_count(library->runs[i]); k++) {
+            struct nx_str name;
+            const struct nx_extent extent = nx_run_extent_at(library->runs[i], k, &name);
+            struct nx_library_stream *stream =
+                extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+            if (extent.count == 0 || stream == NULL || extent.last_sequence < stream->first_sequence ||
+                stream->config.per_subject_max > 0) {
+                continue; /* keys are values, not history: they do not age */
+            }
+            if (may_drop(stream, &extent)) {
+                stream->first_sequence = extent.last_sequence + 1;
+            } else {
+                held = held == NULL ? stream : held;
+            }
+        }
+    }
+    say_budget(library, size_of_all(library) > budget ? held : NULL);
+}
+
+int64_t nx_library_retain(struct nx_library *library, struct nx_now now) {
+    size_t cursor = 0;
+    struct nx_str name;
+    void *stream;
+    if (library->options->read_only || library->run_count == 0) {
+        return NX_STEP_IDLE;
+    }
+    if (library->retention_at_ns > now.monotonic_ns) {
+        return library->retention_at_ns;
+    }
+    while (nx_map_next(&library->streams, &cursor, &name, &stream)) {
+        retain_stream(library, stream, now.wall_ns);
+    }
+    retain_budget(library);
+    clean(library);
+    library->retention_at_ns = now.monotonic_ns + PERIOD_S * (int64_t)NX_NS_PER_S;
+    return library->retention_at_ns;
+}

@@ -1,0 +1,604 @@
+#include "storage/run/run.h"
+
+#include <inttypes.h>
+#include <lz4.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "storage/run/run_internal.h"
+#include "storage/wal/crc32c.h"
+
+const char nx_run_magic[8] = { 'N', 'X', 'R', 'U', 'N', '\r', '\n', '\x1a' };
+const size_t nx_run_element_size[NX_RUN_SECTIONS] = {
+    [NX_RUN_STREAMS] = sizeof(struct nx_run_stream),
+    [NX_RUN_BLOCKS] = sizeof(struct nx_run_block),
+    [NX_RUN_SUBJECTS] = sizeof(struct nx_run_subject),
+    [NX_RUN_HASHES] = sizeof(uint64_t),
+    [NX_RUN_ORDINALS] = sizeof(uint32_t),
+    [NX_RUN_LOST] = sizeof(struct nx_run_range),
+    [NX_RUN_TEXT] = 1,
+};
+
+static const char name_prefix[] = "runs-";
+enum { NUMBER_DIGITS = 16 };
+
+struct nx_run {
+    struct nx_file *file;
+    const uint8_t *bytes;
+    uint64_t size;
+    struct nx_run_header header;
+    struct nx_run_trailer trailer;
+    const struct nx_run_stream *streams; /* these point into the mapped footer */
+    const struct nx_run_block *blocks;
+    const struct nx_run_subject *subjects;
+    const uint64_t *hashes;
+    const uint32_t *ordinals;
+    const struct nx_run_range *lost;
+    const char *text;
+    bool *gone; /* by index of the stream: retention has punched its blocks out */
+};
+
+uint32_t nx_run_header_crc(struct nx_run_header header) {
+    header.crc = 0;
+    return nx_crc32c(0, &header, sizeof header);
+}
+
+uint32_t nx_run_trailer_crc(struct nx_run_trailer trailer) {
+    trailer.crc = 0;
+    return nx_crc32c(0, &trailer, sizeof trailer);
+}
+
+uint32_t nx_run_block_crc(const struct nx_run_block_header *header, const void *stored) {
+    const uint32_t crc =
+        nx_crc32c(0, (const uint8_t *)header + sizeof header->crc, sizeof *header - sizeof header->crc);
+    return nx_crc32c(crc, stored, header->stored_size);
+}
+
+enum nx_status nx_run_path(const char *directory, uint64_t first_segment, uint64_t last_segment,
+                           char path_out[NX_PATH_SIZE_MAX], struct nx_error *err) {
+    const int len = snprintf(path_out, NX_PATH_SIZE_MAX, "%s/%s%016" PRIx64 "-%016" PRIx64, directory,
+                             name_prefix, first_segment, last_segment);
+    return len > 0 && len < NX_PATH_SIZE_MAX
+               ? NX_OK
+               : nx_fail(err, NX_INVALID_ARGUMENT, "the path of the journal is too long");
+}
+
+static bool parse_hex(struct nx_str digits, uint64_t *number_out) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        const char c = digits.ptr[i];
+        if (c >= '0' && c <= '9') {
+            number = number << 4 | (uint64_t)(c - '0');
+        } else if (c >= 'a' && c <= 'f') {
+            number = number << 4 | (uint64_t)(c - 'a' + 10);
+        } else {
+            return false;
+        }
+    }
+    *number_out = number;
+    return true;
+}
+
+bool nx_run_name_parse(struct nx_str name, uint64_t *first_out, uint64_t *last_out) {
+    const size_t prefix_len = sizeof name_prefix - 1;
+    if (name.len != prefix_len + 2 * NUMBER_DIGITS + 1 || name.ptr[prefix_len + NUMBER_DIGITS] != '-' ||
+        !nx_str_starts_with(name, nx_str_of(name_prefix, prefix_len))) {
+        return false;
+    }
+    return parse_hex(nx_str_slice(name, prefix_len, prefix_len + NUMBER_DIGITS), first_out) &&
+           parse_hex(nx_str_slice(name, prefix_len + NUMBER_DIGITS + 1, name.len), last_out) &&
+           *first_out > 0 && *first_out <= *last_out;
+}
+
+/* ---- opening: everything that is used later without a check is checked here ---- */
+
+static bool place_sections(struct nx_run *run) {
+    const struct nx_run_trailer *trailer = &run->trailer;
+    const uint8_t *starts[NX_RUN_SECTIONS];
+    uint64_t offset = 0;
+    for (size_t i = 0; i < NX_RUN_SECTIONS; i++) {
+        const uint64_t count = trailer->section_count[i];
+        if (count > trailer->footer_size / nx_run_element_size[i]) {
+            return false;
+        }
+        starts[i] = run->bytes + trailer->footer_offset + offset;
+        offset += (count * nx_run_element_size[i] + 7) / 8 * 8;
+        if (offset > trailer->footer_size) {
+            return false;
+        }
+    }
+    run->streams = (const void *)starts[NX_RUN_STREAMS];
+    run->blocks = (const void *)starts[NX_RUN_BLOCKS];
+    run->subjects = (const void *)starts[NX_RUN_SUBJECTS];
+    run->hashes = (const void *)starts[NX_RUN_HASHES];
+    run->ordinals = (const void *)starts[NX_RUN_ORDINALS];
+    run->lost = (const void *)starts[NX_RUN_LOST];
+    run->text = (const void *)starts[NX_RUN_TEXT];
+    return true;
+}
+
+static bool is_within(uint64_t first, uint64_t count, uint64_t limit) {
+    return first <= limit && count <= limit - first;
+}
+
+static bool check_footer(const struct nx_run *run) {
+    const uint64_t *counts = run->trailer.section_count;
+    for (size_t i = 0; i < counts[NX_RUN_STREAMS]; i++) {
+        const struct nx_run_stream *stream = &run->streams[i];
+        if ((i > 0 && stream->stream <= run->streams[i - 1].stream) ||
+            !is_within(stream->name_offset, stream->name_size, counts[NX_RUN_TEXT]) ||
+            !is_within(stream->block_first, stream->block_count, counts[NX_RUN_BLOCKS]) ||
+            !is_within(stream->subject_first, stream->subject_count, counts[NX_RUN_SUBJECTS]) ||
+            !is_within(stream->lost_first, stream->lost_count, counts[NX_RUN_LOST]) ||
+            (stream->count > 0) != (stream->block_count > 0)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < counts[NX_RUN_SUBJECTS]; i++) {
+        if (!is_within(run->subjects[i].text_offset, run->subjects[i].text_size, counts[NX_RUN_TEXT])) {
+            return false;
+        }
+    }
+    return counts[NX_RUN_HASHES] == counts[NX_RUN_ORDINALS];
+}
+
+static enum nx_status check_run(struct nx_run *run, struct nx_error *err) {
+    if (run->size < NX_RUN_HEADER_SIZE + NX_RUN_TRAILER_SIZE) {
+        return nx_fail(err, NX_DATA_LOSS, "cut short");
+    }
+    memcpy(&run->header, run->bytes, sizeof run->header);
+    memcpy(&run->trailer, run->bytes + run->size - sizeof run->trailer, sizeof run->trailer);
+    if (memcmp(run->header.magic, nx_run_magic, sizeof nx_run_magic) != 0 ||
+        run->header.crc != nx_run_header_crc(run->header)) {
+        return nx_fail(err, NX_DATA_LOSS, "damaged header");
+    }
+    if (run->header.version != NX_RUN_VERSION) {
+        return nx_fail_kind(err, NX_KIND_FORMAT_VERSION, "format version %u; this program knows %d",
+                            run->header.version, NX_RUN_VERSION);
+    }
+    const struct nx_run_trailer *trailer = &run->trailer;
+    if (memcmp(trailer->magic, nx_run_magic, sizeof nx_run_magic) != 0 ||
+        trailer->crc != nx_run_trailer_crc(*trailer) || trailer->footer_offset % 8 != 0 ||
+        !is_within(trailer->footer_offset, trailer->footer_size, run->size - sizeof *trailer)) {
+        return nx_fail(err, NX_DATA_LOSS, "damaged trailer");
+    }
+    const uint32_t crc = nx_crc32c(0, run->bytes + trailer->footer_offset, (size_t)trailer->footer_size);
+    if (crc != trailer->footer_crc || !place_sections(run) || !check_footer(run)) {
+        return nx_fail(err, NX_DATA_LOSS, "damaged footer");
+    }
+    return NX_OK;
+}
+
+/* A stream whose blocks are a hole: its first block's header reads as zeros. */
+static bool find_gone(struct nx_run *run) {
+    static const struct nx_run_block_header hole;
+    const size_t count = nx_run_extent_count(run);
+    run->gone = calloc(count + 1, sizeof *run->gone);
+    if (run->gone == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct nx_run_stream *stream = &run->streams[i];
+        const uint64_t offset = stream->block_count == 0 ? 0 : run->blocks[stream->block_first].offset;
+        run->gone[i] = stream->block_count > 0 &&
+                       is_within(offset, sizeof hole, run->trailer.footer_offset) &&
+                       memcmp(run->bytes + offset, &hole, sizeof hole) == 0;
+    }
+    return true;
+}
+
+enum nx_status nx_run_open(struct nx_disk *disk, const char *directory, uint64_t first_segment,
+                           uint64_t last_segment, struct nx_run **run_out, struct nx_error *err) {
+    char path[NX_PATH_SIZE_MAX];
+    NX_TRY(nx_run_path(directory, first_segment, last_segment, path, err));
+    struct nx_run *run = calloc(1, sizeof *run);
+    if (run == NULL) {
+        return nx_fail_memory(err);
+    }
+    enum nx_status status = nx_file_open(disk, path, NX_FILE_READ, &run->file, err);
+    if (status == NX_OK) {
+        status = nx_file_size(run->file, &run->size, err);
+    }
+    if (status == NX_OK && run->size > 0) {
+        status = nx_file_map(run->file, (size_t)run->size, &run->bytes, err);
+    }
+    if (status == NX_OK) {
+        status = check_run(run, err);
+    }
+    if (status == NX_OK &&
+        (run->header.first_segment != first_segment || run->header.last_segment != last_segment)) {
+        status = nx_fail(err, NX_DATA_LOSS, "it holds other segments than its name says");
+    }
+    if (status == NX_OK && !find_gone(run)) {
+        status = nx_fail_memory(err);
+    }
+    if (status != NX_OK) {
+        nx_run_close(run, NULL);
+        return nx_wrap(err, status, "reading '%s'", path);
+    }
+    *run_out = run;
+    return NX_OK;
+}
+
+static void slot_fini(struct nx_run_slot *slot) {
+    free(slot->bytes);
+    free(slot->offsets);
+    *slot = (struct nx_run_slot){ 0 };
+}
+
+void nx_run_cache_fini(struct nx_run_cache *cache) {
+    for (size_t i = 0; i < NX_RUN_CACHE_SLOTS; i++) {
+        slot_fini(&cache->slots[i]);
+    }
+}
+
+void nx_run_close(struct nx_run *run, struct nx_run_cache *cache) {
+    if (run == NULL) {
+        return;
+    }
+    for (size_t i = 0; cache != NULL && i < NX_RUN_CACHE_SLOTS; i++) {
+        if (cache->slots[i].run == run) {
+            slot_fini(&cache->slots[i]);
+        }
+    }
+    nx_file_close(run->file);
+    free(run->gone);
+    free(run);
+}
+
+uint64_t nx_run_first_segment(const struct nx_run *run) {
+    return run->header.first_segment;
+}
+
+uint64_t nx_run_last_segment(const struct nx_run *run) {
+    return run->header.last_segment;
+}
+
+uint64_t nx_run_size(const struct nx_run *run) {
+    return run->size;
+}
+
+size_t nx_run_extent_count(const struct nx_run *run) {
+    return (size_t)run->trailer.section_count[NX_RUN_STREAMS];
+}
+
+struct nx_extent nx_run_extent_at(const struct nx_run *run, size_t index, struct nx_str *name_out) {
+    nx_assert(index < nx_run_extent_count(run));
+    const struct nx_run_stream *stream = &run->streams[index];
+    *name_out = nx_str_of(run->text + stream->name_offset, stream->name_size);
+    return (struct nx_extent){
+        .stream = stream->stream,
+        .first_sequence = stream->first_sequence,
+        .last_sequence = stream->last_sequence,
+        .count = run->gone[index] ? 0 : stream->count,
+        .size = run->gone[index] ? 0 : stream->size,
+        .first_time_ns = stream->first_time_ns,
+        .last_time_ns = stream->last_time_ns,
+    };
+}
+
+static const struct nx_run_stream *find_stream(const struct nx_run *run, uint32_t number) {
+    size_t low = 0;
+    size_t high = nx_run_extent_count(run);
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (run->streams[middle].stream < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low >= nx_run_extent_count(run) || run->streams[low].stream != number || run->gone[low]) {
+        return NULL;
+    }
+    return &run->streams[low];
+}
+
+bool nx_run_extent(const struct nx_run *run, uint32_t number, struct nx_extent *extent_out) {
+    struct nx_str name;
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || stream->count == 0) {
+        return false;
+    }
+    *extent_out = nx_run_extent_at(run, (size_t)(stream - run->streams), &name);
+    return true;
+}
+
+bool nx_run_lost(const struct nx_run *run, uint32_t number, size_t index, uint64_t *first_out,
+                 uint64_t *last_out) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || index >= stream->lost_count) {
+        return false;
+    }
+    *first_out = run->lost[stream->lost_first + index].first;
+    *last_out = run->lost[stream->lost_first + index].last;
+    return true;
+}
+
+bool nx_run_region(const struct nx_run *run, uint32_t number, uint64_t *offset_out, uint64_t *len_out) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || stream->block_count == 0) {
+        return false;
+    }
+    const uint64_t next = (uint64_t)stream->block_first + stream->block_count;
+    const uint64_t end = next < run->trailer.section_count[NX_RUN_BLOCKS] ? run->blocks[next].offset
+                                                                          : run->trailer.footer_offset;
+    *offset_out = run->blocks[stream->block_first].offset;
+    *len_out = end > *offset_out ? end - *offset_out : 0;
+    return true;
+}
+
+void nx_run_mark_gone(struct nx_run *run, uint32_t number) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream != NULL) {
+        run->gone[stream - run->streams] = true;
+    }
+}
+
+/* ---- blocks ---- */
+
+/* Where the frames of an unpacked block begin; false when they are not what the footer promised. */
+static bool list_frames(struct nx_run_slot *slot, const struct nx_run_block *block, uint32_t stream) {
+    size_t offset = 0;
+    uint64_t last = 0;
+    slot->count = 0;
+    if (block->count == 0 || block->count > slot->size / NX_FRAME_SIZE) {
+        return false;
+    }
+    slot->offsets = reallocarray(NULL, block->count, sizeof *slot->offsets);
+    if (slot->offsets == NULL) {
+        return false;
+    }
+    while (slot->count < block->count) {
+        struct nx_frame_header header;
+        if (slot->size - offset < sizeof header) {
+            return false;
+        }
+        memcpy(&header, slot->bytes + offset, sizeof header);
+        const uint64_t key_size = (header.flags & NX_FRAME_DEDUP) != 0 ? NX_DEDUP_KEY_SIZE : 0;
+        if (header.stream != stream || header.sequence <= last ||
+            key_size + header.subject_size + header.headers_size > header.body_size ||
+            nx_frame_size(header.body_size) > slot->size - offset) {
+            return false;
+        }
+        slot->offsets[slot->count++] = (uint32_t)offset;
+        last = header.sequence;
+        offset += (size_t)nx_frame_size(header.body_size);
+    }
+    return true;
+}
+
+static bool unpack(const struct nx_run *run, const struct nx_run_block *block, uint32_t stream,
+                   struct nx_run_slot *slot) {
+    struct nx_run_block_header header;
+    const uint64_t limit = run->trailer.footer_offset;
+    if (!is_within(block->offset, sizeof header, limit)) {
+        return false;
+    }
+    memcpy(&header, run->bytes + block->offset, sizeof header);
+    const uint8_t *stored = run->bytes + block->offset + sizeof header;
+    if (!is_within(block->offset + sizeof header, header.stored_size, limit) ||
+        header.raw_size > 2 * NX_FRAME_BODY_SIZE_MAX || header.stored_size > header.raw_size ||
+        header.stream != stream || header.crc != nx_run_block_crc(&header, stored)) {
+        return false;
+    }
+    slot->bytes = malloc(header.raw_size + 1);
+    slot->size = header.raw_size;
+    if (slot->bytes == NULL) {
+        return false;
+    }
+    if (header.stored_size == header.raw_size) {
+        memcpy(slot->bytes, stored, header.raw_size);
+    } else if (LZ4_decompress_safe((const char *)stored, (char *)slot->bytes, (int)header.stored_size,
+                                   (int)header.raw_size) != (int)header.raw_size) {
+        return false;
+    }
+    return list_frames(slot, block, stream);
+}
+
+/* The unpacked block, or NULL when it is damaged. */
+static const struct nx_run_slot *load(const struct nx_run *run, struct nx_run_cache *cache, uint32_t stream,
+                                      uint32_t block) {
+    struct nx_run_slot *oldest = &cache->slots[0];
+    for (size_t i = 0; i < NX_RUN_CACHE_SLOTS; i++) {
+        struct nx_run_slot *slot = &cache->slots[i];
+        if (slot->run == run && slot->block == block) {
+            slot->used = ++cache->clock;
+            return slot;
+        }
+        oldest = slot->used < oldest->used ? slot : oldest;
+    }
+    slot_fini(oldest);
+    if (!unpack(run, &run->blocks[block], stream, oldest)) {
+        slot_fini(oldest);
+        return NULL;
+    }
+    oldest->run = run;
+    oldest->block = block;
+    oldest->used = ++cache->clock;
+    return oldest;
+}
+
+static uint64_t sequence_at(const struct nx_run_slot *slot, size_t index) {
+    uint64_t sequence;
+    memcpy(&sequence, slot->bytes + slot->offsets[index] + offsetof(struct nx_frame_header, sequence),
+           sizeof sequence);
+    return sequence;
+}
+
+static void give(const struct nx_run_slot *slot, size_t index, struct nx_stored *stored_out) {
+    struct nx_frame frame;
+    memcpy(&frame.header, slot->bytes + slot->offsets[index], sizeof frame.header);
+    frame.offset = slot->offsets[index];
+    frame.body = slot->bytes + slot->offsets[index] + NX_FRAME_SIZE;
+    nx_stored_of_frame(&frame, stored_out);
+}
+
+/* Index of the first record in the block with at least this sequence; its count when there is none. */
+static size_t find_in_block(const struct nx_run_slot *slot, uint64_t sequence) {
+    size_t low = 0;
+    size_t high = slot->count;
+    /* Mostly there are no gaps: then the place can be told at once. */
+    const uint64_t first = sequence_at(slot, 0);
+    if (sequence >= first && sequence - first < slot->count &&
+        sequence_at(slot, (size_t)(sequence - first)) == sequence) {
+        return (size_t)(sequence - first);
+    }
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (sequence_at(slot, middle) < sequence) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The stream's last block that begins at or before the sequence; its first one when none does. */
+static uint32_t find_block(const struct nx_run *run, const struct nx_run_stream *stream, uint64_t sequence) {
+    uint32_t low = stream->block_first;
+    uint32_t high = stream->block_first + stream->block_count;
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (run->blocks[middle].first_sequence <= sequence) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+enum nx_stored_found nx_run_at_or_after(const struct nx_run *run, struct nx_run_cache *cache, uint32_t number,
+                                        uint64_t sequence, struct nx_stored *stored_out) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || stream->count == 0 || sequence > stream->last_sequence) {
+        return NX_STORED_NONE;
+    }
+    sequence = sequence < stream->first_sequence ? stream->first_sequence : sequence;
+    const uint32_t end = stream->block_first + stream->block_count;
+    for (uint32_t block = find_block(run, stream, sequence); block < end; block++) {
+        const struct nx_run_slot *slot = load(run, cache, number, block);
+        if (slot == NULL) {
+            const uint64_t first = run->blocks[block].first_sequence;
+            *stored_out =
+                (struct nx_stored){ .stream = number, .sequence = sequence > first ? sequence : first };
+            return NX_STORED_DAMAGED;
+        }
+        const size_t index = find_in_block(slot, sequence);
+        if (index < slot->count) {
+            give(slot, index, stored_out);
+            return NX_STORED_FOUND;
+        }
+    }
+    return NX_STORED_NONE;
+}
+
+enum nx_stored_found nx_run_at_or_before(const struct nx_run *run, struct nx_run_cache *cache,
+                                         uint32_t number, uint64_t sequence, struct nx_stored *stored_out) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || stream->count == 0 || sequence < stream->first_sequence) {
+        return NX_STORED_NONE;
+    }
+    sequence = sequence > stream->last_sequence ? stream->last_sequence : sequence;
+    const struct nx_run_slot *slot = load(run, cache, number, find_block(run, stream, sequence));
+    if (slot == NULL) {
+        *stored_out = (struct nx_stored){ .stream = number, .sequence = sequence };
+        return NX_STORED_DAMAGED;
+    }
+    size_t index = find_in_block(slot, sequence);
+    if (index == slot->count || sequence_at(slot, index) > sequence) {
+        if (index == 0) {
+            return NX_STORED_NONE;
+        }
+        index--;
+    }
+    give(slot, index, stored_out);
+    return NX_STORED_FOUND;
+}
+
+uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t number, struct nx_str subject) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL) {
+        return 0;
+    }
+    uint32_t low = 0;
+    uint32_t high = stream->subject_count;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        const struct nx_run_subject *entry = &run->subjects[stream->subject_first + middle];
+        const int order =
+            nx_str_compare(nx_str_of(run->text + entry->text_offset, entry->text_size), subject);
+        if (order == 0) {
+            return entry->last_sequence;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return 0;
+}
+
+/* ---- keys ---- */
+
+/* The stream and block that hold the record with this ordinal. */
+static const struct nx_run_stream *locate(const struct nx_run *run, uint32_t ordinal, uint32_t *block_out) {
+    uint32_t low = 0;
+    uint32_t high = (uint32_t)run->trailer.section_count[NX_RUN_BLOCKS];
+    if (high == 0) {
+        return NULL;
+    }
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (run->blocks[middle].first_ordinal <= ordinal) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    *block_out = low;
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        const struct nx_run_stream *stream = &run->streams[i];
+        if (low >= stream->block_first && low - stream->block_first < stream->block_count) {
+            return run->gone[i] ? NULL : stream;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t first_hash(const struct nx_run *run, uint64_t hash) {
+    uint64_t low = 0;
+    uint64_t high = run->trailer.section_count[NX_RUN_HASHES];
+    while (low < high) {
+        const uint64_t middle = low + (high - low) / 2;
+        if (run->hashes[middle] < hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool nx_run_find(const struct nx_run *run, struct nx_run_cache *cache, enum nx_key_kind kind,
+                 struct nx_str key, uint64_t *cursor, struct nx_stored *stored_out) {
+    const uint64_t hash = nx_key_hash(kind, key, run->header.seed);
+    uint64_t at = *cursor == 0 ? first_hash(run, hash) : *cursor;
+    for (; at < run->trailer.section_count[NX_RUN_HASHES] && run->hashes[at] == hash; at++) {
+        uint32_t block = 0;
+        const struct nx_run_stream *stream = locate(run, run->ordinals[at], &block);
+        const struct nx_run_slot *slot = stream == NULL ? NULL : load(run, cache, stream->stream, block);
+        if (slot == NULL || run->ordinals[at] - run->blocks[block].first_ordinal >= slot->count) {
+            continue;
+        }
+        give(slot, run->ordinals[at] - run->blocks[block].first_ordinal, stored_out);
+        if (nx_str_equal(nx_stored_key(stored_out, kind), key)) {
+            *cursor = at + 1;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,325 @@
+#include <inttypes.h>
+#include <lz4.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "storage/run/run_internal.h"
+#include "storage/wal/crc32c.h"
+
+enum { SECTION_SIZE_MAX = 1024 * 1024 * 1024, SUBJECTS_MAX = 16 * 1024 * 1024 };
+
+struct key {
+    uint64_t hash;
+    uint32_t ordinal;
+};
+
+struct nx_run_writer {
+    struct nx_disk *disk;
+    const char *directory; /* borrowed */
+    char path[NX_PATH_SIZE_MAX];
+    char temporary[NX_PATH_SIZE_MAX + 8];
+    struct nx_file *file;
+    uint64_t offset; /* of the next block */
+    uint64_t synced;
+    uint64_t seed;
+    uint32_t ordinal;  /* of the next record */
+    struct nx_buf raw; /* the open block */
+    struct nx_run_block block;
+    struct nx_buf packed;
+    struct nx_map subject_index; /* of the present stream: subject: index in its subjects + 1 */
+    struct nx_buf sections[NX_RUN_SECTIONS];
+    struct nx_buf keys; /* struct key */
+};
+
+enum nx_status nx_run_writer_open(struct nx_disk *disk, const char *directory, uint64_t first_segment,
+                                  uint64_t last_segment, uint64_t seed, struct nx_run_writer **writer_out,
+                                  struct nx_error *err) {
+    NX_AUTO(nx_run_writer) *writer = calloc(1, sizeof *writer);
+    if (writer == NULL) {
+        return nx_fail_memory(err);
+    }
+    writer->disk = disk;
+    writer->directory = directory;
+    writer->seed = seed;
+    nx_buf_init(&writer->raw, 2 * NX_FRAME_BODY_SIZE_MAX);
+    nx_buf_init(&writer->packed, 3 * NX_FRAME_BODY_SIZE_MAX);
+    nx_buf_init(&writer->keys, SECTION_SIZE_MAX);
+    nx_map_init(&writer->subject_index, SUBJECTS_MAX, seed);
+    for (size_t i = 0; i < NX_RUN_SECTIONS; i++) {
+        nx_buf_init(&writer->sections[i], SECTION_SIZE_MAX);
+    }
+    NX_TRY(nx_run_path(directory, first_segment, last_segment, writer->path, err));
+    (void)snprintf(writer->temporary, sizeof writer->temporary, "%s.tmp", writer->path);
+    NX_TRY(nx_file_open(disk, writer->temporary, NX_FILE_TRUNCATE, &writer->file, err));
+    struct nx_run_header header = {
+        .version = NX_RUN_VERSION, .first_segment = first_segment, .last_segment = last_segment, .seed = seed
+    };
+    memcpy(header.magic, nx_run_magic, sizeof header.magic);
+    header.crc = nx_run_header_crc(header);
+    const struct nx_str part = nx_str_of(&header, sizeof header);
+    NX_TRY(nx_file_write_at(writer->file, 0, &part, 1, err));
+    writer->offset = sizeof header;
+    *writer_out = NX_TAKE(writer);
+    return NX_OK;
+}
+
+void nx_run_writer_close(struct nx_run_writer *writer) {
+    if (writer == NULL) {
+        return;
+    }
+    if (writer->file != NULL) {
+        nx_file_close(writer->file);
+        if (nx_disk_unlink(writer->disk, writer->temporary, NULL) != NX_OK) {
+            /* Opening the journal removes what is left under such a name. */
+        }
+    }
+    nx_buf_fini(&writer->raw);
+    nx_buf_fini(&writer->packed);
+    nx_buf_fini(&writer->keys);
+    nx_map_fini(&writer->subject_index);
+    for (size_t i = 0; i < NX_RUN_SECTIONS; i++) {
+        nx_buf_fini(&writer->sections[i]);
+    }
+    free(writer);
+}
+
+/* Pack and write the open block. */
+static enum nx_status close_block(struct nx_run_writer *writer, uint32_t stream, struct nx_error *err) {
+    if (writer->raw.len == 0) {
+        return NX_OK;
+    }
+    const int bound = LZ4_compressBound((int)writer->raw.len);
+    nx_buf_reset(&writer->packed);
+    if (!nx_buf_reserve(&writer->packed, (size_t)bound)) {
+        return nx_fail_memory(err);
+    }
+    const int packed = LZ4_compress_default(writer->raw.ptr, writer->packed.ptr, (int)writer->raw.len, bound);
+    const bool helps = packed > 0 && (size_t)packed < writer->raw.len;
+    struct nx_run_block_header header = {
+        .stored_size = helps ? (uint32_t)packed : (uint32_t)writer->raw.len,
+        .raw_size = (uint32_t)writer->raw.len,
+        .stream = stream,
+    };
+    const struct nx_str parts[] = {
+        nx_str_of(&header, sizeof header),
+        nx_str_of(helps ? writer->packed.ptr : writer->raw.ptr, header.stored_size),
+    };
+    header.crc = nx_run_block_crc(&header, parts[1].ptr);
+    writer->block.offset = writer->offset;
+    nx_buf_append(&writer->sections[NX_RUN_BLOCKS], nx_str_of(&writer->block, sizeof writer->block));
+    NX_TRY(nx_file_write_at(writer->file, writer->offset, parts, 2, err));
+    writer->offset += parts[0].len + parts[1].len;
+    nx_buf_reset(&writer->raw);
+    return NX_OK;
+}
+
+static size_t count_of(const struct nx_run_writer *writer, enum nx_run_section section) {
+    return writer->sections[section].len / nx_run_element_size[section];
+}
+
+/* The present stream's entry: the last one; NULL before the first. */
+static struct nx_run_stream *present(struct nx_run_writer *writer) {
+    struct nx_buf *streams = &writer->sections[NX_RUN_STREAMS];
+    return streams->len == 0
+               ? NULL
+               : (struct nx_run_stream *)(void *)(streams->ptr + streams->len - sizeof(struct nx_run_stream));
+}
+
+static int compare_subjects(const void *a, const void *b, void *text) {
+    const struct nx_run_subject *left = a;
+    const struct nx_run_subject *right = b;
+    return nx_str_compare(nx_str_of((const char *)text + left->text_offset, left->text_size),
+                          nx_str_of((const char *)text + right->text_offset, right->text_size));
+}
+
+static enum nx_status close_stream(struct nx_run_writer *writer, struct nx_error *err) {
+    struct nx_run_stream *stream = present(writer);
+    if (stream == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(close_block(writer, stream->stream, err));
+    stream->block_count = (uint32_t)count_of(writer, NX_RUN_BLOCKS) - stream->block_first;
+    stream->lost_count = (uint32_t)count_of(writer, NX_RUN_LOST) - stream->lost_first;
+    if (stream->subject_count > 1) {
+        qsort_r(writer->sections[NX_RUN_SUBJECTS].ptr + stream->subject_first * sizeof(struct nx_run_subject),
+                stream->subject_count, sizeof(struct nx_run_subject), compare_subjects,
+                writer->sections[NX_RUN_TEXT].ptr);
+    }
+    nx_map_fini(&writer->subject_index);
+    return NX_OK;
+}
+
+enum nx_status nx_run_writer_stream(struct nx_run_writer *writer, uint32_t number, struct nx_str name,
+                                    struct nx_error *err) {
+    NX_TRY(close_stream(writer, err));
+    const struct nx_run_stream stream = {
+        .stream = number,
+        .name_size = (uint32_t)name.len,
+        .name_offset = writer->sections[NX_RUN_TEXT].len,
+        .block_first = (uint32_t)count_of(writer, NX_RUN_BLOCKS),
+        .subject_first = (uint32_t)count_of(writer, NX_RUN_SUBJECTS),
+        .lost_first = (uint32_t)count_of(writer, NX_RUN_LOST),
+    };
+    nx_buf_append(&writer->sections[NX_RUN_TEXT], name);
+    nx_buf_append(&writer->sections[NX_RUN_STREAMS], nx_str_of(&stream, sizeof stream));
+    return nx_buf_check(&writer->sections[NX_RUN_STREAMS], err);
+}
+
+static enum nx_status count_subject(struct nx_run_writer *writer, struct nx_run_stream *stream,
+                                    const struct nx_stored *stored, struct nx_error *err) {
+    struct nx_buf *subjects = &writer->sections[NX_RUN_SUBJECTS];
+    const uintptr_t known = (uintptr_t)nx_map_get(&writer->subject_index, stored->subject);
+    if (known != 0) {
+        struct nx_run_subject *subject =
+            (struct nx_run_subject *)(void *)subjects->ptr + stream->subject_first + (known - 1);
+        subject->count++;
+        subject->last_sequence = stored->sequence;
+        return NX_OK;
+    }
+    const struct nx_run_subject subject = {
+        .text_offset = writer->sections[NX_RUN_TEXT].len,
+        .text_size = (uint32_t)stored->subject.len,
+        .count = 1,
+        .first_sequence = stored->sequence,
+        .last_sequence = stored->sequence,
+    };
+    nx_buf_append(&writer->sections[NX_RUN_TEXT], stored->subject);
+    nx_buf_append(subjects, nx_str_of(&subject, sizeof subject));
+    NX_TRY(nx_buf_check(subjects, err));
+    stream->subject_count++;
+    return nx_map_set(&writer->subject_index, stored->subject, (void *)(uintptr_t)stream->subject_count, err);
+}
+
+static void add_keys(struct nx_run_writer *writer, const struct nx_stored *stored) {
+    static const enum nx_key_kind kinds[] = { NX_KEY_ID, NX_KEY_REFERENCE };
+    for (size_t i = 0; stored->headers.len > 0 && i < sizeof kinds / sizeof kinds[0]; i++) {
+        const struct nx_str key = nx_stored_key(stored, kinds[i]);
+        if (key.len > 0) {
+            const struct key entry = { .hash = nx_key_hash(kinds[i], key, writer->seed),
+                                       .ordinal = writer->ordinal };
+            nx_buf_append(&writer->keys, nx_str_of(&entry, sizeof entry));
+        }
+    }
+}
+
+static void add_frame(struct nx_run_writer *writer, const struct nx_stored *stored, bool keep_dedup) {
+    static const char zeros[NX_FRAME_ALIGNMENT];
+    const struct nx_str dedup = keep_dedup ? stored->dedup : NX_STR_EMPTY;
+    const struct nx_frame_header header = {
+        .sequence = stored->sequence,
+        .time_ns = stored->time_ns,
+        .stream = stored->stream,
+        .body_size = (uint32_t)(dedup.len + stored->subject.len + stored->headers.len + stored->payload.len),
+        .headers_size = (uint32_t)stored->headers.len,
+        .subject_size = (uint16_t)stored->subject.len,
+        .kind = NX_FRAME_RECORD,
+        .flags = dedup.len > 0 ? NX_FRAME_DEDUP : 0,
+    };
+    const size_t padding = (size_t)(nx_frame_size(header.body_size) - NX_FRAME_SIZE - header.body_size);
+    nx_buf_append(&writer->raw, nx_str_of(&header, sizeof header));
+    nx_buf_append(&writer->raw, dedup);
+    nx_buf_append(&writer->raw, stored->subject);
+    nx_buf_append(&writer->raw, stored->headers);
+    nx_buf_append(&writer->raw, stored->payload);
+    nx_buf_append(&writer->raw, nx_str_of(zeros, padding));
+}
+
+enum nx_status nx_run_writer_add(struct nx_run_writer *writer, const struct nx_stored *stored,
+                                 bool keep_dedup, struct nx_error *err) {
+    struct nx_run_stream *stream = present(writer);
+    nx_assert(stream != NULL);
+    nx_assert(stored->sequence > stream->last_sequence);
+    if (writer->raw.len == 0) {
+        writer->block = (struct nx_run_block){ .first_sequence = stored->sequence,
+                                               .first_time_ns = stored->time_ns,
+                                               .first_ordinal = writer->ordinal };
+    }
+    const size_t before = writer->raw.len;
+    add_frame(writer, stored, keep_dedup);
+    NX_TRY(nx_buf_check(&writer->raw, err));
+    if (stream->count == 0) {
+        stream->first_sequence = stored->sequence;
+        stream->first_time_ns = stored->time_ns;
+    }
+    stream->last_sequence = stored->sequence;
+    stream->last_time_ns = stored->time_ns;
+    stream->count++;
+    stream->size += writer->raw.len - before;
+    NX_TRY(count_subject(writer, stream, stored, err));
+    add_keys(writer, stored);
+    writer->block.count++;
+    writer->ordinal++;
+    return writer->raw.len >= NX_RUN_BLOCK_SIZE ? close_block(writer, stream->stream, err) : NX_OK;
+}
+
+enum nx_status nx_run_writer_lose(struct nx_run_writer *writer, uint64_t first, uint64_t last,
+                                  struct nx_error *err) {
+    const struct nx_run_range range = { .first = first, .last = last };
+    nx_buf_append(&writer->sections[NX_RUN_LOST], nx_str_of(&range, sizeof range));
+    return nx_buf_check(&writer->sections[NX_RUN_LOST], err);
+}
+
+uint64_t nx_run_writer_unsynced(const struct nx_run_writer *writer) {
+    return writer->offset - writer->synced;
+}
+
+enum nx_status nx_run_writer_sync(struct nx_run_writer *writer, struct nx_error *err) {
+    NX_TRY(nx_file_sync(writer->file, err));
+    writer->synced = writer->offset;
+    return NX_OK;
+}
+
+static int compare_keys(const void *a, const void *b) {
+    const struct key *left = a;
+    const struct key *right = b;
+    if (left->hash != right->hash) {
+        return left->hash < right->hash ? -1 : 1;
+    }
+    return left->ordinal < right->ordinal ? -1 : left->ordinal > right->ordinal ? 1 : 0;
+}
+
+static enum nx_status sort_keys(struct nx_run_writer *writer, struct nx_error *err) {
+    NX_TRY(nx_buf_check(&writer->keys, err));
+    const size_t count = writer->keys.len / sizeof(struct key);
+    struct key *keys = (struct key *)(void *)writer->keys.ptr;
+    if (count > 1) {
+        qsort(keys, count, sizeof *keys, compare_keys);
+    }
+    for (size_t i = 0; i < count; i++) {
+        nx_buf_append_u64(&writer->sections[NX_RUN_HASHES], keys[i].hash);
+        nx_buf_append_u32(&writer->sections[NX_RUN_ORDINALS], keys[i].ordinal);
+    }
+    return NX_OK;
+}
+
+enum nx_status nx_run_writer_finish(struct nx_run_writer *writer, struct nx_error *err) {
+    static const char zeros[8];
+    struct nx_run_trailer trailer = { .version = NX_RUN_VERSION, .record_count = writer->ordinal };
+    struct nx_str parts[2 * NX_RUN_SECTIONS + 2];
+    size_t part_count = 0;
+    NX_TRY(close_stream(writer, err));
+    NX_TRY(sort_keys(writer, err));
+    const size_t gap = (size_t)(-writer->offset & 7);
+    parts[part_count++] = nx_str_of(zeros, gap);
+    trailer.footer_offset = writer->offset + gap;
+    for (size_t i = 0; i < NX_RUN_SECTIONS; i++) {
+        NX_TRY(nx_buf_check(&writer->sections[i], err));
+        const struct nx_str section = nx_buf_str(&writer->sections[i]);
+        const struct nx_str padding = nx_str_of(zeros, -section.len & 7);
+        trailer.section_count[i] = section.len / nx_run_element_size[i];
+        trailer.footer_crc = nx_crc32c(trailer.footer_crc, section.ptr, section.len);
+        trailer.footer_crc = nx_crc32c(trailer.footer_crc, padding.ptr, padding.len);
+        trailer.footer_size += section.len + padding.len;
+        parts[part_count++] = section;
+        parts[part_count++] = padding;
+    }
+    memcpy(trailer.magic, nx_run_magic, sizeof trailer.magic);
+    trailer.crc = nx_run_trailer_crc(trailer);
+    parts[part_count++] = nx_str_of(&trailer, sizeof trailer);
+    NX_TRY(nx_file_write_at(writer->file, writer->offset, parts, part_count, err));
+    NX_TRY(nx_file_sync(writer->file, err));
+    NX_TRY(nx_disk_rename(writer->disk, writer->temporary, writer->path, err));
+    nx_file_close(NX_TAKE(writer->file));
+    return nx_disk_sync_directory(writer->disk, writer->directory, err);
+}
