@@ -179,6 +179,8 @@ static void loaded(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
     if (dispatch->phase == NX_DISPATCH_RUNNING && !consumer->is_queued) {
         begin_consumer(dispatch, consumer);
     }
+    /* What came while its new module was written down was passed over. */
+    nx_dispatch_note_ready(dispatch, consumer);
 }
 
 static void start_at(struct nx_dispatch *dispatch, struct nx_consumer *consumer, uint64_t start) {
