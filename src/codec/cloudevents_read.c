@@ -205,6 +205,13 @@ static void adopt_plain(struct nx_cloudevent *event, const struct plain_headers 
     }
 }
 
+/* What a record's plain headers cannot carry is dropped at once, so that the event is the same ever after: a
+ * trace state without its trace, which means nothing, and spaces around a header's value. */
+static void settle(struct nx_cloudevent *event) {
+    event->datacontenttype = nx_str_trim(event->datacontenttype);
+    event->tracestate = event->traceparent.len == 0 ? NX_STR_EMPTY : nx_str_trim(event->tracestate);
+}
+
 bool nx_cloudevent_is_binary(const struct nx_header *headers, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (nx_str_equal_ignore_case(headers[i].name, NX_STR("ce-specversion"))) {
@@ -237,6 +244,7 @@ enum nx_status nx_cloudevent_from_http(const struct nx_header *headers, size_t c
     adopt_plain(&event, &plain);
     event.data = body;
     event.has_data = body.len > 0;
+    settle(&event);
     NX_TRY(nx_cloudevent_check(&event, err));
     *event_out = event;
     return NX_OK;
@@ -444,6 +452,7 @@ enum nx_status nx_cloudevent_from_json(struct nx_str json, struct nx_arena *aren
     }
     NX_TRY(check_specversion(specversion, err));
     NX_TRY(read_json_data(&parts, arena, &event, err));
+    settle(&event);
     NX_TRY(nx_cloudevent_check(&event, err));
     *event_out = event;
     return NX_OK;

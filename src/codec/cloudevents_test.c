@@ -56,6 +56,7 @@ static void assert_json(const struct nx_cloudevent *event, const char *json) {
     nx_buf_init(&out, MEMORY_MAX);
     nx_cloudevent_to_json(&out, event);
     nx_buf_append(&out, NX_STR("\0"));
+    assert_int_equal(nx_buf_check(&out, NULL), NX_OK);
     assert_string_equal(out.ptr, json);
 }
 
@@ -165,7 +166,7 @@ static void test_every_amount_of_memory_is_enough_or_reported(void **state) {
     size_t http_failures = 0;
     size_t record_failures = 0;
     (void)state;
-    for (size_t size = 1; size < 1024; size++) {
+    for (size_t size = 1; size < 1024; size += 3) {
         struct nx_cloudevent event;
         NX_AUTO(nx_arena) http_arena;
         NX_AUTO(nx_arena) json_arena;
@@ -191,8 +192,8 @@ static void test_every_amount_of_memory_is_enough_or_reported(void **state) {
             assert_true(written == NX_OK || written == NX_INVALID_ARGUMENT);
         }
     }
-    assert_true(http_failures > 10 && http_failures < 1000);
-    assert_true(record_failures > 10 && record_failures < 1000);
+    assert_true(http_failures > 3 && http_failures < 300);
+    assert_true(record_failures > 3 && record_failures < 300);
 }
 
 static void test_sizes_and_counts_are_limited(void **state) {
@@ -213,6 +214,7 @@ static void test_sizes_and_counts_are_limited(void **state) {
         nx_buf_append_format(&many, "\nce-x%d: 1", i);
     }
     nx_buf_append(&many, NX_STR("\0"));
+    assert_int_equal(nx_buf_check(&many, NULL), NX_OK);
     assert_http_refused(many.ptr, "more than 32 extension attributes");
 }
 
@@ -340,6 +342,7 @@ static void assert_data(const char *content_type, struct nx_str data, const char
     }
     nx_buf_append_c(&expected, member);
     nx_buf_append(&expected, NX_STR("}\0"));
+    assert_int_equal(nx_buf_check(&expected, NULL), NX_OK);
     assert_json(&event, expected.ptr);
 }
 
@@ -375,6 +378,10 @@ static void test_reads_structured_mode(void **state) {
         " \"yes\":true, \"none\":null, \"data\": {\"a\" : 1.0} }",
         "{\"specversion\":\"1.0\",\"id\":\"ab\",\"source\":\"s\",\"type\":\"t\","
         "\"datacontenttype\":\"application/json\",\"n\":\"7\",\"yes\":\"true\",\"data\":{\"a\" : 1.0}}");
+    assert_structured("{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\","
+                      "\"datacontenttype\":\" a/b \",\"tracestate\":\"without=parent\"}",
+                      "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\","
+                      "\"datacontenttype\":\"a/b\"}");
     assert_structured("{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\","
                       "\"datacontenttype\":\"application/octet-stream\",\"data_base64\":\"\\/wD+\"}",
                       "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\","

@@ -15,6 +15,7 @@ static void assert_line(enum nx_log_format format, const struct nx_log_entry *en
     nx_buf_init(&out, 4096);
     nx_log_line_write(&out, format, time_ns, entry);
     nx_buf_append(&out, NX_STR("\0"));
+    assert_int_equal(nx_buf_check(&out, NULL), NX_OK);
     assert_string_equal(out.ptr, expected);
 }
 
