@@ -2,13 +2,21 @@
  * same: a fresh instance of an echo, fed and emptied through the same imports, with the same engine settings,
  * fuel counted. Rounds are interleaved, so that a noisy machine hurts both.
  *
- *   sandbox_bench <echo.wasm> [rounds [calls in a round]] */
+ * Then what a misbehaving neighbour on the same worker costs the echo: both are stepped in turn, a slice
+ * each.
+ *
+ *   sandbox_bench [rounds [calls in a round]] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <wasmtime.h>
 
 #include "io/file.h"
 #include "sandbox/instance/call.h"
+
+extern const unsigned char guest_echo[];
+extern const unsigned int guest_echo_len;
+extern const unsigned char guest_misbehave[];
+extern const unsigned int guest_misbehave_len;
 
 enum { ROUNDS_MAX = 99, FUEL_SLICE = 100000 };
 
@@ -173,30 +181,40 @@ static void bare_call(wasm_engine_t *engine, wasmtime_instance_pre_t *pre, struc
     wasmtime_store_delete(store);
 }
 
-static size_t our_call(struct nx_module *module, struct nx_str input, const struct nx_random *random,
-                       struct nx_str replay) {
+static struct nx_call *new_call(struct nx_module *module, struct nx_str input,
+                                const struct nx_random *random) {
     const struct nx_call_options options = {
         .module = module,
-        .mode = replay.len > 0 ? NX_CALL_REPLAY : NX_CALL_RECORD,
+        .mode = NX_CALL_RECORD,
         .input = input,
         .identity = { .trace_id = { 1 }, .span_id = { 2 }, .event_id = NX_STR("01JDN0VJ3QWYB4R0KSEFZ2T5MA") },
         .deadline_ns = INT64_MAX,
         .memory_max = 128 << 20,
         .clock = machine_clock,
         .random = *random,
-        .tape = replay,
     };
-    NX_AUTO(nx_call) *call = NULL;
+    struct nx_call *call = NULL;
     if (nx_call_new(&options, &call, NULL) != NX_OK) {
         die("no call");
     }
-    while (nx_call_step(call, nx_clock_read(&machine_clock)) != NX_CALL_DONE) {
-    }
+    return call;
+}
+
+static size_t end_call(struct nx_call *call, struct nx_str input) {
     const struct nx_call_result *result = nx_call_result(call);
     if (result->outcome != NX_OUTCOME_OK || result->output.len != input.len) {
         die("the call failed");
     }
-    return result->tape.len;
+    const size_t tape_len = result->tape.len;
+    nx_call_free(call);
+    return tape_len;
+}
+
+static size_t our_call(struct nx_module *module, struct nx_str input, const struct nx_random *random) {
+    struct nx_call *call = new_call(module, input, random);
+    while (nx_call_step(call, nx_clock_read(&machine_clock)) != NX_CALL_DONE) {
+    }
+    return end_call(call, input);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -256,7 +274,7 @@ static void measure(struct bench *bench, size_t input_len) {
         bare_p50[round] = percentile_us(bench->samples, bench->calls, 0.5);
         for (size_t i = 0; i < bench->calls; i++) {
             const int64_t start = now_ns();
-            tape_len = our_call(bench->module, input, &bench->random, NX_STR_EMPTY);
+            tape_len = our_call(bench->module, input, &bench->random);
             bench->samples[i] = now_ns() - start;
         }
         our_p50[round] = percentile_us(bench->samples, bench->calls, 0.5);
@@ -271,31 +289,70 @@ static void measure(struct bench *bench, size_t input_len) {
     free(output);
 }
 
+/* Echoes of 64 bytes beside a guest that does `word`, which is started anew whenever it has ended. */
+static void measure_beside(struct bench *bench, struct nx_module *misbehave, const char *word) {
+    const struct nx_str input = NX_STR("0123456789012345678901234567890123456789012345678901234567890123");
+    const size_t calls = bench->calls > 1000 ? 1000 : bench->calls;
+    struct nx_call *neighbour = new_call(misbehave, nx_str_from_c(word), &bench->random);
+    size_t ended = 0;
+    for (size_t i = 0; i < calls; i++) {
+        const int64_t start = now_ns();
+        struct nx_call *call = new_call(bench->module, input, &bench->random);
+        enum nx_call_state state;
+        do {
+            if (nx_call_step(neighbour, nx_clock_read(&machine_clock)) == NX_CALL_DONE) {
+                nx_call_free(neighbour);
+                neighbour = new_call(misbehave, nx_str_from_c(word), &bench->random);
+                ended++;
+            }
+            state = nx_call_step(call, nx_clock_read(&machine_clock));
+        } while (state != NX_CALL_DONE);
+        (void)end_call(call, input);
+        bench->samples[i] = now_ns() - start;
+    }
+    nx_call_free(neighbour);
+    const double p50 = percentile_us(bench->samples, calls, 0.5);
+    (void)printf("echo beside %-10s p50 %7.2f us  p99 %7.2f us  (it ended %zu times)\n", word, p50,
+                 percentile_us(bench->samples, calls, 0.99), ended);
+}
+
+static struct nx_module *load(struct nx_engine *engine, const unsigned char *wasm, unsigned int len) {
+    struct nx_module *module = NULL;
+    struct nx_error err = { 0 };
+    if (nx_module_load(engine, nx_str_of(wasm, len), 128 << 20, &module, &err) != NX_OK) {
+        die(err.message);
+    }
+    return module;
+}
+
 int main(int argc, char **argv) {
-    struct bench bench = { .rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 9,
-                           .calls = argc > 3 ? strtoul(argv[3], NULL, 10) : 5000 };
+    struct bench bench = { .rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 9,
+                           .calls = argc > 2 ? strtoul(argv[2], NULL, 10) : 5000 };
     struct nx_error err = { 0 };
     NX_AUTO(nx_engine) *engine = NULL;
-    NX_AUTO(nx_buf) wasm;
-    nx_buf_init(&wasm, NX_MODULE_SIZE_MAX);
-    if (argc < 2 || bench.rounds == 0 || bench.rounds > ROUNDS_MAX || bench.calls == 0) {
-        die("usage: sandbox_bench <echo.wasm> [rounds [calls in a round]]");
+    if (bench.rounds == 0 || bench.rounds > ROUNDS_MAX || bench.calls == 0) {
+        die("usage: sandbox_bench [rounds [calls in a round]]");
     }
     machine_clock = nx_clock_system();
     bench.random = nx_random_system();
     bench.samples = calloc(bench.calls, sizeof *bench.samples);
     const struct nx_engine_options options = { 0 };
-    if (bench.samples == NULL || nx_disk_read_file(nx_disk_system(), argv[1], &wasm, &err) != NX_OK ||
-        nx_sandbox_open(&options, &engine, &err) != NX_OK ||
-        nx_module_load(engine, nx_buf_str(&wasm), 128 << 20, &bench.module, &err) != NX_OK) {
+    if (bench.samples == NULL || nx_sandbox_open(&options, &engine, &err) != NX_OK) {
         die(err.message);
     }
+    bench.module = load(engine, guest_echo, guest_echo_len);
+    NX_AUTO(nx_module) *misbehave = load(engine, guest_misbehave, guest_misbehave_len);
     bench.engine = bare_engine();
-    bench.pre = bare_load(bench.engine, nx_buf_str(&wasm));
+    bench.pre = bare_load(bench.engine, nx_str_of(guest_echo, guest_echo_len));
     (void)printf("%.*s, %zu rounds of %zu calls each, interleaved; medians over rounds\n",
                  NX_STR_ARG(nx_engine_build()), bench.rounds, bench.calls);
     measure(&bench, 64);
     measure(&bench, 65536);
+    static const char *const words[] = { "nothing", "loop", "bomb",  "fill", "recursion",
+                                         "output",  "log",  "calls", "sleep" };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        measure_beside(&bench, misbehave, words[i]);
+    }
     nx_module_unref(bench.module);
     free(bench.samples);
     return 0;
