@@ -508,12 +508,16 @@ int64_t nx_call_wake_ns(const struct nx_call *call) {
 }
 
 void nx_call_provide_kv(struct nx_call *call, bool found, struct nx_str value, uint64_t version) {
-    nx_assert(call->host.wait.kind == NX_WAIT_KV);
+    if (call->host.wait.kind != NX_WAIT_KV) {
+        return; /* too late: the deadline has ended the call meanwhile */
+    }
     nx_host_provide_kv(&call->host, found, value, version);
 }
 
 void nx_call_provide_kv_error(struct nx_call *call, const struct nx_error *why) {
-    nx_assert(call->host.wait.kind == NX_WAIT_KV);
+    if (call->host.wait.kind != NX_WAIT_KV) {
+        return;
+    }
     wasm_trap_delete(
         nx_host_end(&call->host, NX_OUTCOME_HOST_ERROR, "cannot look up a key: %s", why->message));
     call->host.wait.is_ready = true;

@@ -67,9 +67,10 @@ enum nx_call_state nx_call_step(struct nx_call *call, struct nx_now now);
 /** While waiting: the monotonic time at which to step again; INT64_MAX when nothing but an answer (or the
  * deadline, which is then given here) wakes it. */
 int64_t nx_call_wake_ns(const struct nx_call *call);
-/** The answer to nx_host_ops.kv_get; only while it is asked, on the call's thread, also from inside kv_get.
- * `value` is copied. `version` is the record's sequence, 0 when the key was never set; `found` is false for a
- * deleted key, which still has a version. */
+/** The answer to nx_host_ops.kv_get, on the call's thread, also from inside kv_get. Does nothing to a call
+ * that does not wait for it any more, because its deadline has passed. `value` is copied. `version` is the
+ * record's sequence, 0 when the key was never set; `found` is false for a deleted key, which still has a
+ * version. */
 void nx_call_provide_kv(struct nx_call *call, bool found, struct nx_str value, uint64_t version);
 /** The store could not answer: the call ends with NX_OUTCOME_HOST_ERROR, to be tried again. `why` is copied.
  */

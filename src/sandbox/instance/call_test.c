@@ -310,6 +310,27 @@ static void test_a_call_can_be_freed_while_it_waits(void **state) {
     }
 }
 
+static void test_an_answer_after_the_deadline_is_ignored(void **state) {
+    (void)state;
+    const struct nx_clock clock = nx_clock_system();
+    NX_AUTO(nx_module) *effects = load_guest(engine, "effects");
+    struct store store = { .answers_later = true };
+    const struct nx_host_ops ops = { .data = &store, .kv_get = store_get };
+    struct nx_call_options options = record_options(effects, NX_STR_EMPTY);
+    struct nx_now now = nx_clock_read(&clock);
+    options.ops = &ops;
+    options.deadline_ns = now.monotonic_ns + 3600 * (int64_t)NX_NS_PER_S;
+    NX_AUTO(nx_call) *call = NULL;
+    assert_int_equal(nx_call_new(&options, &call, NULL), NX_OK);
+    while (nx_call_step(call, now) != NX_CALL_WAITING) {
+    }
+    now.monotonic_ns = options.deadline_ns;
+    assert_int_equal(nx_call_step(call, now), NX_CALL_DONE);
+    assert_int_equal(nx_call_result(call)->outcome, NX_OUTCOME_DEADLINE);
+    answer(&store, call);
+    assert_replays(&options, call);
+}
+
 static void test_many_guests_wait_at_once(void **state) {
     (void)state;
     enum { COUNT = 32 };
@@ -354,6 +375,7 @@ int main(void) {
         cmocka_unit_test(test_effects_are_collected_and_replay),
         cmocka_unit_test(test_a_store_that_fails_ends_the_call_as_host_error),
         cmocka_unit_test(test_a_call_can_be_freed_while_it_waits),
+        cmocka_unit_test(test_an_answer_after_the_deadline_is_ignored),
         cmocka_unit_test(test_many_guests_wait_at_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
