@@ -20,6 +20,10 @@ struct nx_listener {
     struct nx_loop *loop;
     struct nx_listen_options options; /* `host` is not kept */
     uint16_t port;
+    uv_tcp_t refused; /* a connection for which there was no memory, being closed */
+    bool is_refusing; /* `refused` is in use */
+    bool has_waiting; /* meanwhile another one came: the engine holds it, and accepts no more */
+    bool is_gone;     /* and `refused` is the last that uses this memory */
 };
 
 struct nx_socket {
@@ -144,10 +148,18 @@ static uint16_t port_of(int fd) {
     return ntohs(four.sin_port);
 }
 
-static void listener_gone(uv_handle_t *handle) {
-    struct nx_listener *listener = handle->data;
+static void listener_free(struct nx_listener *listener) {
     nx_loop_leave(listener->loop, &listener->guest);
     free(listener);
+}
+
+static void listener_gone(uv_handle_t *handle) {
+    struct nx_listener *listener = handle->data;
+    if (listener->is_refusing) {
+        listener->is_gone = true;
+    } else {
+        listener_free(listener);
+    }
 }
 
 void nx_listener_close(struct nx_listener *listener) {
@@ -236,6 +248,32 @@ static void close_socket_guest(struct nx_loop_guest *guest) {
 
 static void finish_timed_out(void *data);
 
+static void connection_came(uv_stream_t *stream, int status);
+
+static void refused_gone(uv_handle_t *handle) {
+    struct nx_listener *listener = handle->data;
+    listener->is_refusing = false;
+    if (listener->is_gone) {
+        listener_free(listener);
+    } else if (listener->has_waiting && !uv_is_closing((uv_handle_t *)&listener->tcp)) {
+        listener->has_waiting = false;
+        connection_came((uv_stream_t *)&listener->tcp, 0);
+    }
+}
+
+/** There is no memory for the connection that came: end it, so that its peer knows and others can come. */
+static void refuse(struct nx_listener *listener) {
+    if (listener->is_refusing) {
+        listener->has_waiting = true;
+        return;
+    }
+    listener->is_refusing = true;
+    (void)uv_tcp_init(listener->tcp.loop, &listener->refused);
+    listener->refused.data = listener;
+    (void)uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&listener->refused);
+    uv_close((uv_handle_t *)&listener->refused, refused_gone);
+}
+
 static void connection_came(uv_stream_t *stream, int status) {
     struct nx_listener *listener = stream->data;
     if (status != 0) {
@@ -243,7 +281,8 @@ static void connection_came(uv_stream_t *stream, int status) {
     }
     struct nx_socket *socket = calloc(1, sizeof *socket);
     if (socket == NULL) {
-        return; /* the engine stops accepting until it is asked again, and the peer waits in the backlog */
+        refuse(listener);
+        return;
     }
     socket->loop = listener->loop;
     socket->pending_size_max = listener->options.pending_size_max != 0 ? listener->options.pending_size_max
