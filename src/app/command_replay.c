@@ -247,9 +247,9 @@ static enum nx_status replay_here(struct nx_source *source, const struct request
         return NX_FAILED_PRECONDITION;
     }
     (void)snprintf(cache, sizeof cache, "%s/modules", source->directory);
-    const struct nx_engine_options engine_options = { .disk = nx_disk_system(),
-                                                      .cache_directory = cache,
-                                                      .random = &random };
+    const struct nx_engine_options engine_options = {
+        .disk = nx_disk_system(), .cache_directory = cache, .cache_read_only = true, .random = &random
+    };
     NX_TRY(nx_sandbox_open(&engine_options, &engine, err));
     const struct nx_guest_kind guests = nx_guest_wasm(engine);
     const struct nx_replay_options options = {

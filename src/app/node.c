@@ -302,7 +302,11 @@ static enum nx_status open_http(struct nx_node *node, struct nx_error *err) {
         .host = config->http_host,
         .port = config->http_port,
     };
-    return nx_http_server_open(&options, &node->http, err);
+    const enum nx_status status = nx_http_server_open(&options, &node->http, err);
+    if (status == NX_ALREADY_EXISTS) {
+        nx_hint(err, "stop what listens there, or choose another port: --http 127.0.0.1:0 takes a free one");
+    }
+    return status;
 }
 
 static enum nx_status open_parts(struct nx_node *node, struct nx_error *err) {

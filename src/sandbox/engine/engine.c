@@ -133,6 +133,7 @@ enum nx_status nx_engine_open(const struct nx_engine_options *options, struct nx
     engine->import_count = options->import_count;
     if (options->disk != NULL && options->cache_directory != NULL && options->random != NULL) {
         engine->disk = options->disk;
+        engine->cache_read_only = options->cache_read_only;
         engine->cache_directory = strdup(options->cache_directory);
         if (engine->cache_directory == NULL) {
             return nx_fail_memory(err);

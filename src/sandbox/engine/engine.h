@@ -34,8 +34,9 @@ struct nx_module;
 struct nx_import; /* sandbox/engine/wasm.h */
 
 struct nx_engine_options {
-    struct nx_disk *disk;            /* borrowed for the engine's life; NULL: no cache */
-    const char *cache_directory;     /* copied; NULL: no cache. Created when absent. */
+    struct nx_disk *disk;        /* borrowed for the engine's life; NULL: no cache */
+    const char *cache_directory; /* copied; NULL: no cache. Created when absent. */
+    bool cache_read_only; /* take what is in the cache, write nothing: a tool beside a stopped server */
     const struct nx_random *random;  /* borrowed for the open; makes the cache's key file; NULL: no cache */
     uint32_t calls_max;              /* guests alive at once, parked ones included; 0: 256 */
     const struct nx_import *imports; /* copied */

@@ -66,7 +66,9 @@ enum nx_status nx_module_cache_open(struct nx_engine *engine, const struct nx_ra
         return NX_OK;
     }
     nx_random_fill(random, engine->cache_key, NX_DIGEST_SIZE);
-    enum nx_status status = nx_disk_make_directory(engine->disk, engine->cache_directory, err);
+    enum nx_status status = engine->cache_read_only
+                                ? NX_PERMISSION_DENIED
+                                : nx_disk_make_directory(engine->disk, engine->cache_directory, err);
     if (status == NX_OK) {
         status = nx_disk_write_file(engine->disk, path, nx_str_of(engine->cache_key, NX_DIGEST_SIZE), err);
     }
@@ -194,7 +196,7 @@ enum nx_status nx_module_cache_load(struct nx_module *module, struct nx_str wasm
     }
     NX_TRY(compile(module, wasm, err));
     module->origin = present ? NX_MODULE_RECOMPILED : NX_MODULE_COMPILED;
-    if (cached) {
+    if (cached && !module->engine->cache_read_only) {
         write_cached(module, &name, path);
     }
     /* A compilation leaves megabytes that were freed and not given back, and a server compiles seldom. */

@@ -28,6 +28,7 @@ struct nx_engine {
     size_t import_count;
     struct nx_disk *disk;
     char *cache_directory; /* NULL: no cache */
+    bool cache_read_only;
     uint8_t cache_key[NX_DIGEST_SIZE];
     struct nx_digest cpu;
     uint64_t settings_digest;

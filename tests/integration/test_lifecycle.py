@@ -1,0 +1,157 @@
+"""A server's life: it ends in order, a killed one misleads nobody, and looking on changes nothing."""
+import hashlib
+import http.client
+import json
+import signal
+import subprocess
+import threading
+import time
+
+from conftest import NEXUS, run_nexus
+
+
+def contents(folder):
+    """Every file below, with what it holds and when it was changed."""
+    return {str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+            for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def publish_until_refused(server, name, accepted):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    number = 0
+    while True:
+        try:
+            accepted.append(server.publish("user.created", {"user_id": f"{name}-{number}"}, connection=connection))
+        except (OSError, http.client.HTTPException, AssertionError, ValueError):
+            return
+        number += 1
+
+
+def test_ends_in_order_and_loses_nothing_under_way(project, servers):
+    server = servers(project)
+    accepted = []
+    clients = [threading.Thread(target=publish_until_refused, args=(server, f"u{n}", accepted)) for n in range(4)]
+    for client in clients:
+        client.start()
+    while len(accepted) < 100:
+        time.sleep(0.001)
+    assert server.stop() == 0
+    for client in clients:
+        client.join()
+    server = servers(project)
+    server.wait_until_idle()
+    events = {e["reference"]: e["event"]["id"] for e in server.all_items("/events", "events")}
+    calls = server.all_items("/invocations", "invocations")
+    handled = [events[c["event"]] for c in calls if c["outcome"] == "ok"]
+    assert len(handled) == len(set(handled))
+    assert set(accepted) <= set(handled)
+    assert all(c["outcome"] == "ok" for c in calls), "a call was cut by the shutdown"
+
+
+def test_a_killed_server_misleads_nobody(project, servers):
+    server = servers(project)
+    event = server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    server.kill()
+    assert (project / ".nexus" / "ports.json").exists()
+    done = run_nexus("logs", cwd=project)
+    assert "Processing user event" in done.stdout
+    assert "server is not running: reading .nexus directly; nothing is written" in done.stderr
+    assert event in run_nexus("events", cwd=project).stdout
+    assert servers(project).get(f"/events/{event}")["id"] == event
+
+
+def test_looking_without_a_server_writes_nothing(project, servers):
+    server = servers(project)
+    event = server.publish("user.created", {"user_id": "u1"})
+    server.publish("user.created", {"email": "x"})
+    time.sleep(0.3)
+    server.kill()
+    for cached in (project / ".nexus" / "modules").glob("*.cwasm"):
+        cached.unlink()
+    before = contents(project / ".nexus")
+    for arguments in (["logs"], ["events"], ["events", "--dlq"], ["events", "--unmatched"], ["replay", event],
+                      ["replay", "--since", "1h", "--verify"], ["journal", "verify"], ["journal", "dump"]):
+        run_nexus(*arguments, cwd=project)
+    assert contents(project / ".nexus") == before
+
+
+def test_online_and_offline_say_the_same(project, servers):
+    server = servers(project)
+    event = server.publish("user.created", {"user_id": "u1"})
+    server.publish("other", {"n": 1})
+    server.wait_until_idle()
+    commands = (["logs"], ["logs", "--log-format", "json"], ["events"], ["events", "--output", "json"],
+                ["events", "--type", "user.*"], ["events", "--unmatched"])
+    online = [run_nexus(*arguments, cwd=project).stdout for arguments in commands]
+    replayed = json.loads(run_nexus("replay", event, "--output", "json", cwd=project).stdout)
+    assert server.stop() == 0
+    offline = [run_nexus(*arguments, cwd=project).stdout for arguments in commands]
+    assert online == offline
+    again = json.loads(run_nexus("replay", event, "--output", "json", cwd=project).stdout)
+    for report in (replayed, again):
+        del report["elapsed_ns"]
+        for item in report["replays"]:
+            del item["duration_ns"]
+    assert replayed == again
+    assert replayed["identical"] is True
+
+
+def test_json_lines_are_json(project, servers):
+    server = servers(project, "dev", "--log-format", "json")
+    event = server.publish("user.created", {"user_id": "u1"})
+    line = json.loads(server.wait_for_line("Processing user event"))
+    assert line["level"] == "INFO" and line["component"] == "user-welcome"
+    assert line["text"] == "Processing user event" and line["user_id"] == "u1"
+    assert len(line["trace"]) == 32
+    place = line["event"]
+    assert server.get(f"/events/{place}")["id"] == event
+    assert server.stop() == 0
+    for written in server.errors_path.read_text().splitlines():
+        json.loads(written)
+
+
+def test_a_second_signal_ends_it_at_once(project, servers):
+    server = servers(project)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.putrequest("POST", "/events/user.created")
+    connection.putheader("content-length", "1000")
+    connection.endheaders()  # half a request: the server waits for the rest
+    time.sleep(0.1)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    if server.process.poll() is None:
+        server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(5) in (0, -signal.SIGTERM)
+
+
+def test_start_serves_the_same_file(project, servers):
+    server = servers(project, "start")
+    event = server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    assert server.get(f"/invocations?event={event}")["invocations"][0]["outcome"] == "ok"
+    assert server.stop() == 0
+
+
+def test_the_address_in_use_is_named(project, tmp_path, servers):
+    server = servers(project)
+    done = subprocess.run([NEXUS, "dev", "--http", f"127.0.0.1:{server.port}", "--data", str(tmp_path / "other")],
+                          cwd=project, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{server.port}: another program has this port" in done.stderr
+    assert "--http 127.0.0.1:0 takes a free one" in done.stderr
+
+
+def test_live_replay_runs_anew_and_is_marked(project, servers):
+    server = servers(project)
+    event = server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    done = run_nexus("replay", event, "--live", cwd=project)
+    assert "run anew, with its effects" in done.stdout
+    server.wait_until_idle()
+    calls = server.get(f"/invocations?event={event}&details=true")["invocations"]
+    assert [json.loads(c["output"])["visits"] for c in calls] == [1, 2]
+    assert calls[1]["live_replay"] is True and calls[1]["trace_id"] != calls[0]["trace_id"]
+    assert server.stop() == 0
+    offline = run_nexus("replay", event, "--live", cwd=project, status=1)
+    assert "--live needs the server" in offline.stderr
