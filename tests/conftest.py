@@ -92,13 +92,15 @@ class Server:
             cursor = f"&cursor={page['cursor']}"
 
     def wait_until_idle(self, seconds=120):
-        """Until no function has anything left to do."""
+        """Until every event was looked at and no function has anything left to do."""
         deadline = time.monotonic() + seconds
         while True:
-            functions = self.get("/functions")["functions"]
-            if all(f["condition"] == "idle" for f in functions):
+            newest = self.get("/events?order=desc&limit=1")["events"]
+            end = int(newest[0]["reference"].split(":")[1]) if newest else 0
+            state = self.get("/functions")
+            if state["events_head"] > end and all(f["condition"] == "idle" for f in state["functions"]):
                 return
-            assert time.monotonic() < deadline, f"still busy: {functions}"
+            assert time.monotonic() < deadline, f"still busy: {state}"
             time.sleep(0.02)
 
     def wait_for_line(self, part, seconds=30):
