@@ -133,6 +133,28 @@ uint64_t nx_dispatch_invocations_floor(const struct nx_dispatch *dispatch);
 bool nx_checkpoint_decode(struct nx_str payload, uint64_t *epoch_out, uint64_t *invocations_out,
                           uint64_t *head_out);
 
+/* intake.c */
+void nx_dispatch_take_head(struct nx_dispatch *dispatch, struct nx_read *read);
+void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                               struct nx_read *read);
+void nx_dispatch_take_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                              struct nx_read *read);
+/** Hold the event in memory while there is room; else it is read again when its turn comes. */
+void nx_dispatch_hold_body(struct nx_dispatch *dispatch, struct nx_item *item,
+                           const struct nx_record *record);
+/** What the order key's path stands for in this event, hashed; 0: nothing. */
+uint64_t nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path);
+/** The item's key is known: into its queue. */
+void nx_dispatch_queue_item(struct nx_dispatch *dispatch, struct nx_item *item, uint64_t key_hash);
+/** Read the item's event. False: no memory. */
+bool nx_dispatch_ask_item(struct nx_dispatch *dispatch, struct nx_item *item);
+/** The library could not answer: said once, and asked again in a second. */
+void nx_dispatch_note_failure(struct nx_dispatch *dispatch, const struct nx_read *read, const char *text);
+/** Queue every item of a consumer that was just recovered. */
+void nx_dispatch_queue_all(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
+/** Ask for what consumers and the head need next. */
+void nx_dispatch_read_on(struct nx_dispatch *dispatch);
+
 /* requests.c */
 void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *message);
 void nx_dispatch_live_done(struct nx_dispatch *dispatch, struct nx_message *message, struct nx_task *task);
@@ -153,7 +175,6 @@ struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch);
 void nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked);
 bool nx_dispatch_send_append(struct nx_dispatch *dispatch, struct nx_append *append,
                              const struct nx_asked *asked);
-/** Queue every item of a consumer that was just recovered. */
-void nx_dispatch_queue_all(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
-/** Ask for what consumers and the head need next. */
-void nx_dispatch_read_on(struct nx_dispatch *dispatch);
+/** An item that became retrying: when its time comes. The wait counts from the attempt's end, also when that
+ * was before a restart. */
+void nx_dispatch_time_item(struct nx_dispatch *dispatch, struct nx_item *item);

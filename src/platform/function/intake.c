@@ -1,0 +1,366 @@
+/* src/platform/function/intake.c: what dispatch reads, and how it becomes items.
+ *
+ * New events come by one scan that waits at the head. A consumer whose window is full is detached from it and
+ * reads on by itself, from its cursor, when there is room again; when it has reached the head it is attached
+ * again. Dead letters that go back are read the same way from DLQ. */
+#include "codec/cloudevents.h"
+#include "codec/headers.h"
+#include "codec/percent.h"
+#include "platform/function/dispatch_internal.h"
+
+enum {
+    HEAD_RECORDS = 1024, /* of one answer */
+    CATCH_UP_RECORDS = 512,
+    CATCH_UP_SIZE = 2 * 1024 * 1024, /* bytes */
+    EVENT_ARENA_SIZE_MAX = 4 * NX_RECORD_SIZE_MAX,
+};
+/* Stored in checkpoints, so it never changes. Keys of one hash only wait for each other. */
+#define KEY_SEED UINT64_C(0x6e78206b65790001)
+
+/* Hold the event in memory while there is room; else it is read again when its turn comes. */
+void nx_dispatch_hold_body(struct nx_dispatch *dispatch, struct nx_item *item,
+                           const struct nx_record *record) {
+    if (item->body != NULL || dispatch->bodies_size >= NX_DISPATCH_BODIES_SIZE_MAX) {
+        return;
+    }
+    item->body = nx_event_copy_new(record);
+    dispatch->bodies_size += item->body == NULL ? 0 : item->body->size;
+}
+
+uint64_t nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path) {
+    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_buf) text;
+    struct nx_cloudevent event;
+    const struct nx_cloudevent_record source = {
+        .stream = record->stream,
+        .sequence = record->sequence,
+        .time_ns = record->time_ns,
+        .subject = record->subject,
+        .headers = record->headers,
+        .payload = record->payload,
+    };
+    nx_arena_init(&arena, EVENT_ARENA_SIZE_MAX);
+    nx_buf_init(&text, NX_RECORD_SIZE_MAX);
+    if (nx_cloudevent_from_record(&source, &arena, &event, NULL) != NX_OK ||
+        !nx_cloudevent_lookup(&text, &event, path) || nx_buf_failed(&text)) {
+        return 0; /* an event without the key keeps no order */
+    }
+    const uint64_t hash = nx_str_hash(nx_buf_str(&text), KEY_SEED);
+    return hash == 0 ? 1 : hash;
+}
+
+/* The item's key is known: into its queue. */
+void nx_dispatch_queue_item(struct nx_dispatch *dispatch, struct nx_item *item, uint64_t key_hash) {
+    struct nx_consumer *consumer = item->consumer;
+    if (nx_consumer_queue(item, key_hash, NULL) != NX_OK) {
+        /* No memory for its lane. Order is a promise: the item waits, and is tried again with the next event
+         * read; until then it keeps its window's place. */
+        item->state = NX_ITEM_KEYLESS;
+        return;
+    }
+    if (item->state == NX_ITEM_RETRYING) {
+        nx_dispatch_time_item(dispatch, item);
+    }
+    nx_dispatch_note_ready(dispatch, consumer);
+}
+
+bool nx_dispatch_ask_item(struct nx_dispatch *dispatch, struct nx_item *item) {
+    struct nx_read *read = NULL;
+    if (nx_read_new(NX_READ_BY_SEQUENCE, &read, NULL) != NX_OK) {
+        return false;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
+    read->from_sequence = item->sequence;
+    const struct nx_asked asked = { .purpose = NX_FOR_ITEM, .consumer = item->consumer, .item = item };
+    nx_dispatch_ask(dispatch, read, &asked);
+    return true;
+}
+
+/* Take one event in for one consumer; its window has room. */
+static void take_in(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                    const struct nx_record *record) {
+    const struct nx_str order_key = consumer->registered->function->order_key;
+    struct nx_item *item = NULL;
+    if (nx_consumer_add(consumer, record->sequence, 0, 0, &item, NULL) != NX_OK) {
+        /* Not taken in: it stands behind the cursor's new place, so the consumer must read it again. */
+        consumer->attached = false;
+        return;
+    }
+    consumer->cursor = record->sequence + 1;
+    if (item == NULL) {
+        return; /* done before the restart */
+    }
+    dispatch->checkpoint_changed = true;
+    nx_dispatch_hold_body(dispatch, item, record);
+    nx_dispatch_queue_item(dispatch, item, order_key.len == 0 ? 0 : nx_dispatch_key_hash(record, order_key));
+}
+
+/* The type of a stored event, decoded into `buf` where it has to be. */
+static struct nx_str type_of(const struct nx_record *record, struct nx_buf *buf) {
+    const struct nx_str prefix = NX_STR("events.");
+    struct nx_str type = nx_headers_value(record->headers, "ce-type");
+    if (type.len == 0) {
+        type = nx_str_starts_with(record->subject, prefix)
+                   ? nx_str_slice(record->subject, prefix.len, record->subject.len)
+                   : record->subject;
+    }
+    if (nx_percent_is_plain(type)) {
+        return type;
+    }
+    nx_buf_reset(buf);
+    return nx_percent_decode(buf, type, NULL) == NX_OK ? nx_buf_str(buf) : type;
+}
+
+/* A new event: into the window of every function that it fires, or, where that is full, left for later. */
+static void take_new(struct nx_dispatch *dispatch, const struct nx_record *record, struct nx_buf *buf) {
+    const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, type_of(record, buf));
+    for (size_t i = 0; i < list.count; i++) {
+        struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, list.items[i]->function->name);
+        if (consumer == NULL || !consumer->attached || consumer->phase == NX_CONSUMER_LOADING ||
+            record->sequence < consumer->cursor) {
+            continue;
+        }
+        if (!nx_consumer_has_room(consumer)) {
+            consumer->attached = false;
+            consumer->cursor = record->sequence;
+            consumer->changed = true;
+            dispatch->is_look_due = true;
+            continue;
+        }
+        take_in(dispatch, consumer, record);
+    }
+}
+
+void nx_dispatch_note_failure(struct nx_dispatch *dispatch, const struct nx_read *read, const char *text) {
+    nx_log_warn(dispatch->options.log, text, NX_F_C("error", read->error.message));
+    dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+}
+
+static void ask_head(struct nx_dispatch *dispatch) {
+    struct nx_read *read = NULL;
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
+    read->from_sequence = dispatch->head;
+    read->count_max = HEAD_RECORDS;
+    read->wait = true;
+    read->wait_until_ns = NX_STEP_IDLE;
+    const struct nx_asked asked = { .purpose = NX_FOR_HEAD };
+    dispatch->head_asked = true;
+    nx_dispatch_ask(dispatch, read, &asked);
+}
+
+void nx_dispatch_take_head(struct nx_dispatch *dispatch, struct nx_read *read) {
+    NX_AUTO(nx_buf) buf;
+    nx_buf_init(&buf, NX_RECORD_SIZE_MAX);
+    dispatch->head_asked = false;
+    if (read->status != NX_OK && read->status != NX_DATA_LOSS) {
+        nx_dispatch_note_failure(dispatch, read, "cannot follow EVENTS");
+        return;
+    }
+    for (size_t i = 0; i < read->record_count; i++) {
+        const struct nx_record *record = &read->records[i];
+        take_new(dispatch, record, &buf);
+        dispatch->head = record->sequence + 1;
+    }
+    if (read->next_sequence > dispatch->head) {
+        dispatch->head = read->next_sequence;
+    }
+    if (read->lost_count > 0) {
+        nx_log_error(dispatch->options.log, "events are lost", NX_F_U64("count", read->lost_count));
+    }
+}
+
+/* The subject that all events of a function have, where that is one; else empty: all. */
+static void only_subject(const struct nx_function *function, struct nx_buf *subject) {
+    for (size_t i = 1; i < function->trigger_count; i++) {
+        if (!nx_str_equal(function->triggers[i].event_type, function->triggers[0].event_type)) {
+            return;
+        }
+    }
+    if (function->trigger_count > 0) {
+        nx_cloudevent_subject(subject, function->triggers[0].event_type);
+    }
+}
+
+static void ask_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    struct nx_read *read = NULL;
+    NX_AUTO(nx_buf) subject;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    only_subject(consumer->registered->function, &subject);
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    read->from_sequence = consumer->cursor;
+    read->to_sequence = dispatch->head - 1;
+    const size_t room = NX_CONSUMER_PENDING_MAX - consumer->pending.count;
+    read->count_max = room < CATCH_UP_RECORDS ? room : CATCH_UP_RECORDS;
+    read->size_max = CATCH_UP_SIZE;
+    const struct nx_asked asked = { .purpose = NX_FOR_CATCH_UP, .consumer = consumer };
+    consumer->catch_up_asked = true;
+    nx_dispatch_ask(dispatch, read, &asked);
+}
+
+void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                               struct nx_read *read) {
+    NX_AUTO(nx_buf) buf;
+    bool is_whole = true;
+    nx_buf_init(&buf, NX_RECORD_SIZE_MAX);
+    consumer->catch_up_asked = false;
+    if (read->status != NX_OK && read->status != NX_DATA_LOSS && read->status != NX_NOT_FOUND) {
+        nx_dispatch_note_failure(dispatch, read, "cannot read older events");
+        return;
+    }
+    for (size_t i = 0; i < read->record_count && consumer->registered != NULL; i++) {
+        const struct nx_record *record = &read->records[i];
+        const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, type_of(record, &buf));
+        bool is_wanted = false;
+        for (size_t k = 0; k < list.count; k++) {
+            is_wanted = is_wanted || list.items[k] == consumer->registered;
+        }
+        if (!is_wanted || record->sequence < consumer->cursor) {
+            continue;
+        }
+        if (!nx_consumer_has_room(consumer)) {
+            is_whole = false;
+            break;
+        }
+        take_in(dispatch, consumer, record);
+    }
+    if (consumer->registered == NULL || !is_whole) {
+        return;
+    }
+    uint64_t reached =
+        read->at_end || read->status == NX_NOT_FOUND ? read->to_sequence + 1 : read->next_sequence;
+    if (reached > consumer->cursor) {
+        consumer->cursor = reached;
+        consumer->changed = true;
+    }
+    if (consumer->cursor >= dispatch->head) {
+        consumer->attached = true;
+        consumer->changed = true;
+    }
+}
+
+static void ask_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    struct nx_read *read = NULL;
+    NX_AUTO(nx_buf) subject;
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_append_format(&subject, "dlq.%s", consumer->name);
+    read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    read->from_sequence = consumer->requeue_next;
+    read->to_sequence = consumer->requeue_end - 1;
+    const size_t room = NX_CONSUMER_PENDING_MAX - consumer->pending.count;
+    read->count_max = room < CATCH_UP_RECORDS ? room : CATCH_UP_RECORDS;
+    const struct nx_asked asked = { .purpose = NX_FOR_REQUEUE, .consumer = consumer };
+    consumer->requeue_asked = true;
+    nx_dispatch_ask(dispatch, read, &asked);
+}
+
+/* "EVENTS:17" and "1" of a dead letter's headers. */
+static bool read_letter(const struct nx_record *record, uint64_t *sequence_out, uint32_t *series_out) {
+    const struct nx_str prefix = NX_STR("EVENTS:");
+    const struct nx_str event = nx_headers_value(record->headers, "Nexus-Event");
+    uint64_t series = 0;
+    if (!nx_str_starts_with(event, prefix) ||
+        !nx_str_to_u64(nx_str_slice(event, prefix.len, event.len), sequence_out)) {
+        return false;
+    }
+    (void)nx_str_to_u64(nx_headers_value(record->headers, "Nexus-Series"), &series);
+    *series_out = (uint32_t)series;
+    return true;
+}
+
+void nx_dispatch_take_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                              struct nx_read *read) {
+    consumer->requeue_asked = false;
+    if (read->status != NX_OK && read->status != NX_DATA_LOSS && read->status != NX_NOT_FOUND) {
+        nx_dispatch_note_failure(dispatch, read, "cannot read dead letters");
+        return;
+    }
+    for (size_t i = 0; i < read->record_count; i++) {
+        const struct nx_record *record = &read->records[i];
+        struct nx_item *item = NULL;
+        uint64_t sequence = 0;
+        uint32_t series = 0;
+        if (!nx_consumer_has_room(consumer)) {
+            return;
+        }
+        if (read_letter(record, &sequence, &series) &&
+            nx_consumer_add(consumer, sequence, record->sequence, series + 1, &item, NULL) != NX_OK) {
+            return;
+        }
+        consumer->requeue_next = record->sequence + 1;
+        if (item != NULL) {
+            item->state = NX_ITEM_KEYLESS;
+            if (consumer->registered == NULL || consumer->registered->function->order_key.len == 0) {
+                nx_dispatch_queue_item(dispatch, item, 0);
+            } else {
+                (void)nx_dispatch_ask_item(dispatch, item);
+            }
+        }
+    }
+    if (read->at_end || read->status == NX_NOT_FOUND) {
+        consumer->requeue_next = consumer->requeue_end;
+    } else if (read->next_sequence > consumer->requeue_next) {
+        consumer->requeue_next = read->next_sequence;
+    }
+    consumer->changed = true;
+    dispatch->checkpoint_changed = true;
+}
+
+void nx_dispatch_read_on(struct nx_dispatch *dispatch) {
+    size_t cursor = 0;
+    void *value;
+    if (dispatch->phase != NX_DISPATCH_RUNNING) {
+        return;
+    }
+    if (!dispatch->head_asked) {
+        ask_head(dispatch);
+    }
+    if (!dispatch->is_look_due) {
+        return;
+    }
+    dispatch->is_look_due = false;
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        struct nx_consumer *consumer = value;
+        if (consumer->registered == NULL || consumer->phase != NX_CONSUMER_LOADED ||
+            consumer->pending.count > NX_CONSUMER_PENDING_MAX / 2) {
+            continue;
+        }
+        if (!consumer->attached && !consumer->catch_up_asked) {
+            if (consumer->cursor >= dispatch->head) {
+                consumer->attached = true;
+                consumer->changed = true;
+            } else {
+                ask_catch_up(dispatch, consumer);
+            }
+        }
+        if (consumer->requeue_next < consumer->requeue_end && !consumer->requeue_asked) {
+            ask_requeue(dispatch, consumer);
+        }
+    }
+}
+
+void nx_dispatch_queue_all(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    struct nx_list_node *node = nx_list_first(&consumer->pending);
+    while (node != NULL) {
+        struct nx_item *item = nx_container_of(node, struct nx_item, in_pending);
+        node = nx_list_next(&consumer->pending, node);
+        if (item->state == NX_ITEM_KEYLESS) {
+            (void)nx_dispatch_ask_item(dispatch, item);
+        } else {
+            nx_dispatch_queue_item(dispatch, item, item->key_hash);
+        }
+    }
+}
