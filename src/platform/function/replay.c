@@ -1,11 +1,8 @@
-/* src/platform/function/replay.c: reports, and replays of a directory that no server uses.
- *
- * A range is cut into parts of equal length, one a thread; the caller's thread reads for all of them, as the
- * library does in a server, and tells how far they are. */
+/* src/platform/function/replay.c: reports, and replays of a directory that no server uses. */
 #include "platform/function/replay.h"
 
 #include "base/assert.h"
-#include "io/thread.h"
+#include "platform/function/replay_parallel.h"
 #include "platform/function/replay_run.h"
 
 static const char *const verdict_names[] = {
@@ -90,7 +87,9 @@ enum nx_status nx_replay_run(const struct nx_replay_options *options,
         return status;
     }
     const int64_t began_ns = nx_clock_read(&options->clock).monotonic_ns;
-    const enum nx_status status = run_here(options, question, report, err);
+    const enum nx_status status = question->id.len == 0 && options->thread_count > 1
+                                      ? nx_replay_run_parallel(options, question, report, err)
+                                      : run_here(options, question, report, err);
     report->elapsed_ns = (uint64_t)(nx_clock_read(&options->clock).monotonic_ns - began_ns);
     return status;
 }
