@@ -23,6 +23,7 @@
 #include "io/mailbox.h"
 #include "io/random.h"
 #include "io/thread.h"
+#include "telemetry/metric.h"
 
 enum {
     NX_RECORD_SIZE_MAX = 1024 * 1024,     /* bytes of subject, headers and payload together */
@@ -216,6 +217,14 @@ void nx_fabric_actors(struct nx_fabric *fabric, struct nx_actor *journal_out, st
 void nx_fabric_read_now(struct nx_fabric *fabric, struct nx_read *read);
 /** True while appends are taken; false with the reason (disk full, frozen) in `err`. Any thread. */
 bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err);
+/* What the log counts. Read them at any time, from any thread. */
+struct nx_fabric_stats {
+    const struct nx_histogram *batch_records; /* records written with one sync */
+    const struct nx_histogram *sync_ns;
+    const struct nx_counter *bytes_written; /* to the journal */
+};
+/** Zeroed when read_only. Borrowed for the fabric's life. */
+struct nx_fabric_stats nx_fabric_stats_get(const struct nx_fabric *fabric);
 /** What recovery found, for the operator: lines of text, empty when all was well. Borrowed. */
 struct nx_str nx_fabric_recovery_report(const struct nx_fabric *fabric);
 

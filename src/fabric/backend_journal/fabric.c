@@ -220,3 +220,13 @@ bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err) {
 struct nx_str nx_fabric_recovery_report(const struct nx_fabric *fabric) {
     return nx_buf_str(&fabric->report);
 }
+
+struct nx_fabric_stats nx_fabric_stats_get(const struct nx_fabric *fabric) {
+    if (fabric->journal.wal == NULL) {
+        return (struct nx_fabric_stats){ 0 };
+    }
+    const struct nx_wal_stats *stats = nx_wal_stats_get(fabric->journal.wal);
+    return (struct nx_fabric_stats){ .batch_records = &stats->batch_records,
+                                     .sync_ns = &stats->sync_ns,
+                                     .bytes_written = &stats->bytes };
+}
