@@ -73,7 +73,7 @@ static inline void harness_fini(struct harness *harness) {
 
 /* Step both actors until nothing moves. */
 static inline void harness_run(struct harness *harness) {
-    for (int round = 0; round < 6; round++) {
+    for (int round = 0; round < 8; round++) {
         for (int i = 0; i < 2; i++) {
             (void)nx_mailbox_take(harness->actors[i].mailbox, &harness->inboxes[i]);
             (void)harness->actors[i].step(harness->actors[i].state, harness_clock(harness),

@@ -167,7 +167,7 @@ void nx_library_recent_keys(struct nx_library *library, int64_t time_ns,
             struct nx_str name;
             struct nx_stored stored;
             const struct nx_extent extent = nx_run_extent_at(run, k, &name);
-            if (extent.count == 0 || extent.last_time_ns < time_ns) {
+            if (extent.last_time_ns < time_ns || nx_run_dedup_count(run, extent.stream) == 0) {
                 continue;
             }
             uint64_t sequence = extent.first_sequence;

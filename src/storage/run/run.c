@@ -304,6 +304,11 @@ bool nx_run_extent(const struct nx_run *run, uint32_t number, struct nx_extent *
     return true;
 }
 
+uint64_t nx_run_dedup_count(const struct nx_run *run, uint32_t number) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    return stream == NULL ? 0 : stream->dedup_count;
+}
+
 bool nx_run_lost(const struct nx_run *run, uint32_t number, size_t index, uint64_t *first_out,
                  uint64_t *last_out) {
     const struct nx_run_stream *stream = find_stream(run, number);

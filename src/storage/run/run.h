@@ -67,6 +67,8 @@ size_t nx_run_extent_count(const struct nx_run *run);
 struct nx_extent nx_run_extent_at(const struct nx_run *run, size_t index, struct nx_str *name_out);
 /** False when it holds no record of the stream. */
 bool nx_run_extent(const struct nx_run *run, uint32_t stream, struct nx_extent *extent_out);
+/** How many of the stream's records there have kept their de-duplication key. */
+uint64_t nx_run_dedup_count(const struct nx_run *run, uint32_t stream);
 /** The sequences of the stream that were destroyed before the run was written; false past the last. */
 bool nx_run_lost(const struct nx_run *run, uint32_t stream, size_t index, uint64_t *first_out,
                  uint64_t *last_out);

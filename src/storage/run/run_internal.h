@@ -39,8 +39,9 @@ struct nx_run_stream {
     uint32_t subject_count;
     uint32_t lost_first;
     uint32_t lost_count;
+    uint64_t dedup_count; /* records that have kept their key */
 };
-_Static_assert(sizeof(struct nx_run_stream) == 88, "as on disk");
+_Static_assert(sizeof(struct nx_run_stream) == 96, "as on disk");
 
 struct nx_run_block {
     uint64_t offset; /* in the file */

@@ -245,6 +245,7 @@ enum nx_status nx_run_writer_add(struct nx_run_writer *writer, const struct nx_s
     stream->last_sequence = stored->sequence;
     stream->last_time_ns = stored->time_ns;
     stream->count++;
+    stream->dedup_count += keep_dedup && stored->dedup.len > 0 ? 1 : 0;
     stream->size += writer->raw.len - before;
     NX_TRY(count_subject(writer, stream, stored, err));
     add_keys(writer, stored);

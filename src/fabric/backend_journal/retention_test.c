@@ -1,0 +1,204 @@
+/* src/fabric/backend_journal/retention_test.c: sealed records are found by every way, leave by size and age
+ * but never under a consumer, keys keep their newest value, and damage in a run is told. */
+#include "fabric/backend_journal/harness_test.h"
+
+#include "fabric/kv/kv.h"
+#include "storage/check/check.h"
+
+static void put_many(struct harness *harness, const char *stream, int from, int count) {
+    static char payload[400];
+    memset(payload, 'x', sizeof payload - 1);
+    for (int i = from; i < from + count; i++) {
+        char headers[64];
+        (void)snprintf(headers, sizeof headers, "ce-id: %s-%d\r\n", stream, i);
+        (void)snprintf(payload, 32, "%d.................", i);
+        payload[strlen(payload)] = '.';
+        (void)harness_put(harness, stream, i % 3 == 0 ? "a.three" : "a.other", headers, payload);
+    }
+}
+
+static void run_for(struct harness *harness, int64_t seconds) {
+    for (int64_t i = 0; i < seconds; i++) {
+        harness->now.monotonic_ns += NX_NS_PER_S;
+        harness->now.wall_ns += NX_NS_PER_S;
+        harness_run(harness);
+    }
+}
+
+static struct nx_stream_info info_of(struct harness *harness, const char *stream) {
+    NX_AUTO(nx_read) *read = harness_ask(harness, harness_read_new(harness, NX_READ_INFO, stream, NULL));
+    assert_int_equal(read->status, NX_OK);
+    nx_assert(read->infos != NULL);
+    struct nx_stream_info info = read->infos[0];
+    info.name = NX_STR_EMPTY;
+    return info;
+}
+
+static enum nx_kind kind_of_sequence(struct harness *harness, const char *stream, uint64_t sequence) {
+    struct nx_read *question = harness_read_new(harness, NX_READ_BY_SEQUENCE, stream, NULL);
+    question->from_sequence = sequence;
+    NX_AUTO(nx_read) *read = harness_ask(harness, question);
+    assert_true(read->status == NX_OK ? read->record_count == 1 : read->record_count == 0);
+    return read->status == NX_OK ? NX_KIND_NONE : read->error.kind;
+}
+
+static void expect_key(struct harness *harness, enum nx_read_kind kind, const char *key, uint64_t sequence) {
+    NX_AUTO(nx_read) *read = harness_ask(harness, harness_read_new(harness, kind, "EVENTS", key));
+    assert_int_equal(read->status, NX_OK);
+    nx_assert(read->records != NULL);
+    assert_int_equal(read->records[0].sequence, sequence);
+}
+
+static void test_sealed_records_are_found_by_every_way(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    put_many(&harness, "EVENTS", 0, 2000);
+    for (int round = 0; round < 2; round++) {
+        run_for(&harness, 2);
+        assert_int_equal(info_of(&harness, "EVENTS").count, 2000);
+        expect_key(&harness, NX_READ_BY_ID, "EVENTS-0", 1);
+        expect_key(&harness, NX_READ_BY_ID, "EVENTS-1999", 2000);
+        expect_key(&harness, NX_READ_LAST, "a.three", 1999);
+        assert_int_equal(kind_of_sequence(&harness, "EVENTS", 777), NX_KIND_NONE);
+        harness_stop(&harness);
+        harness_start(&harness);
+    }
+    harness_fini(&harness);
+}
+
+static void test_size_drops_the_oldest_but_never_under_a_consumer(void **state) {
+    struct harness harness;
+    struct nx_protect wish = { .from_sequence = 1, .stream = "EVENTS", .consumer = "welcome" };
+    (void)state;
+    harness_init(&harness);
+    harness.streams[0].size_max = 20 * 1024; /* runs are small: the payload packs well */
+    harness_stop(&harness);
+    harness_start(&harness);
+    struct nx_protect *sent = calloc(1, sizeof *sent);
+    nx_assert(sent != NULL);
+    *sent = wish;
+    sent->message.kind = NX_FABRIC_PROTECT;
+    sent->message.release = (void (*)(struct nx_message *))free;
+    assert_true(nx_mailbox_send(nx_fabric_appends(harness.fabric), &sent->message));
+    put_many(&harness, "EVENTS", 0, 3000);
+    run_for(&harness, 30);
+    assert_int_equal(info_of(&harness, "EVENTS").first_sequence, 1);
+    sent = calloc(1, sizeof *sent);
+    nx_assert(sent != NULL);
+    *sent = wish;
+    sent->from_sequence = UINT64_MAX;
+    sent->message.kind = NX_FABRIC_PROTECT;
+    sent->message.release = (void (*)(struct nx_message *))free;
+    assert_true(nx_mailbox_send(nx_fabric_appends(harness.fabric), &sent->message));
+    run_for(&harness, 30);
+    const struct nx_stream_info info = info_of(&harness, "EVENTS");
+    assert_true(info.first_sequence > 1);
+    assert_int_equal(info.last_sequence, 3000);
+    assert_int_equal(kind_of_sequence(&harness, "EVENTS", 1), NX_KIND_EXPIRED);
+    assert_int_equal(kind_of_sequence(&harness, "EVENTS", 3000), NX_KIND_NONE);
+    harness_stop(&harness);
+    harness_start(&harness);
+    assert_int_equal(info_of(&harness, "EVENTS").last_sequence, 3000);
+    assert_int_equal(kind_of_sequence(&harness, "EVENTS", 1), NX_KIND_EXPIRED);
+    harness_fini(&harness);
+}
+
+static void test_a_key_has_its_newest_value_and_can_be_deleted(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    for (int i = 0; i < 600; i++) {
+        char value[256];
+        memset(value, 'v', sizeof value);
+        (void)snprintf(value, 16, "value %d", i);
+        struct nx_append *append = harness_append_new(&harness, 1, 1);
+        assert_int_equal(nx_kv_put(append, NX_STR("fn"), i % 2 == 0 ? NX_STR("even") : NX_STR("odd"),
+                                   nx_str_of(value, sizeof value), NULL),
+                         NX_OK);
+        NX_AUTO(nx_append) *answer = harness_send(&harness, append);
+        assert_int_equal(answer->status, NX_OK);
+    }
+    run_for(&harness, 3);
+    struct nx_read *question = NULL;
+    assert_int_equal(nx_kv_get(NX_STR("fn"), NX_STR("even"), &question, NULL), NX_OK);
+    question->message.reply_to = harness.answers;
+    NX_AUTO(nx_read) *answer = harness_ask(&harness, question);
+    assert_int_equal(answer->record_count, 1);
+    assert_int_equal(answer->records[0].sequence, 599);
+    assert_true(nx_kv_is_value(&answer->records[0]));
+    NX_AUTO(nx_read) *all = harness_ask(&harness, harness_read_new(&harness, NX_READ_SCAN, "KV_fn", NULL));
+    assert_int_equal(all->record_count, 2); /* older values are not shown */
+    struct nx_append *append = harness_append_new(&harness, 1, 1);
+    assert_int_equal(nx_kv_delete(append, NX_STR("fn"), NX_STR("even"), NULL), NX_OK);
+    assert_int_equal(nx_kv_expect(append, NX_STR("fn"), NX_STR("even"), 599, NULL), NX_OK);
+    NX_AUTO(nx_append) *deleted = harness_send(&harness, append);
+    assert_int_equal(deleted->status, NX_OK);
+    append = harness_append_new(&harness, 1, 1);
+    assert_int_equal(nx_kv_put(append, NX_STR("fn"), NX_STR("bad key"), NX_STR(""), NULL),
+                     NX_INVALID_ARGUMENT);
+    nx_append_free(append);
+    harness_fini(&harness);
+}
+
+static void count_problem(void *data, const char *file, const char *text) {
+    (void)file;
+    (void)text;
+    ++*(size_t *)data;
+}
+
+static bool find_run(void *data, const struct nx_disk_entry *entry) {
+    if (nx_str_starts_with(entry->name, NX_STR("runs-"))) {
+        (void)snprintf(data, 256, "%.*s", NX_STR_ARG(entry->name));
+        return false;
+    }
+    return true;
+}
+
+static void test_verify_is_silent_about_a_whole_journal_and_names_damage(void **state) {
+    struct harness harness;
+    char directory[128];
+    char run[256] = "";
+    char path[512];
+    size_t problems = 0;
+    struct nx_check_summary summary;
+    const struct nx_check_visitor visitor = { .data = &problems, .problem = count_problem };
+    (void)state;
+    harness_init(&harness);
+    put_many(&harness, "EVENTS", 0, 2000);
+    run_for(&harness, 3);
+    harness_stop(&harness);
+    (void)snprintf(directory, sizeof directory, "%s/journal", harness.directory);
+    assert_int_equal(nx_journal_verify(nx_disk_system(), directory, &visitor, &summary, NULL), NX_OK);
+    assert_int_equal(problems, 0);
+    assert_int_equal(summary.record_count, 2000);
+    assert_true(summary.run_count > 0);
+    assert_int_equal(nx_disk_list(nx_disk_system(), directory, find_run, run, NULL), NX_OK);
+    (void)snprintf(path, sizeof path, "%s/%s", directory, run);
+    struct nx_file *file = NULL;
+    assert_int_equal(nx_file_open(nx_disk_system(), path, NX_FILE_WRITE, &file, NULL), NX_OK);
+    assert_int_equal(nx_file_write_at(file, 200, &NX_STR("damage"), 1, NULL), NX_OK);
+    nx_file_close(file);
+    assert_int_equal(nx_journal_verify(nx_disk_system(), directory, &visitor, &summary, NULL), NX_OK);
+    assert_int_equal(problems, 1);
+    assert_true(summary.lost_count > 0);
+    harness_start(&harness);
+    NX_AUTO(nx_read) *read = harness_ask(&harness, harness_read_new(&harness, NX_READ_SCAN, "EVENTS", NULL));
+    assert_int_equal(read->status, NX_OK);
+    assert_int_equal(read->lost_count, summary.lost_count);
+    assert_int_equal(read->record_count + read->lost_count, 2000);
+    harness_stop(&harness);
+    assert_int_equal(nx_journal_repair(nx_disk_system(), directory, &visitor, NULL), NX_OK);
+    harness_start(&harness);
+    harness_fini(&harness);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sealed_records_are_found_by_every_way),
+        cmocka_unit_test(test_size_drops_the_oldest_but_never_under_a_consumer),
+        cmocka_unit_test(test_a_key_has_its_newest_value_and_can_be_deleted),
+        cmocka_unit_test(test_verify_is_silent_about_a_whole_journal_and_names_damage),
+    };
+    return cmocka_run_group_tests_name("fabric/backend_journal/retention", tests, NULL, NULL);
+}
