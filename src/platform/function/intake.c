@@ -250,11 +250,11 @@ void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer 
 static void ask_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
     struct nx_read *read = NULL;
     NX_AUTO(nx_buf) subject;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
         dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
         return;
     }
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     nx_buf_append_format(&subject, "dlq.%s", consumer->name);
     read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
     read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));

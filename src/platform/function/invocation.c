@@ -250,12 +250,12 @@ static enum nx_status store_blob(struct conversion *conversion, struct nx_invoca
     NX_AUTO(nx_buf) subject;
     NX_AUTO(nx_buf) headers;
     char digest_text[NX_DIGEST_TEXT_SIZE + 1];
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_init(&headers, HEADERS_SIZE_MAX);
     if (blob->bytes.len > (size_t)CHUNK_SIZE * CHUNKS_MAX) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "output or tape of %zu bytes is too large to be kept",
                        blob->bytes.len);
     }
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    nx_buf_init(&headers, HEADERS_SIZE_MAX);
     blob->digest = nx_digest_of(blob->bytes);
     blob->size = blob->bytes.len;
     nx_buf_append(&subject, NX_STR("$O.nexus.C."));
@@ -275,15 +275,15 @@ static enum nx_status add_invocation(struct conversion *conversion, struct nx_er
     NX_AUTO(nx_buf) subject;
     NX_AUTO(nx_buf) headers;
     NX_AUTO(nx_buf) payload;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_init(&headers, HEADERS_SIZE_MAX);
+    nx_buf_init(&payload, NX_INVOCATION_SIZE_MAX);
     if (invocation->tape.bytes.len > INLINE_SIZE_MAX) {
         NX_TRY(store_blob(conversion, &invocation->tape, NX_INVOCATION_TAPE_STORED, err));
     }
     if (invocation->output.bytes.len > INLINE_SIZE_MAX) {
         NX_TRY(store_blob(conversion, &invocation->output, NX_INVOCATION_OUTPUT_STORED, err));
     }
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    nx_buf_init(&headers, HEADERS_SIZE_MAX);
-    nx_buf_init(&payload, NX_INVOCATION_SIZE_MAX);
     nx_buf_append(&subject, NX_STR("invocations."));
     nx_buf_append(&subject, task->registered->function->name);
     append_event_header(task, &headers);
