@@ -12,7 +12,7 @@ enum { CHUNK_SIZE = 64 * 1024, CONNECT_TIMEOUT_MS = 2000, HEADERS_SIZE_MAX = 64 
 enum nx_status nx_client_find(struct nx_disk *disk, const char *directory, struct nx_client *client_out,
                               struct nx_error *err) {
     NX_AUTO(nx_dial) *dial = NULL;
-    struct nx_client client;
+    struct nx_client client = { .timeout_ms = NX_CLIENT_TIMEOUT_MS };
 
     if (nx_ports_read(disk, directory, &client.ports, NULL) != NX_OK ||
         nx_dial_open(client.ports.host, client.ports.port, CONNECT_TIMEOUT_MS, &dial, NULL) != NX_OK) {
@@ -182,7 +182,7 @@ enum nx_status nx_client_request(const struct nx_client *client, const char *met
     nx_buf_append_c(&bytes, "\r\n");
     nx_buf_append(&bytes, body);
     NX_TRY(nx_buf_check(&bytes, err));
-    NX_TRY(nx_dial_open(client->ports.host, client->ports.port, NX_CLIENT_TIMEOUT_MS, &dial, err));
+    NX_TRY(nx_dial_open(client->ports.host, client->ports.port, client->timeout_ms, &dial, err));
     NX_TRY(nx_dial_write(dial, nx_buf_str(&bytes), err));
     nx_buf_reset(&bytes);
     NX_TRY(read_all(dial, &bytes, err));

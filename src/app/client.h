@@ -10,11 +10,12 @@
 
 enum {
     NX_CLIENT_ANSWER_SIZE_MAX = 64 * 1024 * 1024, /* bytes of an answer's body */
-    NX_CLIENT_TIMEOUT_MS = 60 * 1000,             /* without a byte moving */
+    NX_CLIENT_TIMEOUT_MS = 60 * 1000,             /* without a byte moving, unless said otherwise */
 };
 
 struct nx_client {
     struct nx_ports ports;
+    int timeout_ms; /* without a byte moving */
 };
 
 /** Find the server of this data directory; it is asked whether it is there.

@@ -271,6 +271,9 @@ static enum nx_status replay(struct nx_args *args, struct nx_source *source, con
     struct nx_replay_report report;
 
     nx_replay_report_init(&report);
+    if (source->is_live && request->question.id.len == 0 && nx_terminal_is(stderr)) {
+        (void)fprintf(stderr, "the server replays; this may take a while\n");
+    }
     enum nx_status status = source->is_live ? nx_replay_ask(&source->client, &request->question, &report, err)
                                             : replay_here(source, request, &report, err);
     if (status == NX_OK) {

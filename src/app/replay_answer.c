@@ -9,7 +9,11 @@
 #include "codec/percent.h"
 #include "codec/time_format.h"
 
-enum { TARGET_SIZE_MAX = 64 * 1024, BYTES_SIZE_MAX = 16 * 1024 * 1024 };
+enum {
+    TARGET_SIZE_MAX = 64 * 1024,
+    BYTES_SIZE_MAX = 16 * 1024 * 1024,
+    REPLAY_TIMEOUT_MS = 24 * 3600 * 1000, /* a range of millions of calls is answered when it is done */
+};
 
 static struct nx_str text_of(struct nx_replay_report *report, const struct nx_json_value *object,
                              const char *name) {
@@ -213,6 +217,8 @@ enum nx_status nx_replay_ask(const struct nx_client *client, const struct nx_rep
     append_time(&target, "since", question->since_ns);
     append_time(&target, "until", question->until_ns);
     NX_TRY(nx_buf_check(&target, err));
-    NX_TRY(nx_client_request(client, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err));
+    struct nx_client patient = *client;
+    patient.timeout_ms = REPLAY_TIMEOUT_MS;
+    NX_TRY(nx_client_request(&patient, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err));
     return nx_replay_parse(nx_buf_str(&answer), report, err);
 }
