@@ -480,6 +480,18 @@ void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_res
     release_answers(conn);
 }
 
+void nx_http_abandon(struct nx_http_exchange *exchange) {
+    struct nx_http_conn *conn = exchange->conn;
+    nx_assert(!exchange->answered);
+    if (conn == NULL) {
+        nx_list_remove(&exchange->shared->orphans, &exchange->node);
+    } else {
+        conn->broken = true;
+        nx_list_remove(&conn->exchanges, &exchange->node);
+    }
+    exchange_free(exchange);
+}
+
 void nx_http_problem_begin(struct nx_json_writer *writer, int http_status, const struct nx_error *err) {
     char type[96];
     (void)snprintf(type, sizeof type, "urn:nexus:error:%s", nx_error_kind_name(err));

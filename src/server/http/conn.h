@@ -160,6 +160,8 @@ void nx_http_respond_error(struct nx_http_exchange *exchange, const struct nx_er
 /** As nx_http_respond_error(), with a status that is not the error's own. */
 void nx_http_respond_error_as(struct nx_http_exchange *exchange, int http_status, const struct nx_error *err,
                               struct nx_str headers);
+/** Give no answer and cut the connection: what was done cannot be told, for want of memory. */
+void nx_http_abandon(struct nx_http_exchange *exchange);
 /** The connection may not be kept after this answer. */
 void nx_http_exchange_close_after(struct nx_http_exchange *exchange);
 /** Append the problem details of an error, as JSON: an object without its end, for further members. */

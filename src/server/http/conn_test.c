@@ -24,6 +24,7 @@ struct world {
 };
 
 static void answer(struct nx_http_exchange *exchange, struct nx_str body) {
+    assert_non_null(exchange);
     nx_http_respond(exchange, &(struct nx_http_response){
                                   .status = 200, .content_type = NX_STR("text/plain"), .body = body });
 }
@@ -219,6 +220,7 @@ static void test_refuses_before_asking_for_a_body(void **state) {
 static void test_an_answer_for_a_client_that_left_goes_nowhere(void **state) {
     struct world *world = *state;
     feed(world, GET("/a") GET("/b") GET("/c"));
+    assert_int_equal(world->held_count, 3);
     answer(world->held[1], NX_STR("x"));
     nx_http_conn_close(NX_TAKE(world->conn));
     assert_null(world->held[0]->conn);
@@ -296,6 +298,7 @@ static void test_cuts_a_client_that_takes_no_output(void **state) {
     nx_http_conn_settle(world->conn);
     pass(world, 29);
     assert_null(nx_http_shared_expire(&world->shared));
+    assert_true(nx_http_conn_output(world->conn).len > 10);
     nx_http_conn_wrote(world->conn, 10); /* some progress */
     nx_http_conn_settle(world->conn);
     pass(world, 29);
@@ -327,6 +330,7 @@ static void test_problem_details_escape_what_the_client_sent(void **state) {
     struct world *world = *state;
     struct nx_error err = { 0 };
     feed(world, GET("/a"));
+    assert_int_equal(world->held_count, 1);
     (void)nx_fail_kind(&err, NX_KIND_DISK_FULL, "no room for '%s'", "\"\xff\n");
     nx_hint(&err, "free some");
     nx_http_respond_error(world->held[0], &err, NX_STR("X: y\r\n"));

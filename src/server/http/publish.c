@@ -57,10 +57,14 @@ static void published(struct nx_http_exchange *exchange, struct nx_message *mess
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
     nx_buf_append_u8(body, '\n');
-    nx_http_respond(exchange, &(struct nx_http_response){ .status = 202,
-                                                          .content_type = NX_STR("application/json"),
-                                                          .body = nx_buf_str(body),
-                                                          .headers = nx_buf_str(headers) });
+    if (nx_buf_failed(headers) || nx_buf_failed(body)) {
+        nx_http_abandon(exchange); /* an error would say that it is not stored */
+    } else {
+        nx_http_respond(exchange, &(struct nx_http_response){ .status = 202,
+                                                              .content_type = NX_STR("application/json"),
+                                                              .body = nx_buf_str(body),
+                                                              .headers = nx_buf_str(headers) });
+    }
     nx_buf_reset(headers);
     nx_buf_reset(body);
     nx_message_release(message);

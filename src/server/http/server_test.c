@@ -73,7 +73,7 @@ static int teardown(void **state) {
 }
 
 static int dial(const struct world *world) {
-    const struct timeval patience = { .tv_sec = 20 };
+    const struct timeval patience = { .tv_sec = 10 };
     const struct sockaddr_in address = { .sin_family = AF_INET,
                                          .sin_port = htons(nx_http_server_port(world->server)),
                                          .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
