@@ -19,9 +19,13 @@ enum {
 static const uint64_t disk_budget_default = 20ULL << 30;
 static const uint64_t disk_budget_min = 64ULL << 20;
 
+/* One line: a value that goes over several is quoted with spaces in place of what ends a line. */
 static void note(struct nx_config_reader *reader, const char *message) {
     reader->problem_count++;
-    nx_buf_append_c(reader->problems, message);
+    for (; *message != '\0'; message++) {
+        const unsigned char c = (unsigned char)*message;
+        nx_buf_append_u8(reader->problems, c < ' ' || c == 0x7f ? ' ' : c);
+    }
     nx_buf_append_u8(reader->problems, '\n');
 }
 
