@@ -66,7 +66,7 @@ static void check(struct nx_sim *sim, const char *path, struct nx_str content) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct nx_sim_options options = { .seed = 1 };
     NX_AUTO(nx_sim) *sim = NULL;
-    NX_AUTO(nx_buf) file;
+    NX_AUTO(nx_buf) file = { 0 };
     if (size < 1 || size > FILE_SIZE_MAX / 4) {
         return 0;
     }

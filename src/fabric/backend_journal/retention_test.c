@@ -3,6 +3,7 @@
 #include "fabric/backend_journal/harness_test.h"
 
 #include "fabric/kv/kv.h"
+#include "fabric/object/object.h"
 #include "storage/check/check.h"
 
 static void put_many(struct harness *harness, const char *stream, int from, int count) {
@@ -141,6 +142,39 @@ static void test_a_key_has_its_newest_value_and_can_be_deleted(void **state) {
     harness_fini(&harness);
 }
 
+static void test_an_object_is_stored_once_and_read_by_its_digest(void **state) {
+    static char bytes[20000];
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)(i * i >> 3);
+    }
+    struct nx_digest digest = { 0 };
+    for (int round = 0; round < 2; round++) {
+        struct nx_append *append = NULL;
+        assert_int_equal(
+            nx_object_put(NX_STR("tapes"), nx_str_of(bytes, sizeof bytes), &digest, &append, NULL), NX_OK);
+        nx_assert(append != NULL);
+        append->message.reply_to = harness.answers;
+        NX_AUTO(nx_append) *answer = harness_send(&harness, append);
+        assert_int_equal(answer->status, round == 0 ? NX_OK : NX_FAILED_PRECONDITION);
+    }
+    struct nx_read *question = NULL;
+    assert_int_equal(nx_object_get(NX_STR("tapes"), &digest, &question, NULL), NX_OK);
+    nx_assert(question != NULL);
+    question->message.reply_to = harness.answers;
+    NX_AUTO(nx_read) *read = harness_ask(&harness, question);
+    NX_AUTO(nx_buf) out = { 0 };
+    nx_buf_init(&out, NX_OBJECT_SIZE_MAX);
+    assert_int_equal(nx_object_take(read, &digest, &out, NULL), NX_OK);
+    assert_true(nx_str_equal(nx_buf_str(&out), nx_str_of(bytes, sizeof bytes)));
+    digest.bytes[0] ^= 1;
+    nx_buf_reset(&out);
+    assert_int_equal(nx_object_take(read, &digest, &out, NULL), NX_DATA_LOSS);
+    harness_fini(&harness);
+}
+
 static void count_problem(void *data, const char *file, const char *text) {
     (void)file;
     (void)text;
@@ -198,6 +232,7 @@ int main(void) {
         cmocka_unit_test(test_sealed_records_are_found_by_every_way),
         cmocka_unit_test(test_size_drops_the_oldest_but_never_under_a_consumer),
         cmocka_unit_test(test_a_key_has_its_newest_value_and_can_be_deleted),
+        cmocka_unit_test(test_an_object_is_stored_once_and_read_by_its_digest),
         cmocka_unit_test(test_verify_is_silent_about_a_whole_journal_and_names_damage),
     };
     return cmocka_run_group_tests_name("fabric/backend_journal/retention", tests, NULL, NULL);
