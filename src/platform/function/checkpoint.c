@@ -102,6 +102,17 @@ static void protect(struct nx_dispatch *dispatch, const char *stream, const char
     nx_outbox_send(&dispatch->appends, &message->message);
 }
 
+/* What of EVENTS the consumer still needs: nothing while it stands at the head, or is not there any more. */
+static void protect_events(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
+    const bool needs_none =
+        consumer->registered == NULL || (consumer->attached && nx_list_is_empty(&consumer->pending));
+    const uint64_t from = needs_none ? UINT64_MAX : nx_consumer_floor(consumer);
+    if (from != consumer->protected_from) {
+        consumer->protected_from = from;
+        protect(dispatch, "EVENTS", consumer->name, from);
+    }
+}
+
 static bool add_dispatch(struct nx_dispatch *dispatch, struct nx_append *append) {
     NX_AUTO(nx_buf) payload;
     nx_buf_init(&payload, 128);
@@ -129,8 +140,7 @@ static struct nx_append *add_changed(struct nx_dispatch *dispatch) {
     }
     while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
         struct nx_consumer *consumer = value;
-        if (consumer->phase != NX_CONSUMER_LOADED ||
-            (!consumer->changed && consumer->epoch == dispatch->epoch)) {
+        if (!consumer->is_queued || (!consumer->changed && consumer->epoch == dispatch->epoch)) {
             continue;
         }
         if (append->entry_count == CONSUMERS_PER_APPEND || append->arena.size > NX_APPEND_SIZE_MAX / 2) {
@@ -146,7 +156,7 @@ static struct nx_append *add_changed(struct nx_dispatch *dispatch) {
         /* Until the answer says otherwise: see nx_dispatch_take_checkpoint(). */
         consumer->changed = false;
         consumer->epoch = dispatch->epoch;
-        protect(dispatch, "EVENTS", consumer->name, nx_consumer_floor(consumer));
+        protect_events(dispatch, consumer);
     }
     return append;
 }

@@ -273,15 +273,46 @@ uint64_t nx_consumer_floor(const struct nx_consumer *consumer) {
     return floor;
 }
 
+/* A fact is of use for what is still to be taken in. */
+static bool is_ahead(const struct nx_consumer_fact *fact, uint64_t cursor, uint64_t requeue_next) {
+    return fact->dead_letter == 0 ? fact->sequence >= cursor : fact->dead_letter >= requeue_next;
+}
+
+/* What was done before the restart and has not been taken in again: the records that said so will not be read
+ * once more after this checkpoint. */
+static void encode_ahead(const struct nx_consumer *consumer, uint64_t cursor, struct nx_buf *out) {
+    size_t position = 0;
+    uint64_t count = 0;
+    void *value;
+    while (nx_map_next(&consumer->ahead, &position, NULL, &value)) {
+        count += is_ahead(value, cursor, consumer->requeue_next);
+    }
+    nx_buf_append_varint(out, count);
+    position = 0;
+    while (nx_map_next(&consumer->ahead, &position, NULL, &value)) {
+        const struct nx_consumer_fact *fact = value;
+        if (is_ahead(fact, cursor, consumer->requeue_next)) {
+            nx_buf_append_varint(out, fact->sequence);
+            nx_buf_append_varint(out, fact->dead_letter);
+            nx_buf_append_varint(out, fact->series);
+            nx_buf_append_varint(out, fact->attempt);
+            nx_buf_append_u8(out, fact->done);
+            nx_buf_append_varint(out, fact->invocation);
+            nx_buf_append_u64(out, (uint64_t)fact->time_ns);
+        }
+    }
+}
+
 void nx_consumer_encode(const struct nx_consumer *consumer, uint64_t epoch, uint64_t head,
                         struct nx_buf *out) {
     uint64_t before = 0;
     const bool attached = consumer->attached && consumer->registered != NULL;
+    const uint64_t cursor = consumer->attached && head > consumer->cursor ? head : consumer->cursor;
     nx_buf_append_u8(out, NX_CONSUMER_FORMAT);
     nx_buf_append_varint(out, epoch);
     nx_buf_append_u8(out, attached);
     nx_buf_append_varint(out, consumer->start);
-    nx_buf_append_varint(out, consumer->attached && head > consumer->cursor ? head : consumer->cursor);
+    nx_buf_append_varint(out, cursor);
     nx_buf_append_varint(out, consumer->requeue_next);
     nx_buf_append_varint(out, consumer->requeue_end);
     nx_buf_append_varint(out, consumer->pending.count);
@@ -303,6 +334,7 @@ void nx_consumer_encode(const struct nx_consumer *consumer, uint64_t epoch, uint
             }
         }
     }
+    encode_ahead(consumer, cursor, out);
 }
 
 static enum nx_status damaged(struct nx_error *err) {
@@ -346,6 +378,51 @@ static enum nx_status decode_item(struct nx_consumer *consumer, struct nx_reader
     return NX_OK;
 }
 
+/* A fact about something that is not in the window: behind the cursor it is done and known to be; from there
+ * on it is kept until it is taken in. */
+static enum nx_status apply_ahead(struct nx_consumer *consumer, const struct nx_consumer_fact *fact,
+                                  struct nx_error *err) {
+    if (!is_ahead(fact, consumer->cursor, consumer->requeue_next)) {
+        return NX_OK;
+    }
+    const struct fact_key key = { .sequence = fact->sequence, .dead_letter = fact->dead_letter };
+    struct nx_consumer_fact *kept = nx_map_get(&consumer->ahead, fact_key_of(&key));
+    if (kept != NULL) {
+        if (fact->done || fact->attempt > kept->attempt) {
+            *kept = *fact;
+        }
+        return NX_OK;
+    }
+    kept = malloc(sizeof *kept);
+    if (kept == NULL) {
+        return nx_fail_memory(err);
+    }
+    *kept = *fact;
+    const enum nx_status status = nx_map_set(&consumer->ahead, fact_key_of(&key), kept, err);
+    if (status != NX_OK) {
+        free(kept);
+    }
+    return status;
+}
+
+static enum nx_status decode_ahead(struct nx_consumer *consumer, struct nx_reader *reader,
+                                   struct nx_error *err) {
+    const uint64_t count = nx_reader_varint(reader);
+    for (uint64_t i = 0; i < count && nx_reader_ok(reader); i++) {
+        struct nx_consumer_fact fact = { .sequence = nx_reader_varint(reader) };
+        fact.dead_letter = nx_reader_varint(reader);
+        fact.series = (uint32_t)nx_reader_varint(reader);
+        fact.attempt = (uint32_t)nx_reader_varint(reader);
+        fact.done = nx_reader_u8(reader) != 0;
+        fact.invocation = nx_reader_varint(reader);
+        fact.time_ns = (int64_t)nx_reader_u64(reader);
+        if (nx_reader_ok(reader)) {
+            NX_TRY(apply_ahead(consumer, &fact, err));
+        }
+    }
+    return NX_OK;
+}
+
 enum nx_status nx_consumer_decode(struct nx_consumer *consumer, struct nx_str payload, struct nx_error *err) {
     struct nx_reader reader = nx_reader_of(payload);
     uint64_t before = 0;
@@ -368,6 +445,7 @@ enum nx_status nx_consumer_decode(struct nx_consumer *consumer, struct nx_str pa
     for (uint64_t i = 0; i < count; i++) {
         NX_TRY(decode_item(consumer, &reader, &before, err));
     }
+    NX_TRY(decode_ahead(consumer, &reader, err));
     consumer->changed = false;
     return nx_reader_ok(&reader) && nx_reader_left(&reader) == 0 ? NX_OK : damaged(err);
 }
@@ -388,34 +466,6 @@ enum nx_status nx_consumer_keep_fact(struct nx_consumer *consumer, const struct 
     }
     consumer->facts[consumer->fact_count++] = *fact;
     return NX_OK;
-}
-
-/* A fact about something that is not in the window: behind the cursor it is done and known to be; from there
- * on it is kept until it is taken in. */
-static enum nx_status apply_ahead(struct nx_consumer *consumer, const struct nx_consumer_fact *fact,
-                                  struct nx_error *err) {
-    if (fact->dead_letter == 0 ? fact->sequence < consumer->cursor
-                               : fact->dead_letter < consumer->requeue_next) {
-        return NX_OK;
-    }
-    const struct fact_key key = { .sequence = fact->sequence, .dead_letter = fact->dead_letter };
-    struct nx_consumer_fact *kept = nx_map_get(&consumer->ahead, fact_key_of(&key));
-    if (kept != NULL) {
-        if (fact->done || fact->attempt > kept->attempt) {
-            *kept = *fact;
-        }
-        return NX_OK;
-    }
-    kept = malloc(sizeof *kept);
-    if (kept == NULL) {
-        return nx_fail_memory(err);
-    }
-    *kept = *fact;
-    const enum nx_status status = nx_map_set(&consumer->ahead, fact_key_of(&key), kept, err);
-    if (status != NX_OK) {
-        free(kept);
-    }
-    return status;
 }
 
 enum nx_status nx_consumer_apply(struct nx_consumer *consumer, struct nx_error *err) {

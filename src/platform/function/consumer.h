@@ -104,6 +104,7 @@ struct nx_consumer {
     bool held; /* its last call could not be written */
     /* dispatch's own: */
     struct nx_list_node in_ready; /* consumers that may have something to run */
+    uint64_t protected_from;      /* what retention was last told to keep for it */
     bool catch_up_asked;
     bool requeue_asked;
     unsigned loads_left; /* reads under way while loading */

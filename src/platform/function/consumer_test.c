@@ -111,6 +111,9 @@ static void test_a_position_and_the_records_since_give_the_position(void **state
     assert_int_equal(item->key_hash, 100);
     assert_int_equal(nx_consumer_queue(item, item->key_hash, NULL), NX_OK);
     assert_int_equal(item->state, NX_ITEM_RETRYING); /* its wait goes on */
+    /* What is ahead survives another checkpoint: its records are not read once more. */
+    NX_AUTO(nx_consumer) *later = copy_of(copy);
+    assert_int_equal(later->ahead.count, 2);
     assert_int_equal(nx_consumer_add(copy, 20, 0, 0, &item, NULL), NX_OK);
     assert_null(item);
     assert_int_equal(nx_consumer_add(copy, 21, 0, 0, &item, NULL), NX_OK);

@@ -98,11 +98,61 @@ static void test_handles_every_event_once_across_restarts(void **state) {
     remove_world(&world);
 }
 
+static struct nx_registry *registry_of(const struct nx_registry_entry *entries, size_t count) {
+    struct nx_registry *registry = NULL;
+    const struct nx_registry_options options = {
+        .entries = entries, .count = count, .guests = &guests, .random = nx_random_system()
+    };
+    assert_int_equal(nx_registry_new(&options, &registry, NULL), NX_OK);
+    return registry;
+}
+
+static void update(struct world *world, const struct nx_registry_entry *entries, size_t count) {
+    struct nx_functions_update *message = NULL;
+    assert_int_equal(nx_functions_update_new(registry_of(entries, count), &message, NULL), NX_OK);
+    message = (struct nx_functions_update *)(void *)ask(world, nx_functions_mailbox(world->functions),
+                                                        &message->message);
+    assert_int_equal(message->status, NX_OK);
+    nx_message_release(&message->message);
+}
+
+static void test_a_function_that_went_and_came_back_misses_nothing(void **state) {
+    (void)state;
+    struct world world = new_world(&guests);
+    struct nx_function functions[] = { function_of("comer", "hello"), function_of("late", "hello") };
+    functions[1].from = NX_FROM_ALL;
+    const struct nx_registry_entry entries[] = {
+        { .function = &functions[0], .module = NX_STR("tally") },
+        { .function = &functions[1], .module = NX_STR("echo") },
+    };
+    open_world(&world, entries, 1);
+    await_ready(&world);
+    publish(&world, "hello", "e1", "{}");
+    nx_read_free(records(&world, "KV_comer", 1));
+    /* Gone; another one comes, and begins with what there was. */
+    update(&world, &entries[1], 1);
+    publish(&world, "hello", "e2", "{}");
+    nx_read_free(records(&world, "INVOCATIONS", 3));
+    /* Back, with other code. */
+    const struct nx_registry_entry again[] = { entries[1], { &functions[0], NX_STR("count") } };
+    update(&world, again, 2);
+    struct nx_read *read = records(&world, "INVOCATIONS", 4);
+    assert_int_equal(read->record_count, 4);
+    assert_true(nx_str_is(nx_headers_value(read->records[3].headers, "Nexus-Event"), "EVENTS:2"));
+    nx_read_free(read);
+    read = records(&world, "KV_comer", 2);
+    assert_true(nx_str_is(read->records[1].subject, "$KV.comer.count"));
+    nx_read_free(read);
+    stop_world(&world);
+    remove_world(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_a_function_for_an_event),
         cmocka_unit_test(test_retries_then_gives_up_with_a_dead_letter),
         cmocka_unit_test(test_handles_every_event_once_across_restarts),
+        cmocka_unit_test(test_a_function_that_went_and_came_back_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

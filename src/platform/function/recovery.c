@@ -420,7 +420,9 @@ void nx_dispatch_advance(struct nx_dispatch *dispatch) {
     while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
         begin_consumer(dispatch, value);
     }
+    /* At once: it also tells retention what is still needed. */
     dispatch->checkpoint_changed = true;
+    dispatch->checkpoint_due_ns = dispatch->now.monotonic_ns;
 }
 
 /* Again what could not be written. */
