@@ -21,6 +21,7 @@ enum {
     LIVES = 5,
     PAYLOAD_MAX = 3000,
     KEYS = 400,
+    DISK_SIZE = 64 * 1024 * 1024,
 };
 
 static const char *const names[STREAMS] = { "EVENTS", "INVOCATIONS", "KV_a", "LOGS" };
@@ -304,7 +305,7 @@ static void open_fabric(struct run *run) {
 static void choose_faults(struct run *run) {
     struct nx_sim *sim = run->sim;
     struct nx_sim_faults faults = { .write_ns_max = 50000, .sync_ns_max = 200000 };
-    switch (nx_sim_below(sim, 5)) {
+    switch (nx_sim_below(sim, 6)) {
     case 0:
     case 1:
         faults.crash_at = 1 + nx_sim_below(sim, 400);
@@ -315,6 +316,9 @@ static void choose_faults(struct run *run) {
         break;
     case 3:
         faults.fail_write_at = 1 + nx_sim_below(sim, 100);
+        break;
+    case 4: /* full sooner or later: appends are refused, nothing else happens */
+        nx_sim_set_disk_size(sim, 100 * 1024 + nx_sim_below(sim, 400 * 1024));
         break;
     default:
         break;
@@ -345,6 +349,7 @@ static void live(struct run *run) {
     EXPECT(run, end == NX_SIM_DONE || end == NX_SIM_CRASHED, "ended by %d, %d open", (int)end,
            run->open_count);
     const struct nx_sim_faults none = { 0 };
+    nx_sim_set_disk_size(run->sim, DISK_SIZE);
     if (end == NX_SIM_DONE && nx_sim_chance(run->sim, 500000)) {
         nx_sim_crash(run->sim, nx_sim_chance(run->sim, 500000) ? NX_SIM_KILL : NX_SIM_POWER_LOSS);
     }
