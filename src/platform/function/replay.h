@@ -79,7 +79,7 @@ struct nx_replay_item {
     struct nx_replay_difference difference; /* NX_REPLAY_DIFFERENT */
     struct nx_str error;                    /* why not, for failed, unreplayable and gone ones */
     uint64_t live_invocation;               /* mode live: the new record's sequence; 0: none */
-    bool module_is_current;                 /* false: a newer module is registered (server only) */
+    bool module_is_current;                 /* false: the function runs another module now; ids only */
 };
 
 struct nx_replay_report {

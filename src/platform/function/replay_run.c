@@ -27,6 +27,8 @@ enum state {
     TAKE_BLOB,
     BEGIN_CHECK,
     CHECKING,
+    ASK_CURRENT, /* an id: is the function still what it was? */
+    TAKE_CURRENT,
     ASK_LIVE,
     TAKE_LIVE,
     TAKE_LIVE_RECORD, /* what the live call left */
@@ -487,6 +489,33 @@ static enum nx_replay_need begin_check(struct nx_replay_run *run) {
     return NX_REPLAY_NEEDS_STEP;
 }
 
+/* The function's registration names the module that it runs now. */
+static enum nx_replay_need ask_current(struct nx_replay_run *run) {
+    struct nx_read *read = new_read(run, NX_READ_LAST, NX_STR("FUNCTIONS"));
+    NX_AUTO(nx_buf) subject;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    nx_buf_append(&subject, NX_STR("functions."));
+    nx_buf_append(&subject, run->item->function);
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    return ask(run, read, TAKE_CURRENT);
+}
+
+static enum nx_replay_need take_current(struct nx_replay_run *run) {
+    struct nx_read *read = NX_TAKE(run->read);
+    struct nx_digest current;
+    if (read->status == NX_OK && read->record_count > 0 &&
+        nx_digest_parse(nx_headers_value(read->records[0].headers, "Nexus-Module"), &current)) {
+        run->item->module_is_current =
+            nx_digest_equal(&current, &run->subjects[run->index].invocation.module_digest);
+    }
+    nx_read_free(read);
+    end_subject(run);
+    return NX_REPLAY_NEEDS_STEP;
+}
+
 static enum nx_replay_need ask_live(struct nx_replay_run *run) {
     struct subject *subject = &run->subjects[run->index];
     struct nx_dispatch_live *live = NULL;
@@ -587,11 +616,20 @@ static enum nx_replay_need step_once(struct nx_replay_run *run) {
     case BEGIN_CHECK:
         return begin_check(run);
     case CHECKING:
-        if (!nx_check_step(run->check, !run->is_range)) {
-            keep_strings(run);
-            end_subject(run);
+        if (nx_check_step(run->check, !run->is_range)) {
+            return NX_REPLAY_NEEDS_STEP;
         }
+        if (!run->is_range) {
+            run->state = ASK_CURRENT;
+            return NX_REPLAY_NEEDS_STEP;
+        }
+        keep_strings(run);
+        end_subject(run);
         return NX_REPLAY_NEEDS_STEP;
+    case ASK_CURRENT:
+        return ask_current(run);
+    case TAKE_CURRENT:
+        return take_current(run);
     case ASK_LIVE:
         return ask_live(run);
     case TAKE_LIVE:

@@ -99,6 +99,27 @@ static void test_replays_an_event_exactly_while_the_server_runs(void **state) {
     nx_read_free(read);
     replay = replay_online(&world, &(struct nx_replay_question){ .id = NX_STR("INVOCATIONS:2") });
     assert_true(nx_replay_report_is_proof(&replay->report));
+    assert_true(replay->report.items[0].module_is_current);
+    nx_message_release(&replay->message);
+
+    /* Other code from now on: the old invocation still replays from its own module, and says so. */
+    NX_AUTO(nx_buf) other;
+    assert_true(read_guest("effects", &other));
+    struct nx_functions_update *update = NULL;
+    struct nx_registry *registry = NULL;
+    const struct nx_registry_entry changed = { .function = &function, .module = nx_buf_str(&other) };
+    const struct nx_registry_options registry_options = { .entries = &changed,
+                                                          .count = 1,
+                                                          .guests = &guests,
+                                                          .disk = nx_disk_system(),
+                                                          .directory = world.directory,
+                                                          .random = nx_random_system() };
+    assert_int_equal(nx_registry_new(&registry_options, &registry, NULL), NX_OK);
+    assert_int_equal(nx_functions_update_new(registry, &update, NULL), NX_OK);
+    nx_message_release(ask(&world, nx_functions_mailbox(world.functions), &update->message));
+    replay = replay_online(&world, &(struct nx_replay_question){ .id = NX_STR("INVOCATIONS:1") });
+    assert_true(nx_replay_report_is_proof(&replay->report));
+    assert_false(replay->report.items[0].module_is_current);
     nx_message_release(&replay->message);
 
     replay = replay_online(&world, &(struct nx_replay_question){ .id = NX_STR("nobody") });
