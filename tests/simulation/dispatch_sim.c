@@ -200,7 +200,7 @@ static void open_fabric(struct run *run, bool read_only) {
         .streams = nx_functions_streams(),
         .stream_count = NX_FUNCTIONS_STREAMS_COUNT,
         .read_only = read_only,
-        .segment_size = 512 * 1024,
+        .segment_size = 64 * 1024,
     };
     EXPECT(run, nx_fabric_open(&fabric_options, &run->fabric, &err) == NX_OK, "%s", err.message);
 }
@@ -284,7 +284,7 @@ static bool is_quiet(void *data) {
 static void live(struct run *run) {
     open_world(run);
     run->goal += EVENTS_PER_LIFE;
-    const uint64_t how = nx_sim_below(run->sim, 6);
+    const uint64_t how = nx_sim_below(run->sim, 7);
     struct nx_sim_faults faults = { .write_ns_max = 100 * NX_NS_PER_US,
                                     .sync_ns_max = 3 * NX_NS_PER_MS,
                                     .stall_ns_max = 5 * NX_NS_PER_MS,
@@ -299,6 +299,15 @@ static void live(struct run *run) {
     const struct nx_sim_limits limits = {
         .time_ns = (int64_t)(1 + nx_sim_below(run->sim, 3000)) * NX_NS_PER_MS,
     };
+    if (how == 6) {
+        /* A full disk: calls that are done wait for room, and are written when there is some. */
+        const struct nx_sim_limits some = { .time_ns =
+                                                (int64_t)(1 + nx_sim_below(run->sim, 300)) * NX_NS_PER_MS };
+        (void)nx_sim_run(run->sim, &some);
+        nx_sim_set_disk_size(run->sim, 1);
+        (void)nx_sim_run(run->sim, &limits);
+        nx_sim_set_disk_size(run->sim, UINT64_C(1) << 30);
+    }
     enum nx_sim_end end = nx_sim_run(run->sim, &limits);
     if (end != NX_SIM_CRASHED && how == 5) {
         struct nx_functions_stop *stop = NULL;
