@@ -20,6 +20,10 @@ uint64_t nx_library_sequence_at(const struct nx_library *library, const struct n
 /** What is stored of the stream. */
 void nx_library_info(const struct nx_library *library, const struct nx_library_stream *stream,
                      struct nx_stream_info *info_out);
+/** The sequence from which on a record can match the filter: runs whose subjects do not are passed over.
+ * `*until_out`: up to there it need not be asked again. */
+uint64_t nx_library_skip(const struct nx_library *library, const struct nx_library_stream *stream,
+                         uint64_t sequence, struct nx_str filter, uint64_t *until_out);
 /** How many of the sequences `first` to `last` are known to be destroyed. */
 uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_t first, uint64_t last);
 /** Walk over all records with this key, the oldest first, until `visit` returns false. */

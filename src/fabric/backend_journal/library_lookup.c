@@ -1,5 +1,6 @@
 /* Finding records in everything that holds some: the runs, then the unsealed segments, oldest first. */
 #include "fabric/backend_journal/library_internal.h"
+#include "fabric/subject/subject.h"
 
 enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
                                             const struct nx_library_stream *stream, uint64_t sequence,
@@ -121,6 +122,23 @@ void nx_library_info(const struct nx_library *library, const struct nx_library_s
             add_extent(stream, extent, extent->size, info_out);
         }
     }
+}
+
+uint64_t nx_library_skip(const struct nx_library *library, const struct nx_library_stream *stream,
+                         uint64_t sequence, struct nx_str filter, uint64_t *until_out) {
+    for (size_t i = 0; i < library->run_count; i++) {
+        struct nx_extent extent;
+        if (!nx_run_extent(library->runs[i], stream->number, &extent) || extent.last_sequence < sequence) {
+            continue;
+        }
+        if (nx_run_may_match(library->runs[i], stream->number, filter, nx_subject_matches)) {
+            *until_out = extent.last_sequence;
+            return sequence;
+        }
+        sequence = extent.last_sequence + 1;
+    }
+    *until_out = UINT64_MAX;
+    return sequence;
 }
 
 uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_t first, uint64_t last) {

@@ -263,11 +263,26 @@ static bool is_wanted(const struct nx_library *library, const struct nx_library_
            nx_library_last_of_subject(library, stream, stored->subject) == stored->sequence;
 }
 
+/* Pass over what the filter cannot match, once for each run. */
+static void skip(const struct nx_library *library, const struct nx_library_stream *stream,
+                 struct nx_read *read, uint64_t *checked_until) {
+    if (read->subject.len == 0 || read->next_sequence <= *checked_until) {
+        return;
+    }
+    const uint64_t to = nx_library_skip(library, stream, read->next_sequence, read->subject, checked_until);
+    if (to > read->next_sequence) {
+        read->lost_count += nx_library_lost_between(stream, read->next_sequence, to - 1);
+        read->next_sequence = to;
+    }
+}
+
 bool nx_library_scan(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
     struct answer answer = answer_of(library, read);
+    uint64_t checked_until = 0;
     bool is_beyond = false; /* nothing that comes later can be in the range */
     for (size_t walked = 0; walked < WALK_MAX && !answer.failed; walked++) {
         struct nx_stored stored;
+        skip(library, stream, read, &checked_until);
         const enum nx_stored_found found =
             nx_library_at_or_after(library, stream, read->next_sequence, &stored);
         const uint64_t reached = found == NX_STORED_NONE ? stream->last_sequence + 1 : stored.sequence;

@@ -62,6 +62,13 @@ static void test_sealed_records_are_found_by_every_way(void **state) {
         expect_key(&harness, NX_READ_BY_ID, "EVENTS-1999", 2000);
         expect_key(&harness, NX_READ_LAST, "a.three", 1999);
         assert_int_equal(kind_of_sequence(&harness, "EVENTS", 777), NX_KIND_NONE);
+        NX_AUTO(nx_read) *some =
+            harness_ask(&harness, harness_read_new(&harness, NX_READ_SCAN, "EVENTS", "a.th>"));
+        assert_int_equal(some->record_count, 0);
+        NX_AUTO(nx_read) *three =
+            harness_ask(&harness, harness_read_new(&harness, NX_READ_SCAN, "EVENTS", "*.three"));
+        assert_int_equal(three->record_count, 667);
+        assert_true(three->at_end);
         harness_stop(&harness);
         harness_start(&harness);
     }

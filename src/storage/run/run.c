@@ -547,6 +547,22 @@ uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t number, struc
     return 0;
 }
 
+bool nx_run_may_match(const struct nx_run *run, uint32_t number, struct nx_str filter,
+                      bool (*matches)(struct nx_str filter, struct nx_str subject)) {
+    enum { SUBJECTS_MAX = 4096 };
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || stream->subject_count > SUBJECTS_MAX) {
+        return stream != NULL;
+    }
+    for (uint32_t i = 0; i < stream->subject_count; i++) {
+        const struct nx_run_subject *subject = &run->subjects[stream->subject_first + i];
+        if (matches(filter, nx_str_of(run->text + subject->text_offset, subject->text_size))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- keys ---- */
 
 /* The stream and block that hold the record with this ordinal. */

@@ -80,6 +80,10 @@ enum nx_stored_found nx_run_at_or_before(const struct nx_run *run, struct nx_run
                                          uint32_t stream, uint64_t sequence, struct nx_stored *stored_out);
 /** As nx_tail_last_of_subject(). */
 uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t stream, struct nx_str subject);
+/** False when no record of the stream can have a subject that `matches`; true also when there are too many
+ * subjects to look. */
+bool nx_run_may_match(const struct nx_run *run, uint32_t stream, struct nx_str filter,
+                      bool (*matches)(struct nx_str filter, struct nx_str subject));
 /** Records with this key in the order of streams and sequences: start with *cursor = 0. False at the end. */
 bool nx_run_find(const struct nx_run *run, struct nx_run_cache *cache, enum nx_key_kind kind,
                  struct nx_str key, uint64_t *cursor, struct nx_stored *stored_out);
