@@ -154,7 +154,10 @@ static void bench_bare(struct bench *bench, uint64_t count, uint64_t batch) {
 static void bench_append(struct bench *bench, const char *what, uint64_t count, int in_flight, int streams,
                          bool event) {
     const double cpu = cpu_s();
+    const double opening = now_s(bench);
     open_fabric(bench, true);
+    (void)printf("opened in %.1f ms\n", (now_s(bench) - opening) * 1e3);
+    (void)fflush(stdout);
     const double took = append_all(bench, count, in_flight, streams, event);
     (void)printf("%s: %.0f records/s, %.2f us CPU a record in all\n", what, (double)count / took,
                  (cpu_s() - cpu) / (double)count * 1e6);
