@@ -158,6 +158,37 @@ static void test_a_waiting_scan_is_answered_by_the_next_record_or_by_time(void *
     harness_fini(&harness);
 }
 
+static void test_a_waiting_scan_that_passes_over_many_says_how_far_it_came(void **state) {
+    enum { APPENDS = 80, ENTRIES = 1000 };
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    harness_stop(&harness);
+    harness.options.segment_size = 64 * 1024 * 1024;
+    harness_start(&harness);
+    for (int i = 0; i < APPENDS; i++) {
+        struct nx_append *append = harness_append_new(&harness, ENTRIES, 0);
+        for (int k = 0; k < ENTRIES; k++) {
+            harness_add(append, "EVENTS", "other", NULL, "", NULL);
+        }
+        nx_append_free(harness_send(&harness, append));
+    }
+    assert_int_equal(harness_put(&harness, "EVENTS", "wanted", NULL, ""), APPENDS * ENTRIES + 1);
+    uint64_t next = 1;
+    for (int round = 0; round < 2; round++) {
+        struct nx_read *read = harness_read_new(&harness, NX_READ_SCAN, "EVENTS", "wanted");
+        read->from_sequence = next;
+        read->wait = true;
+        read->wait_until_ns = INT64_MAX;
+        NX_AUTO(nx_read) *answer = harness_ask(&harness, read);
+        assert_int_equal(answer->record_count, round);
+        assert_int_equal(answer->at_end, round == 1);
+        assert_true(answer->next_sequence > next);
+        next = answer->next_sequence;
+    }
+    harness_fini(&harness);
+}
+
 static void test_a_second_process_is_refused_and_told_who_is_first(void **state) {
     struct harness harness;
     struct nx_fabric *second = NULL;
@@ -184,6 +215,7 @@ int main(void) {
         cmocka_unit_test(test_answers_a_duplicate_with_the_first_ones_sequence),
         cmocka_unit_test(test_writes_only_where_the_condition_holds),
         cmocka_unit_test(test_a_waiting_scan_is_answered_by_the_next_record_or_by_time),
+        cmocka_unit_test(test_a_waiting_scan_that_passes_over_many_says_how_far_it_came),
         cmocka_unit_test(test_a_second_process_is_refused_and_told_who_is_first),
     };
     return cmocka_run_group_tests_name("fabric/backend_journal", tests, NULL, NULL);

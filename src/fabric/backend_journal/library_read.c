@@ -280,6 +280,7 @@ bool nx_library_scan(struct nx_library *library, struct nx_library_stream *strea
     struct answer answer = answer_of(library, read);
     uint64_t checked_until = 0;
     bool is_beyond = false; /* nothing that comes later can be in the range */
+    read->at_end = false;   /* a scan that waited comes here again */
     for (size_t walked = 0; walked < WALK_MAX && !answer.failed; walked++) {
         struct nx_stored stored;
         skip(library, stream, read, &checked_until);
@@ -306,10 +307,8 @@ bool nx_library_scan(struct nx_library *library, struct nx_library_stream *strea
         read->next_sequence = stored.sequence + 1;
     }
     finish(&answer);
-    if (read->status != NX_OK || read->record_count > 0 || is_beyond) {
-        return true;
-    }
-    return false;
+    /* One that was cut short says how far it came: nobody may come to wake it. */
+    return read->status != NX_OK || read->record_count > 0 || is_beyond || !read->at_end;
 }
 
 static void scan_backward(struct nx_library *library, const struct nx_library_stream *stream,
