@@ -195,6 +195,9 @@ struct nx_fabric_options {
     uint64_t disk_budget;  /* bytes for all streams together; 0: no limit */
     uint64_t segment_size; /* bytes; 0: 64 MiB */
     size_t appends_max;    /* requests waiting at once; 0: 4096 */
+    /* Nothing is dropped before the consumer of this name has protected something: it speaks after all
+     * others. NULL: nobody is waited for. */
+    const char *retention_waits_for;
 };
 
 struct nx_fabric;

@@ -68,6 +68,7 @@ struct nx_library {
     struct nx_run_cache *cache; /* owned */
     struct nx_sealing sealing;
     int64_t retention_at_ns; /* monotonic: when it is looked at next */
+    bool may_retain;         /* whom options.retention_waits_for names has spoken */
     struct nx_wal_tracker tracker;
     uint64_t segment; /* position in the log: everything before it is known */
     uint64_t offset;

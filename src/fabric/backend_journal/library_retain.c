@@ -10,6 +10,8 @@ enum { PERIOD_S = 10 };
 
 void nx_library_protect(struct nx_library *library, const struct nx_protect *wish) {
     struct nx_library_stream *stream = nx_map_get(&library->streams, nx_str_from_c(wish->stream));
+    const char *last = library->options->retention_waits_for;
+    library->may_retain = library->may_retain || (last != NULL && strcmp(wish->consumer, last) == 0);
     if (stream == NULL) {
         return;
     }
@@ -209,7 +211,9 @@ int64_t nx_library_retain(struct nx_library *library, struct nx_now now) {
     size_t cursor = 0;
     struct nx_str name;
     void *stream;
-    if (library->options->read_only || library->run_count == 0) {
+    /* Who wants what kept is not on disk: after a start nobody has said so yet. */
+    const bool must_wait = library->options->retention_waits_for != NULL && !library->may_retain;
+    if (library->options->read_only || library->run_count == 0 || must_wait) {
         return NX_STEP_IDLE;
     }
     if (library->retention_at_ns > now.monotonic_ns) {

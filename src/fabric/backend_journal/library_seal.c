@@ -72,6 +72,20 @@ static enum nx_status write_lost(struct nx_library *library, struct nx_library_s
     return NX_OK;
 }
 
+/* How far the stream has come in what is sealed: what was dropped at its end is gone, not destroyed. */
+static enum nx_status write_reached(struct nx_library *library, const struct nx_library_stream *stream,
+                                    struct nx_error *err) {
+    for (size_t i = library->sealing.tail_count; i-- > 0;) {
+        const struct nx_extent *extent = nx_tail_extent(library->tails[i], stream->number);
+        if (extent != NULL) {
+            NX_TRY(begin_stream(library, stream, err));
+            nx_run_writer_reach(library->sealing.writer, extent->last_sequence, extent->last_time_ns);
+            return NX_OK;
+        }
+    }
+    return NX_OK;
+}
+
 static bool is_dropped(const struct nx_library *library, const struct nx_library_stream *stream,
                        const struct nx_stored *stored) {
     return stored->sequence < stream->first_sequence ||
@@ -88,6 +102,7 @@ static enum nx_status write_records(struct nx_library *library, struct nx_librar
         const enum nx_stored_found found = next_record(library, stream->number, sealing->sequence, &stored);
         if (found == NX_STORED_NONE) {
             *done_out = true;
+            NX_TRY(write_reached(library, stream, err));
             return write_lost(library, stream, err);
         }
         sealing->sequence = stored.sequence + 1;

@@ -75,6 +75,17 @@ static void test_sealed_records_are_found_by_every_way(void **state) {
     harness_fini(&harness);
 }
 
+static void protect(struct harness *harness, const char *stream, const char *consumer, uint64_t from) {
+    struct nx_protect *wish = calloc(1, sizeof *wish);
+    nx_assert(wish != NULL);
+    wish->from_sequence = from;
+    (void)snprintf(wish->stream, sizeof wish->stream, "%s", stream);
+    (void)snprintf(wish->consumer, sizeof wish->consumer, "%s", consumer);
+    wish->message.kind = NX_FABRIC_PROTECT;
+    wish->message.release = (void (*)(struct nx_message *))free;
+    assert_true(nx_mailbox_send(nx_fabric_appends(harness->fabric), &wish->message));
+}
+
 static void test_size_drops_the_oldest_but_never_under_a_consumer(void **state) {
     struct harness harness;
     struct nx_protect wish = { .from_sequence = 1, .stream = "EVENTS", .consumer = "welcome" };
@@ -182,6 +193,60 @@ static void test_an_object_is_stored_once_and_read_by_its_digest(void **state) {
     harness_fini(&harness);
 }
 
+/* Write one key so often that several segments hold nothing else. */
+static void put_key_often(struct harness *harness, const char *key, int count) {
+    char value[256];
+    memset(value, 'v', sizeof value);
+    for (int i = 0; i < count; i++) {
+        struct nx_append *append = harness_append_new(harness, 1, 1);
+        assert_int_equal(
+            nx_kv_put(append, NX_STR("fn"), nx_str_from_c(key), nx_str_of(value, sizeof value), NULL), NX_OK);
+        NX_AUTO(nx_append) *answer = harness_send(harness, append);
+        assert_int_equal(answer->status, NX_OK);
+    }
+}
+
+static void test_values_that_were_replaced_are_not_called_lost(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    put_key_often(&harness, "rare", 1);
+    put_key_often(&harness, "often", 400);
+    run_for(&harness, 3);
+    harness_stop(&harness);
+    harness_start(&harness);
+    assert_int_equal(nx_fabric_recovery_report(harness.fabric).len, 0);
+    NX_AUTO(nx_read) *all = harness_ask(&harness, harness_read_new(&harness, NX_READ_SCAN, "KV_fn", NULL));
+    assert_int_equal(all->record_count, 2);
+    assert_int_equal(all->lost_count, 0);
+    put_key_often(&harness, "often", 1);
+    assert_int_equal(info_of(&harness, "KV_fn").last_sequence, 402);
+    harness_fini(&harness);
+}
+
+static void test_retention_waits_until_the_consumers_have_spoken(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    put_many(&harness, "EVENTS", 0, 800);
+    run_for(&harness, 3);
+    harness_stop(&harness);
+    harness.streams[0].size_max = 20 * 1024;
+    harness.options.retention_waits_for = "dispatch";
+    harness_start(&harness);
+    run_for(&harness, 12);
+    assert_int_equal(info_of(&harness, "EVENTS").first_sequence, 1);
+    protect(&harness, "EVENTS", "welcome", 1);
+    run_for(&harness, 12);
+    protect(&harness, "INVOCATIONS", "dispatch", 1);
+    run_for(&harness, 12);
+    assert_int_equal(info_of(&harness, "EVENTS").first_sequence, 1);
+    protect(&harness, "EVENTS", "welcome", UINT64_MAX);
+    run_for(&harness, 12);
+    assert_true(info_of(&harness, "EVENTS").first_sequence > 1);
+    harness_fini(&harness);
+}
+
 static void count_problem(void *data, const char *file, const char *text) {
     (void)file;
     (void)text;
@@ -240,6 +305,8 @@ int main(void) {
         cmocka_unit_test(test_size_drops_the_oldest_but_never_under_a_consumer),
         cmocka_unit_test(test_a_key_has_its_newest_value_and_can_be_deleted),
         cmocka_unit_test(test_an_object_is_stored_once_and_read_by_its_digest),
+        cmocka_unit_test(test_values_that_were_replaced_are_not_called_lost),
+        cmocka_unit_test(test_retention_waits_until_the_consumers_have_spoken),
         cmocka_unit_test(test_verify_is_silent_about_a_whole_journal_and_names_damage),
     };
     return cmocka_run_group_tests_name("fabric/backend_journal/retention", tests, NULL, NULL);

@@ -174,7 +174,7 @@ void nx_dispatch_checkpoint(struct nx_dispatch *dispatch) {
         return;
     }
     send_part(dispatch, append);
-    protect(dispatch, "INVOCATIONS", "dispatch", nx_dispatch_invocations_floor(dispatch));
+    protect(dispatch, "INVOCATIONS", NX_FUNCTIONS_CONSUMER, nx_dispatch_invocations_floor(dispatch));
 }
 
 void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_append *append) {

@@ -34,6 +34,10 @@ enum {
     NX_FUNCTIONS_STREAMS_COUNT = 6,
 };
 
+/* Under this name INVOCATIONS are protected, after EVENTS were for every function that needs some: then
+ * retention may begin (nx_fabric_options.retention_waits_for). */
+#define NX_FUNCTIONS_CONSUMER "dispatch"
+
 struct nx_functions_options {
     struct nx_mailbox *appends; /* the fabric's; borrowed, as all pointers here, until nx_functions_close() */
     struct nx_mailbox *reads;

@@ -111,6 +111,9 @@ NX_MUST_CHECK enum nx_status nx_run_writer_add(struct nx_run_writer *writer, con
 /** These sequences of the present stream are destroyed. */
 NX_MUST_CHECK enum nx_status nx_run_writer_lose(struct nx_run_writer *writer, uint64_t first, uint64_t last,
                                                 struct nx_error *err);
+/** The present stream has come this far, though what stood there last is not kept: nobody takes it for lost.
+ */
+void nx_run_writer_reach(struct nx_run_writer *writer, uint64_t last_sequence, int64_t last_time_ns);
 /** Bytes that were written and not yet synced. */
 uint64_t nx_run_writer_unsynced(const struct nx_run_writer *writer);
 /** Put on disk what was written, so that the end has less to do. */

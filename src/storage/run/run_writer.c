@@ -261,6 +261,15 @@ enum nx_status nx_run_writer_lose(struct nx_run_writer *writer, uint64_t first, 
     return nx_buf_check(&writer->sections[NX_RUN_LOST], err);
 }
 
+void nx_run_writer_reach(struct nx_run_writer *writer, uint64_t last_sequence, int64_t last_time_ns) {
+    struct nx_run_stream *stream = present(writer);
+    nx_assert(stream != NULL);
+    if (last_sequence > stream->last_sequence) {
+        stream->last_sequence = last_sequence;
+        stream->last_time_ns = last_time_ns;
+    }
+}
+
 uint64_t nx_run_writer_unsynced(const struct nx_run_writer *writer) {
     return writer->offset - writer->synced;
 }
