@@ -19,6 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 NEXUS = os.environ.get("NEXUS_BINARY") or os.environ.get("NEXUS_BIN") or str(ROOT / "build" / "nexus")
 
 
+START_LIMIT_S = 60  # a server that says nothing for so long hangs
+
+
 def run_nexus(*arguments, cwd, status=0, timeout=120, environment=None):
     """Run the command to its end; its exit status must be `status` (None: any)."""
     done = subprocess.run([NEXUS, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout,
@@ -38,7 +41,10 @@ class Server:
         self.process = subprocess.Popen([NEXUS, command, "--http", "127.0.0.1:0", *arguments], cwd=folder,
                                         stdout=subprocess.PIPE, stderr=self.errors, text=True,
                                         env={**os.environ, **(environment or {})})
+        started = threading.Timer(START_LIMIT_S, self.process.kill)
+        started.start()
         first = self.process.stdout.readline().strip()
+        started.cancel()
         if not first.startswith("http://"):
             self.process.kill()
             raise AssertionError(f"the first line is no URL: {first!r}\n{self.errors_path.read_text()}")

@@ -7,7 +7,22 @@
 #include "codec/json.h"
 #include "io/dial.h"
 
-enum { CHUNK_SIZE = 64 * 1024, CONNECT_TIMEOUT_MS = 2000, HEADERS_SIZE_MAX = 64 * 1024 };
+enum {
+    CHUNK_SIZE = 64 * 1024,
+    CONNECT_TIMEOUT_MS = 2000,
+    HEADERS_SIZE_MAX = 64 * 1024,
+    PATH_SIZE_MAX = 4096
+};
+
+/* What ports.json says may be old: after a kill, the port may be another project's by now. The process that
+ * it names must hold the directory. */
+static bool is_served(struct nx_disk *disk, const char *directory, uint64_t pid) {
+    char path[PATH_SIZE_MAX];
+    uint64_t holder = 0;
+
+    const int len = snprintf(path, sizeof path, "%s/nexus.lock", directory);
+    return len > 0 && (size_t)len < sizeof path && nx_disk_is_locked(disk, path, &holder) && holder == pid;
+}
 
 enum nx_status nx_client_find(struct nx_disk *disk, const char *directory, struct nx_client *client_out,
                               struct nx_error *err) {
@@ -15,6 +30,7 @@ enum nx_status nx_client_find(struct nx_disk *disk, const char *directory, struc
     struct nx_client client = { .timeout_ms = NX_CLIENT_TIMEOUT_MS };
 
     if (nx_ports_read(disk, directory, &client.ports, NULL) != NX_OK ||
+        !is_served(disk, directory, client.ports.pid) ||
         nx_dial_open(client.ports.host, client.ports.port, CONNECT_TIMEOUT_MS, &dial, NULL) != NX_OK) {
         return nx_fail(err, NX_NOT_FOUND, "no server runs on %s", directory);
     }

@@ -18,8 +18,8 @@ struct nx_client {
     int timeout_ms; /* without a byte moving */
 };
 
-/** Find the server of this data directory; it is asked whether it is there.
- * Errors: NX_NOT_FOUND  nobody answers: the server is not running */
+/** Find the server of this data directory: the process that ports.json names must hold the directory, and
+ * take a connection. Errors: NX_NOT_FOUND  nobody answers: the server is not running */
 NX_MUST_CHECK enum nx_status nx_client_find(struct nx_disk *disk, const char *directory,
                                             struct nx_client *client_out, struct nx_error *err);
 /** Send the request and append the answer's body to `body_out`, a successful one's or not.

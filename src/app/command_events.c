@@ -1,15 +1,23 @@
 /* src/app/command_events.c: nexus events: what is in the log, and what ended in the dead letters. */
 #include "app/commands.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/list.h"
 #include "app/terminal.h"
 #include "app/times.h"
+#include "codec/time_format.h"
 #include "io/clock.h"
 
-enum { LINE_SIZE_MAX = 4 * 1024 * 1024, DATA_SHOWN_MAX = 100, TYPES_MAX = 1024 };
+enum {
+    LINE_SIZE_MAX = 4 * 1024 * 1024,
+    DATA_SHOWN_MAX = 100,
+    REFERENCE_WIDTH = 11, /* columns: EVENTS:9999 */
+    ID_WIDTH = 26,        /* a ULID */
+    TYPE_WIDTH = 16,
+};
 
 static const struct nx_flag flags[] = {
     { .name = "type", .value = "TYPE", .help = "only these: exact, or with * and > such as 'user.*'" },
@@ -67,37 +75,50 @@ static void append_data(struct nx_buf *line, const struct nx_json_value *event) 
     const bool is_long = shown.len > DATA_SHOWN_MAX;
     shown = nx_str_slice(shown, 0, DATA_SHOWN_MAX);
     shown.len = nx_str_utf8_prefix(shown);
-    nx_buf_append_c(line, "  ");
     nx_buf_append(line, shown);
     nx_buf_append_c(line, is_long ? "…" : "");
+}
+
+/* Columns stay in line as long as what stands in them has its usual length. */
+static void append_column(struct nx_buf *line, struct nx_str text, int width) {
+    nx_buf_append_format(line, "%-*.*s  ", width, NX_STR_ARG(text));
+}
+
+/* The time to the millisecond, as long for every line, and a reference such as EVENTS:17. */
+static void append_start(struct nx_buf *line, const struct nx_json_value *item, const char *reference) {
+    char text[NX_TIME_TEXT_SIZE + 1];
+    int64_t stored_ns;
+
+    const struct nx_str stored = text_of(item, "stored");
+    const bool is_time = nx_time_parse(stored, &stored_ns);
+    append_column(line, is_time ? nx_time_format(stored_ns, NX_TIME_MILLISECONDS, text) : stored, 0);
+    append_column(line, text_of(item, reference), REFERENCE_WIDTH);
 }
 
 static void append_event(struct nx_buf *line, const struct nx_json_value *item) {
     const struct nx_json_value *event = nx_json_get(item, NX_STR("event"));
 
-    nx_buf_append_format(line, "%.*s  %.*s  ", NX_STR_ARG(text_of(item, "stored")),
-                         NX_STR_ARG(text_of(item, "reference")));
+    append_start(line, item, "reference");
     if (event == NULL) {
         nx_buf_append_format(line, "cannot be read: %.*s", NX_STR_ARG(text_of(item, "error")));
         return;
     }
-    nx_buf_append_format(line, "%.*s  %.*s", NX_STR_ARG(text_of(event, "id")),
-                         NX_STR_ARG(text_of(event, "type")));
+    append_column(line, text_of(event, "id"), ID_WIDTH);
+    append_column(line, text_of(event, "type"), TYPE_WIDTH);
     append_data(line, event);
 }
 
+/* The cause is {"outcome", "error", "attempts", …}. */
 static void append_dead_letter(struct nx_buf *line, const struct nx_json_value *item) {
-    struct nx_json_writer json;
-
-    nx_buf_append_format(line, "%.*s  %.*s  %.*s  %.*s  ", NX_STR_ARG(text_of(item, "stored")),
-                         NX_STR_ARG(text_of(item, "id")), NX_STR_ARG(text_of(item, "event")),
-                         NX_STR_ARG(text_of(item, "function")));
     const struct nx_json_value *cause = nx_json_get(item, NX_STR("cause"));
-    if (cause != NULL) {
-        nx_json_writer_init(&json, line);
-        nx_json_value(&json, cause);
-        nx_json_writer_end(&json);
-    }
+    uint64_t attempts = 0;
+
+    append_start(line, item, "id");
+    append_column(line, text_of(item, "event"), REFERENCE_WIDTH);
+    append_column(line, text_of(item, "function"), TYPE_WIDTH);
+    (void)nx_json_to_u64(nx_json_get(cause, NX_STR("attempts")), &attempts);
+    nx_buf_append_format(line, "%.*s: %.*s (%" PRIu64 " attempt%s)", NX_STR_ARG(text_of(cause, "outcome")),
+                         NX_STR_ARG(text_of(cause, "error")), attempts, attempts == 1 ? "" : "s");
 }
 
 static enum nx_status show(struct listing *listing, const struct nx_json_value *item, struct nx_error *err) {
@@ -178,7 +199,10 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     listing.config = source.config;
     NX_TRY(print_all(&list, &listing, err));
     if (listing.count == 0 && !listing.json) {
-        (void)fprintf(stderr, "no %s there\n", listing.dlq ? "dead letters are" : "such events are");
+        const bool all = !listing.unmatched && list.type.len == 0 && list.function.len == 0 &&
+                         list.since_ns == 0 && list.until_ns == 0;
+        (void)fprintf(stderr, "there are no %s%s\n", all ? "" : "such ",
+                      listing.dlq ? "dead letters" : "events");
     }
     return NX_OK;
 }
@@ -186,7 +210,9 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
 const struct nx_command nx_command_events = {
     .name = "events",
     .summary = "list the events in the log, or the dead letters",
-    .text = "One line each: when it was stored, its place in the log, its id, its type, its data.",
+    .text =
+        "One line each: when it was stored, its place in the log, its id, its type, its data. With --dlq:\n"
+        "when it was given up, the dead letter's place in the log, the event's, the function, the cause.",
     .example = "nexus events --type user.created --since 1h\n"
                "nexus events --dlq --output json",
     .flags = flags,

@@ -100,7 +100,7 @@ static void append_item(struct nx_buf *out, const struct nx_lines_options *optio
 }
 
 static enum nx_status print_all(struct nx_list *list, const struct nx_lines_options *options, bool follow,
-                                struct nx_error *err) {
+                                bool *said_out, struct nx_error *err) {
     while (follow || !list->at_end) {
         NX_AUTO(nx_json_doc) *page = NULL;
         NX_AUTO(nx_buf) out = { 0 };
@@ -113,6 +113,7 @@ static enum nx_status print_all(struct nx_list *list, const struct nx_lines_opti
             append_item(&out, options, item);
         }
         NX_TRY(nx_buf_check(&out, err));
+        *said_out = *said_out || out.len > 0;
         (void)fwrite(nx_buf_str(&out).ptr, 1, out.len, stdout);
         if (fflush(stdout) != 0) {
             return NX_OK; /* whoever read our lines has enough of them */
@@ -157,7 +158,13 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
         nx_hint(err, "what was said so far: nexus logs; start the server: nexus dev");
         return NX_FAILED_PRECONDITION;
     }
-    return print_all(&list, &options, follow, err);
+    bool said = false;
+    NX_TRY(print_all(&list, &options, follow, &said, err));
+    if (!said && options.format == NX_LOG_TEXT) {
+        const bool all = list.function.len == 0 && list.since_ns == 0 && !nx_args_has(args, "level");
+        (void)fprintf(stderr, "%s\n", all ? "no function has said anything yet" : "there are no such lines");
+    }
+    return NX_OK;
 }
 
 const struct nx_command nx_command_logs = {

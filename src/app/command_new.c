@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/templates.h"
 #include "base/buf.h"
@@ -38,10 +39,10 @@ static enum nx_status check_language(struct nx_args *args, struct nx_error *err)
     return NX_INVALID_ARGUMENT;
 }
 
-/* The last part of the path, which names the project. */
-static enum nx_status project_name(struct nx_args *args, const char *path, struct nx_str *name_out,
-                                   struct nx_error *err) {
-    struct nx_str rest = nx_str_from_c(path);
+/* The last part of the path, which names the project. `folder` is where the shell is, for NAME ".". */
+static enum nx_status project_name(struct nx_args *args, const char *path, const char *folder,
+                                   struct nx_str *name_out, struct nx_error *err) {
+    struct nx_str rest = nx_str_from_c(strcmp(path, ".") == 0 || strcmp(path, "./") == 0 ? folder : path);
     while (rest.len > 1 && rest.ptr[rest.len - 1] == '/') {
         rest.len--;
     }
@@ -58,7 +59,9 @@ static enum nx_status project_name(struct nx_args *args, const char *path, struc
     }
     if (!good) {
         return nx_args_fail(args, err,
-                            "'%s' cannot name a project: letters, digits, - _ . and at most 64 bytes", path);
+                            "'%.*s' cannot name a project: letters, digits, - _ and . (neither - nor . in "
+                            "front), at most 64",
+                            NX_STR_ARG(name));
     }
     *name_out = name;
     return NX_OK;
@@ -75,6 +78,11 @@ static enum nx_status check_empty(struct nx_disk *disk, const char *path, struct
     bool has_entries = false;
 
     const enum nx_status status = nx_disk_list(disk, path, note_entry, &has_entries, &ignored);
+    if (status == NX_NOT_FOUND && access(path, F_OK) == 0) {
+        (void)nx_fail(err, NX_ALREADY_EXISTS, "'%s' is a file; nothing was written", path);
+        nx_hint(err, "choose another name");
+        return NX_ALREADY_EXISTS;
+    }
     if (status == NX_NOT_FOUND) {
         return NX_OK;
     }
@@ -127,10 +135,14 @@ static enum nx_status write_template(struct nx_disk *disk, const char *folder, s
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     struct nx_disk *disk = nx_disk_system();
     const char *folder = args->words[0];
-    struct nx_str name;
+    struct nx_str name = NX_STR_EMPTY;
+    char here[PATH_SIZE_MAX] = "";
 
     NX_TRY(check_language(args, err));
-    NX_TRY(project_name(args, folder, &name, err));
+    if (getcwd(here, sizeof here) == NULL) {
+        here[0] = '\0';
+    }
+    NX_TRY(project_name(args, folder, here, &name, err));
     NX_TRY(check_empty(disk, folder, err));
     for (size_t i = 0; i < nx_template_count; i++) {
         const enum nx_status status = write_template(disk, folder, name, &nx_templates[i], err);
@@ -142,16 +154,20 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     for (size_t i = 0; i < nx_template_count; i++) {
         (void)printf("     %s/%s\n", folder, nx_templates[i].path);
     }
-    (void)printf("Next: cd %s && nexus build && nexus dev\n", folder);
+    if (strcmp(folder, ".") == 0) {
+        (void)printf("Next: nexus build && nexus dev\n");
+    } else {
+        (void)printf("Next: cd %s && nexus build && nexus dev\n", folder);
+    }
     return NX_OK;
 }
 
 const struct nx_command nx_command_new = {
     .name = "new",
-    .words = "NAME --lang=c",
+    .words = "NAME",
     .summary = "write a project that builds and runs as it is",
     .text = "Makes the folder NAME with nexus.yaml, one function in C, its Makefile and a README.\n"
-            "A folder that already holds files is left as it is.",
+            "NAME may be a path, or . for the folder you are in. One that holds files is left as it is.",
     .example = "nexus new my-app --lang=c",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],

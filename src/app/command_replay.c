@@ -97,8 +97,10 @@ static void append_shown(struct nx_buf *out, struct nx_str text) {
 
 static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
     const struct nx_lines_options lines = { .is_replay = true };
+    char event[32]; /* as in nexus logs */
+    const int event_len = snprintf(event, sizeof event, "EVENTS:%" PRIu64, item->event_sequence);
     const struct nx_lines_of of = { .function = item->function,
-                                    .event = item->event_id,
+                                    .event = nx_str_of(event, event_len < 0 ? 0 : (size_t)event_len),
                                     .trace_id = item->trace_id };
 
     for (size_t i = 0; i < item->log_line_count; i++) {
@@ -114,8 +116,9 @@ static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
         nx_buf_append_c(out, output.len > OUTPUT_SHOWN_MAX ? "…\n" : "\n");
     }
     if (item->outcome != NX_OUTCOME_OK) {
-        nx_buf_append_format(out, "[REPLAY] %.*s ended as %s, attempt %" PRIu32 "\n",
-                             NX_STR_ARG(item->function), nx_outcome_name(item->outcome), item->attempt);
+        nx_buf_append_format(out, "[REPLAY] %.*s ended as %s%s%.*s, attempt %" PRIu32 "\n",
+                             NX_STR_ARG(item->function), nx_outcome_name(item->outcome),
+                             item->error.len > 0 ? ": " : "", NX_STR_ARG(item->error), item->attempt);
     }
     if (item->live_invocation != 0) {
         nx_buf_append_format(out, "[REPLAY] %.*s ran again: INVOCATIONS:%" PRIu64 "\n",
@@ -165,12 +168,26 @@ static void append_counts(struct nx_buf *out, const struct nx_replay_report *rep
     }
 }
 
+/* Of those that ran anew. */
+static size_t count_failed(const struct nx_replay_report *report) {
+    size_t count = 0;
+
+    for (size_t i = 0; i < report->item_count; i++) {
+        count += report->items[i].outcome != NX_OUTCOME_OK ? 1 : 0;
+    }
+    return count;
+}
+
 static void append_end(struct nx_buf *out, const struct request *request,
                        const struct nx_replay_report *report) {
     const double ms = (double)report->elapsed_ns / NX_NS_PER_MS;
     const bool proof = nx_replay_report_is_proof(report);
 
-    if (request->question.mode == NX_REPLAY_LIVE) {
+    if (request->question.mode == NX_REPLAY_LIVE && count_failed(report) > 0) {
+        nx_buf_append_format(out,
+                             "FAIL Replay completed in %.1fms: %zu of %" PRIu64 " failed, without effects\n",
+                             ms, count_failed(report), report->total);
+    } else if (request->question.mode == NX_REPLAY_LIVE) {
         nx_buf_append_format(out, "OK Replay completed in %.1fms: run anew, with its effects\n", ms);
     } else if (report->total == 0) {
         nx_buf_append_c(out, "Nothing to compare: no call was recorded there\n");
@@ -279,7 +296,9 @@ static enum nx_status replay(struct nx_args *args, struct nx_source *source, con
     if (status == NX_OK) {
         status = request->json ? show_json(&report, err) : show(request, &report, err);
     }
-    if (status == NX_OK && request->question.mode == NX_REPLAY_EXACT && !nx_replay_report_is_proof(&report)) {
+    const bool good = request->question.mode == NX_REPLAY_LIVE ? count_failed(&report) == 0
+                                                               : nx_replay_report_is_proof(&report);
+    if (status == NX_OK && !good) {
         args->exit_status = NX_EXIT_FAILED;
     }
     nx_replay_report_fini(&report);

@@ -37,15 +37,14 @@ static void read_name(struct nx_config_reader *reader, const struct nx_yaml_node
         nx_config_problem(reader, node,
                           "'%.*s' cannot name a function: small letters, digits and inner dashes, at most %d",
                           NX_STR_ARG(name), NX_FUNCTION_NAME_SIZE_MAX);
-        return;
     }
     for (const struct nx_function *other = reader->config->functions; other < function; other++) {
         if (nx_str_equal(other->name, name)) {
             nx_config_problem(reader, node, "two functions are called '%.*s'", NX_STR_ARG(name));
-            return;
+            break;
         }
     }
-    function->name = name;
+    function->name = name; /* a wrong one too: other mistakes name the function by it */
 }
 
 /* Triggers. */

@@ -20,6 +20,7 @@ enum {
     THREADS_MAX = 3 + NX_FUNCTIONS_ACTORS_MAX,
     STREAMS_MAX = NX_FUNCTIONS_STREAMS_COUNT,
     TICK_MS = 500,
+    PATIENCE_MS = 200,
     PATH_SIZE_MAX = 4096,
 };
 static const int64_t http_grace_ns = 5LL * NX_NS_PER_S;
@@ -40,6 +41,7 @@ struct nx_node {
     struct nx_thread *threads[THREADS_MAX];
     size_t thread_count;
     struct nx_timer tick;
+    struct nx_timer patience;         /* of wait_until_ready() */
     const struct nx_message *awaited; /* by nx_node_ask() */
     bool answered;
     bool signalled;
@@ -91,6 +93,8 @@ static void receive(void *data, struct nx_message_queue *inbox) {
             node->awaited = NULL;
             node->answered = true;
             nx_loop_stop(node->loop);
+        } else if (message->kind == NX_FUNCTIONS_READY) {
+            nx_message_release(message); /* late: the log could not be written to, see wait_until_ready() */
         } else {
             nx_assert(message->kind == NX_FABRIC_READ);
             receive_tail(node, nx_container_of(message, struct nx_read, message));
@@ -276,11 +280,45 @@ static enum nx_status find_tail(struct nx_node *node, struct nx_error *err) {
     return NX_OK;
 }
 
+static void end_patience(void *data) {
+    struct nx_node *node = data;
+
+    nx_timer_start(node->loop, &node->patience, PATIENCE_MS);
+    nx_loop_stop(node->loop);
+}
+
+/* Every function's start is on disk, unless the log takes nothing (full, or frozen): then the node serves
+ * what can be read, refuses events, and the functions start when there is room. */
 static enum nx_status wait_until_ready(struct nx_node *node, struct nx_error *err) {
     struct nx_functions_ready *ready;
+    struct nx_error unwritable = { 0 };
 
     NX_TRY(nx_functions_ready_new(&ready, err));
-    NX_TRY(ask(node, nx_functions_mailbox(node->functions), &ready->message, err));
+    ready->message.reply_to = nx_loop_mailbox(node->loop);
+    node->awaited = &ready->message;
+    node->answered = false;
+    if (!nx_mailbox_send(nx_functions_mailbox(node->functions), &ready->message)) {
+        node->awaited = NULL;
+        nx_message_release(&ready->message);
+        return nx_fail_kind(err, NX_KIND_OVERLOADED, "the node is overloaded");
+    }
+    nx_timer_start(node->loop, &node->patience, PATIENCE_MS);
+    bool writable = true;
+    while (!node->answered && !node->signalled && writable) {
+        nx_loop_run(node->loop);
+        writable = node->answered || nx_fabric_is_writable(node->fabric, &unwritable);
+    }
+    nx_timer_stop(node->loop, &node->patience);
+    if (!node->answered) {
+        node->awaited = NULL; /* it comes back later, or with the end of the functions */
+        if (node->signalled) {
+            return nx_fail(err, NX_CANCELLED, "stopped by a signal before it was ready");
+        }
+        nx_log_error(node->options.log,
+                     "nothing can be written: events are refused, what is there can be read",
+                     NX_F_C("error", unwritable.message));
+        return NX_OK;
+    }
     const enum nx_status status = ready->status;
     if (status != NX_OK && err != NULL) {
         *err = ready->error;
@@ -338,6 +376,8 @@ enum nx_status nx_node_open(const struct nx_node_options *options, struct nx_nod
     *node = (struct nx_node){ .options = *options, .clock = nx_clock_system(), .random = nx_random_system() };
     node->tick.end = tick;
     node->tick.data = node;
+    node->patience.end = end_patience;
+    node->patience.data = node;
     NX_TRY(open_parts(node, err));
     *node_out = NX_TAKE(node);
     return NX_OK;

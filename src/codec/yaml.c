@@ -98,6 +98,9 @@ static enum nx_status add_node(struct build *build, enum nx_yaml_kind kind, cons
             node->key_line = level->key_line;
             node->key_column = level->key_column;
             level->has_key = false;
+        } else if (mark == NULL) { /* an empty element: its list is what can be pointed at */
+            node->line = level->last == NULL ? level->node->line : level->last->line;
+            node->column = level->last == NULL ? level->node->column : level->last->column;
         }
         if (level->last == NULL) {
             level->node->first = node;

@@ -55,7 +55,7 @@ struct nx_str nx_yaml_file(const struct nx_yaml_doc *doc);
 const struct nx_yaml_node *nx_yaml_get(const struct nx_yaml_node *mapping, const char *key);
 /** True for a plain scalar that is empty, ~ or null. */
 bool nx_yaml_is_null(const struct nx_yaml_node *node);
-/** "a mapping", "a sequence", "a scalar"; static storage. */
+/** "a mapping", "a list", "a value"; static storage. */
 const char *nx_yaml_kind_name(enum nx_yaml_kind kind);
 
 /** Start an NX_INVALID_ARGUMENT error at the node's value: "file:line:column: …". */

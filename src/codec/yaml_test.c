@@ -82,7 +82,7 @@ static void test_refuses_what_makes_files_hard_to_trust(void **state) {
     assert_refused(NX_STR("a: !!int 3\n"), "f.yaml:1:10: tags are not supported");
     assert_refused(NX_STR("a: !thing {}\n"), "f.yaml:1:11: tags are not supported");
     assert_refused(NX_STR("a: 1\n---\nb: 2\n"), "f.yaml:2:1: a second document in one file");
-    assert_refused(NX_STR("? [a, b]\n: c\n"), "f.yaml:1:3: a key must be plain text, not a sequence");
+    assert_refused(NX_STR("? [a, b]\n: c\n"), "f.yaml:1:3: a key must be plain text, not a list");
     assert_refused(NX_STR("%YAML 1.2\n---\na: 1\n"), "f.yaml:1:1: directives are not supported");
     assert_refused(NX_STR("a: 1\n...\n%%\n"), "f.yaml:3:1: directives are not supported");
     assert_refused(NX_STR("a: 1\nb: \xFF\n"), "f.yaml: byte 8 is not UTF-8 text");
@@ -196,7 +196,7 @@ static void test_typed_getters_say_what_they_expected(void **state) {
     assert_int_equal(nx_yaml_to_u64(nx_yaml_get(root, "n"), 0, 9, &number, &err), NX_INVALID_ARGUMENT);
     assert_string_equal(err.message, "nexus.yaml:2:4: expected a whole number, found '-1'");
     assert_int_equal(nx_yaml_to_str(nx_yaml_get(root, "l"), &text, &err), NX_INVALID_ARGUMENT);
-    assert_string_equal(err.message, "nexus.yaml:3:4: expected text, found a sequence");
+    assert_string_equal(err.message, "nexus.yaml:3:4: expected text, found a list");
     assert_int_equal(nx_yaml_to_str(nx_yaml_get(root, "x"), &text, &err), NX_INVALID_ARGUMENT);
     assert_string_equal(err.message, "nexus.yaml:4:1: expected text, found nothing");
     assert_int_equal(nx_yaml_to_u64(nx_yaml_get(root, "big"), 1, 50, &number, &err), NX_INVALID_ARGUMENT);
@@ -210,7 +210,7 @@ static void test_typed_getters_say_what_they_expected(void **state) {
                         "nexus.yaml:5:6: expected a duration such as 250ms, 1m30s or 7d, found '99'");
     assert_int_equal(nx_yaml_to_size(root, &number, &err), NX_INVALID_ARGUMENT);
     assert_int_equal(nx_yaml_expect(nx_yaml_get(root, "q"), NX_YAML_SEQUENCE, &err), NX_INVALID_ARGUMENT);
-    assert_string_equal(err.message, "nexus.yaml:1:4: expected a sequence, found 'true'");
+    assert_string_equal(err.message, "nexus.yaml:1:4: expected a list, found 'true'");
 }
 
 static void test_errors_point_at_key_or_value(void **state) {

@@ -27,7 +27,7 @@ bool nx_yaml_is_null(const struct nx_yaml_node *node) {
 }
 
 const char *nx_yaml_kind_name(enum nx_yaml_kind kind) {
-    static const char *const names[] = { "a scalar", "a sequence", "a mapping" };
+    static const char *const names[] = { "a value", "a list", "a mapping" };
     return names[kind];
 }
 

@@ -265,3 +265,7 @@ void nx_disk_unlock(struct nx_disk_lock *lock) {
         lock->disk->ops->unlock(lock);
     }
 }
+
+bool nx_disk_is_locked(struct nx_disk *disk, const char *path, uint64_t *holder_pid_out) {
+    return disk->ops->is_locked(disk, path, holder_pid_out);
+}

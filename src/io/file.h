@@ -100,6 +100,9 @@ NX_MUST_CHECK enum nx_status nx_disk_lock(struct nx_disk *disk, const char *path
                                           struct nx_disk_lock **lock_out, uint64_t *holder_pid_out,
                                           struct nx_error *err);
 void nx_disk_unlock(struct nx_disk_lock *lock);
+/** True while a process holds the lock; *holder_pid_out is then its id, or 0. Neither takes nor writes
+ * anything. False also where the file is absent or may not be read. */
+bool nx_disk_is_locked(struct nx_disk *disk, const char *path, uint64_t *holder_pid_out);
 
 NX_DEFINE_AUTO(nx_file, nx_file_close)
 NX_DEFINE_AUTO(nx_disk_lock, nx_disk_unlock)

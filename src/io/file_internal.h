@@ -32,6 +32,7 @@ struct nx_disk_ops {
     enum nx_status (*lock)(struct nx_disk *disk, const char *path, struct nx_disk_lock **lock_out,
                            uint64_t *holder_pid_out, struct nx_error *err);
     void (*unlock)(struct nx_disk_lock *lock);
+    bool (*is_locked)(struct nx_disk *disk, const char *path, uint64_t *holder_pid_out);
 };
 
 /* Each is the first member of the implementation's own. */

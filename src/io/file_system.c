@@ -377,6 +377,22 @@ static void system_unlock(struct nx_disk_lock *base) {
     free(lock);
 }
 
+static bool system_is_locked(struct nx_disk *disk, const char *path, uint64_t *holder_pid_out) {
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    (void)disk;
+    const int fd = open_descriptor(path, O_RDONLY);
+    if (fd < 0) {
+        return false;
+    }
+    const bool locked = fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+    if (locked) {
+        *holder_pid_out = read_holder(fd);
+    }
+    (void)close(fd);
+    return locked;
+}
+
 /* ---- the table ---- */
 
 static const struct nx_disk_ops system_ops = {
@@ -398,6 +414,7 @@ static const struct nx_disk_ops system_ops = {
     .space = system_space,
     .lock = system_lock,
     .unlock = system_unlock,
+    .is_locked = system_is_locked,
 };
 
 struct nx_disk *nx_disk_system(void) {

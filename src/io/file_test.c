@@ -293,7 +293,12 @@ static void test_one_holder_at_a_time(void **state) {
     assert_int_equal(err.kind, NX_KIND_LOCKED);
     assert_int_not_equal(holder_pid, 0);
     assert_null(second);
+    holder_pid = 0;
+    assert_true(nx_disk_is_locked(world->disk, path, &holder_pid));
+    assert_int_not_equal(holder_pid, 0);
     nx_disk_unlock(lock);
+    assert_false(nx_disk_is_locked(world->disk, path, &holder_pid));
+    assert_false(nx_disk_is_locked(world->disk, path_of(world, "no-lock"), &holder_pid));
     assert_int_equal(nx_disk_lock(world->disk, path, &second, &holder_pid, NULL), NX_OK);
     nx_disk_unlock(second);
     nx_disk_unlock(NULL);

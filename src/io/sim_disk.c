@@ -513,6 +513,20 @@ static void sim_unlock(struct nx_disk_lock *base) {
     free(lock);
 }
 
+static bool sim_is_locked(struct nx_disk *base, const char *path, uint64_t *holder_pid_out) {
+    struct nx_sim_disk *disk = disk_of(base);
+    struct nx_sim_node *node = NULL;
+    if (begin(disk, NAMES) != 0 || open_node(disk, path, NX_FILE_READ, &node) != 0) {
+        return false;
+    }
+    const bool locked = node->locked_in == disk->generation;
+    nx_sim_node_unref(&disk->tree, node);
+    if (locked) {
+        *holder_pid_out = PROCESS_ID_FIRST + disk->generation;
+    }
+    return locked;
+}
+
 /* ---- crashes ---- */
 
 static void lose_power_of_node(struct nx_sim_disk *disk, struct nx_sim_node *node) {
@@ -618,6 +632,7 @@ static const struct nx_disk_ops sim_ops = {
     .space = sim_space,
     .lock = sim_lock,
     .unlock = sim_unlock,
+    .is_locked = sim_is_locked,
 };
 
 enum nx_status nx_sim_disk_new(struct nx_sim *sim, uint64_t size, struct nx_sim_disk **disk_out,

@@ -119,3 +119,98 @@ def test_verify_of_nothing_is_no_proof(project, servers):
 
 def test_the_binary_is_one_file_that_starts_at_once():
     assert os.access(NEXUS, os.X_OK)
+
+
+def test_new_takes_the_folder_one_is_in(tmp_path):
+    (tmp_path / "here").mkdir()
+    done = run_nexus("new", ".", cwd=tmp_path / "here")
+    assert done.stdout.endswith("Next: nexus build && nexus dev\n")
+    assert (tmp_path / "here" / "README.md").read_text().startswith("# here\n")
+
+
+@pytest.mark.parametrize("name", ["../up/..", ".hidden", "two words", "", "a" * 65])
+def test_new_says_what_may_be_a_name(name, tmp_path):
+    done = run_nexus("new", name, cwd=tmp_path, status=2)
+    assert "cannot name a project: letters, digits" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_new_does_not_touch_a_file(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert "'file' is a file; nothing was written" in run_nexus("new", "file", cwd=tmp_path, status=1).stderr
+
+
+def test_mistakes_name_functions_by_their_wrong_names_too(tmp_path):
+    (tmp_path / "nexus.yaml").write_text("version: v1\n"
+                                         "functions:\n"
+                                         "  - {name: Bad Name, on: {http: {path: /dup}}, code: a.wasm}\n"
+                                         "  - {name: b, on: {http: {path: /dup}}, code: b.wasm}\n"
+                                         "  -\n")
+    lines = run_nexus("config", cwd=tmp_path, status=1).stderr.splitlines()
+    assert lines[0].startswith("nexus.yaml:3:12: 'Bad Name' cannot name a function")
+    assert lines[1].endswith("POST /dup belongs to 'Bad Name' already")
+    assert lines[2] == "nexus.yaml:4:5: expected a mapping, found nothing"
+
+
+def test_another_server_on_the_old_port_is_not_taken_for_ours(project, servers, tmp_path):
+    ours = servers(project)
+    ours.publish("user.created", {"user_id": "ours"})
+    ours.wait_until_idle()
+    ours.kill()
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    (other_folder / "nexus.yaml").write_text("version: v1\n")
+    other = servers(other_folder)
+    ports = json.loads((project / ".nexus" / "ports.json").read_text())
+    ports["http"]["port"] = other.port
+    (project / ".nexus" / "ports.json").write_text(json.dumps(ports))
+
+    done = run_nexus("events", cwd=project)
+    assert '"user_id":"ours"' in done.stdout
+    assert "server is not running: reading .nexus directly" in done.stderr
+    assert "there are no events" in run_nexus("events", cwd=other_folder).stderr
+
+
+def test_events_stand_in_columns(project, servers):
+    server = servers(project)
+    for number in range(12):
+        server.publish("a.type" if number % 2 else "another", str(number))
+    lines = run_nexus("events", cwd=project).stdout.splitlines()
+    assert len(lines) == 12
+    assert {line.index("EVENTS:") for line in lines} == {26}
+    assert len({line.rindex("  ") for line in lines if "a.type" in line}) == 1
+
+
+def test_an_unknown_id_is_answered_with_what_ids_look_like(project, servers):
+    server = servers(project)
+    server.publish("nobody.listens", "x")
+    done = run_nexus("replay", "EVENTS:99", cwd=project, status=1)
+    assert done.stderr == ("nexus: there is no record EVENTS:99 [NOT_FOUND]\nhint: ids look like "
+                           "01JDN4ZQ8R7V5T3K2M1N0P9Q8R, EVENTS:17 or INVOCATIONS:17; nexus events lists what there is\n")
+    done = run_nexus("replay", "EVENTS:1", "--function", "user-welcome", cwd=project, status=1)
+    assert "'EVENTS:1' has no recorded call of 'user-welcome' [NOT_FOUND]" in done.stderr
+
+
+def test_a_live_replay_that_fails_says_so(project, servers):
+    server = servers(project)
+    server.publish("user.created", {"name": "no user_id"})
+    server.wait_for_line("attempt 1 failed")
+    done = run_nexus("replay", "EVENTS:1", "--live", cwd=project, status=1)
+    assert "user-welcome ended as exit: exit status 1" in done.stdout
+    assert "FAIL Replay completed in " in done.stdout and "1 of 1 failed, without effects" in done.stdout
+
+
+def test_dead_letters_are_listed_with_their_cause(project, servers):
+    text = (project / "nexus.yaml").read_text()
+    (project / "nexus.yaml").write_text(text.replace("    timeout: 5s\n", "    retry: {max_attempts: 1}\n"))
+    server = servers(project)
+    server.publish("user.created", {"name": "no user_id"})
+    server.wait_until_idle()
+    line = run_nexus("events", "--dlq", cwd=project).stdout
+    assert line.endswith("EVENTS:1     user-welcome      exit: exit status 1 (1 attempt)\n")
+
+
+def test_logs_that_are_empty_say_so(project, servers):
+    servers(project)
+    assert run_nexus("logs", cwd=project).stderr == "no function has said anything yet\n"
+    assert run_nexus("logs", "--function", "nobody", cwd=project).stderr == "there are no such lines\n"

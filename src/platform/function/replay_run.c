@@ -239,7 +239,11 @@ static enum nx_replay_need take_id(struct nx_replay_run *run) {
     const struct nx_str id = run->options.question->id;
     if (read->status != NX_OK) {
         run->error = read->error;
-        return finish(run, nx_wrap(&run->error, read->status, "'%.*s'", NX_STR_ARG(id)));
+        if (read->status == NX_NOT_FOUND && run->error.hint[0] == '\0') {
+            nx_hint(&run->error, "ids look like 01JDN4ZQ8R7V5T3K2M1N0P9Q8R, EVENTS:17 or INVOCATIONS:17; "
+                                 "nexus events lists what there is");
+        }
+        return finish(run, read->status);
     }
     if (read->kind == NX_READ_BY_SEQUENCE && nx_str_is(read->stream, "INVOCATIONS")) {
         return take_batch(run);
@@ -262,6 +266,23 @@ static enum nx_replay_need take_id(struct nx_replay_run *run) {
     return ask(run, references, TAKE_REFERENCES);
 }
 
+/* "'01J…' has no recorded call", with what was asked for besides. */
+static enum nx_status fail_no_call(struct nx_replay_run *run) {
+    const struct nx_replay_question *question = run->options.question;
+    char attempt[32] = "";
+
+    if (question->attempt != 0) {
+        (void)snprintf(attempt, sizeof attempt, ", attempt %" PRIu32, question->attempt);
+    }
+    const bool has_function = question->function.len > 0;
+    (void)nx_fail(&run->error, NX_NOT_FOUND, "'%.*s' has no recorded call%s%.*s%s%s",
+                  NX_STR_ARG(question->id), has_function ? " of '" : "", NX_STR_ARG(question->function),
+                  has_function ? "'" : "", attempt);
+    nx_hint(&run->error, "no function takes it, it has not run yet, or its record has expired: "
+                         "GET /invocations?event=ID lists what it ran");
+    return NX_NOT_FOUND;
+}
+
 static enum nx_replay_need take_references(struct nx_replay_run *run) {
     if (run->read->status != NX_OK && run->read->status != NX_NOT_FOUND) {
         run->error = run->read->error;
@@ -269,9 +290,7 @@ static enum nx_replay_need take_references(struct nx_replay_run *run) {
     }
     const enum nx_replay_need need = take_batch(run);
     if (run->state == DONE && run->status == NX_OK) {
-        return finish(run, nx_fail(&run->error, NX_NOT_FOUND, "'%.*s' has run no such function%s",
-                                   NX_STR_ARG(run->options.question->id),
-                                   run->options.question->attempt != 0 ? " and attempt" : ""));
+        return finish(run, fail_no_call(run));
     }
     return need;
 }

@@ -83,7 +83,7 @@ static void value_types(const char *signature, wasm_valtype_vec_t *types_out) {
     wasm_valtype_vec_new(types_out, count, types);
 }
 
-static wasmtime_error_t *define_import(wasmtime_linker_t *linker, const struct nx_import *import) {
+static wasmtime_error_t *define_import(wasmtime_linker_t *linker, struct nx_import *import) {
     wasm_valtype_vec_t parameters;
     wasm_valtype_vec_t results;
     value_types(import->parameters, &parameters);
@@ -91,13 +91,13 @@ static wasmtime_error_t *define_import(wasmtime_linker_t *linker, const struct n
     wasm_functype_t *type = wasm_functype_new(&parameters, &results);
     wasmtime_error_t *error;
     if (import->parking != NULL) {
-        error =
-            wasmtime_linker_define_async_func(linker, import->module, strlen(import->module), import->name,
-                                              strlen(import->name), type, import->parking, NULL, NULL);
+        error = wasmtime_linker_define_async_func(linker, import->module, strlen(import->module),
+                                                  import->name, strlen(import->name), type,
+                                                  import->enter_parking, import, NULL);
     } else {
         error = wasmtime_linker_define_func_unchecked(linker, import->module, strlen(import->module),
-                                                      import->name, strlen(import->name), type, import->plain,
-                                                      NULL, NULL);
+                                                      import->name, strlen(import->name), type, import->enter,
+                                                      import, NULL);
     }
     wasm_functype_delete(type);
     return error;

@@ -10,15 +10,24 @@
 #include "sandbox/engine/instrument.h"
 
 /* What a guest may import. `host` gives the table to the engine, which knows only signatures. In a signature
- * 'i' is an i32 and 'I' an i64. Exactly one of the callbacks is set. */
+ * 'i' is an i32 and 'I' an i64.
+ * `host` writes either a plain function, which finds its arguments in `args`, leaves its result in args[0]
+ * and returns NULL or the trap that ends the call; or a parking one, which returns its i32 result unless it
+ * sets *waits_out (then the guest is parked and the result comes later) or *trap_out. Wasmtime calls `enter`
+ * or `enter_parking`, which know how to get from it to the call, with the import as `env`. */
+struct nx_host; /* sandbox/host/state.h */
+
 struct nx_import {
     const char *module;
     const char *name;
     const char *parameters;
     const char *results; /* "", "i" or "I" */
-    wasmtime_func_unchecked_callback_t plain;
-    wasmtime_func_async_callback_t parking; /* may park the guest */
+    wasm_trap_t *(*plain)(struct nx_host *host, wasmtime_val_raw_t *args);
+    int32_t (*parking)(struct nx_host *host, const uint32_t *args, bool *waits_out, wasm_trap_t **trap_out);
+    wasmtime_func_unchecked_callback_t enter;
+    wasmtime_func_async_callback_t enter_parking;
 };
+enum { NX_PARKING_ARGUMENTS_MAX = 8 };
 
 struct nx_engine {
     struct nx_refcount refcount;

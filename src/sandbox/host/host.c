@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/assert.h"
+
 #include "sandbox/host/nexus.h"
 #include "sandbox/host/state.h"
 #include "sandbox/host/wasi_poll.h"
@@ -99,7 +101,8 @@ static void find_memory(struct nx_host *host, wasmtime_caller_t *caller) {
     }
 }
 
-struct nx_host *nx_host_enter(wasmtime_caller_t *caller, wasm_trap_t **trap_out) {
+/* NULL: the call was ended, *trap_out is to be returned. */
+static struct nx_host *enter(wasmtime_caller_t *caller, wasm_trap_t **trap_out) {
     struct nx_host *host = wasmtime_context_get_data(wasmtime_caller_context(caller));
     if (__builtin_expect(!host->has_memory, 0)) {
         find_memory(host, caller);
@@ -110,6 +113,44 @@ struct nx_host *nx_host_enter(wasmtime_caller_t *caller, wasm_trap_t **trap_out)
         return NULL;
     }
     return host;
+}
+
+wasm_trap_t *nx_host_enter(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *args, size_t arg_count) {
+    const struct nx_import *import = env;
+    wasm_trap_t *trap = NULL;
+    (void)arg_count;
+    struct nx_host *host = enter(caller, &trap);
+    return host == NULL ? trap : import->plain(host, args);
+}
+
+static bool always_done(void *unused) {
+    (void)unused;
+    return true;
+}
+
+void nx_host_enter_parking(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t arg_count,
+                           wasmtime_val_t *results, size_t result_count, wasm_trap_t **trap_out,
+                           wasmtime_async_continuation_t *continuation_out) {
+    const struct nx_import *import = env;
+    uint32_t arguments[NX_PARKING_ARGUMENTS_MAX];
+    bool waits = false;
+    *continuation_out = (wasmtime_async_continuation_t){ .callback = always_done };
+    struct nx_host *host = enter(caller, trap_out);
+    if (host == NULL) {
+        return;
+    }
+    nx_assert(arg_count <= NX_PARKING_ARGUMENTS_MAX);
+    nx_assert(result_count == 1);
+    for (size_t i = 0; i < arg_count; i++) {
+        arguments[i] = (uint32_t)args[i].of.i32;
+    }
+    results[0].kind = WASMTIME_I32;
+    results[0].of.i32 = import->parking(host, arguments, &waits, trap_out);
+    if (waits) {
+        host->wait.result = &results[0];
+        host->wait.trap = trap_out;
+        *continuation_out = (wasmtime_async_continuation_t){ .callback = nx_host_complete_wait, .env = host };
+    }
 }
 
 uint8_t *nx_host_bytes(struct nx_host *host, uint64_t address, uint64_t len) {

@@ -4,28 +4,6 @@
 
 #include "sandbox/host/wasi_poll.h"
 
-enum {
-    RANDOM_SIZE_MAX = 1024 * 1024, /* bytes in one call */
-    RANDOM_BYTES_A_CALL = 4096,    /* what counts as one more host call */
-};
-
-#define NEXUS(name)                                                                                          \
-    static wasm_trap_t *name(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *args, size_t count) { \
-        wasm_trap_t *trap = NULL;                                                                            \
-        (void)env;                                                                                           \
-        (void)count;                                                                                         \
-        struct nx_host *host = nx_host_enter(caller, &trap);                                                 \
-        if (host == NULL) {                                                                                  \
-            return trap;                                                                                     \
-        }
-#define END_NEXUS }
-#define A(i) ((uint32_t)args[i].i32)
-#define ANSWER(errno_value)          \
-    do {                             \
-        args[0].i32 = (errno_value); \
-        return NULL;                 \
-    } while (0)
-
 /* A string of the guest's; false when it is not in its memory. */
 static bool guest_str(struct nx_host *host, uint32_t address, uint32_t len, struct nx_str *str_out) {
     const uint8_t *bytes = nx_host_bytes(host, address, len);
@@ -54,46 +32,49 @@ static wasm_trap_t *charge_effect(struct nx_host *host, size_t size) {
     return NULL;
 }
 
-NEXUS(nexus_log)
-struct nx_str text;
-struct nx_str fields;
-if (!guest_str(host, A(1), A(2), &text) || !guest_str(host, A(3), A(4), &fields)) {
-    ANSWER(NX_ERRNO_FAULT);
+static wasm_trap_t *nexus_log(struct nx_host *host, wasmtime_val_raw_t *args) {
+    struct nx_str text;
+    struct nx_str fields;
+    if (!guest_str(host, nx_host_argument(args, 1), nx_host_argument(args, 2), &text) ||
+        !guest_str(host, nx_host_argument(args, 3), nx_host_argument(args, 4), &fields)) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    if (nx_host_argument(args, 0) > NX_LOG_ERROR) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    wasm_trap_t *trap = nx_host_log(host, (enum nx_log_level)nx_host_argument(args, 0), text, fields);
+    if (trap != NULL) {
+        return trap;
+    }
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-if (A(0) > NX_LOG_ERROR) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-trap = nx_host_log(host, (enum nx_log_level)A(0), text, fields);
-if (trap != NULL) {
-    return trap;
-}
-ANSWER(NX_ERRNO_SUCCESS);
-END_NEXUS
 
-NEXUS(nexus_publish)
-struct nx_call_publish publish;
-if (!guest_str(host, A(0), A(1), &publish.type) || !guest_str(host, A(2), A(3), &publish.content_type) ||
-    !guest_str(host, A(4), A(5), &publish.data)) {
-    ANSWER(NX_ERRNO_FAULT);
+static wasm_trap_t *nexus_publish(struct nx_host *host, wasmtime_val_raw_t *args) {
+    struct nx_call_publish publish;
+    if (!guest_str(host, nx_host_argument(args, 0), nx_host_argument(args, 1), &publish.type) ||
+        !guest_str(host, nx_host_argument(args, 2), nx_host_argument(args, 3), &publish.content_type) ||
+        !guest_str(host, nx_host_argument(args, 4), nx_host_argument(args, 5), &publish.data)) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    if (publish.type.len == 0 || publish.type.len > NX_PUBLISH_TYPE_SIZE_MAX ||
+        !nx_str_is_utf8(publish.type) || publish.content_type.len > NX_PUBLISH_TYPE_SIZE_MAX ||
+        !nx_str_is_utf8(publish.content_type)) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    wasm_trap_t *trap = charge_effect(host, publish.type.len + publish.content_type.len + publish.data.len);
+    if (trap != NULL) {
+        return trap;
+    }
+    publish.type = keep(host, publish.type);
+    publish.content_type = keep(host, publish.content_type);
+    publish.data = keep(host, publish.data);
+    nx_buf_append(&host->publishes, nx_str_of(&publish, sizeof publish));
+    if (publish.type.ptr == NULL || publish.content_type.ptr == NULL || publish.data.ptr == NULL ||
+        nx_buf_failed(&host->publishes)) {
+        return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "out of memory");
+    }
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-if (publish.type.len == 0 || publish.type.len > NX_PUBLISH_TYPE_SIZE_MAX || !nx_str_is_utf8(publish.type) ||
-    publish.content_type.len > NX_PUBLISH_TYPE_SIZE_MAX || !nx_str_is_utf8(publish.content_type)) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-trap = charge_effect(host, publish.type.len + publish.content_type.len + publish.data.len);
-if (trap != NULL) {
-    return trap;
-}
-publish.type = keep(host, publish.type);
-publish.content_type = keep(host, publish.content_type);
-publish.data = keep(host, publish.data);
-nx_buf_append(&host->publishes, nx_str_of(&publish, sizeof publish));
-if (publish.type.ptr == NULL || publish.content_type.ptr == NULL || publish.data.ptr == NULL ||
-    nx_buf_failed(&host->publishes)) {
-    return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "out of memory");
-}
-ANSWER(NX_ERRNO_SUCCESS);
-END_NEXUS
 
 /* The entry with this key in a list of struct nx_call_kv_write, or NULL. */
 static struct nx_call_kv_write *find_key(struct nx_buf *list, struct nx_str key) {
@@ -131,58 +112,46 @@ static wasm_trap_t *write_key(struct nx_host *host, struct nx_str key, struct nx
     return NULL;
 }
 
-NEXUS(nexus_kv_set)
-struct nx_str key;
-struct nx_str value;
-if (!guest_str(host, A(0), A(1), &key) || !guest_str(host, A(2), A(3), &value)) {
-    ANSWER(NX_ERRNO_FAULT);
+static wasm_trap_t *nexus_kv_set(struct nx_host *host, wasmtime_val_raw_t *args) {
+    struct nx_str key;
+    struct nx_str value;
+    if (!guest_str(host, nx_host_argument(args, 0), nx_host_argument(args, 1), &key) ||
+        !guest_str(host, nx_host_argument(args, 2), nx_host_argument(args, 3), &value)) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    if (!is_key(key) || value.len > NX_KV_VALUE_SIZE_MAX) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    wasm_trap_t *trap = write_key(host, key, value, false);
+    if (trap != NULL) {
+        return trap;
+    }
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-if (!is_key(key) || value.len > NX_KV_VALUE_SIZE_MAX) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-trap = write_key(host, key, value, false);
-if (trap != NULL) {
-    return trap;
-}
-ANSWER(NX_ERRNO_SUCCESS);
-END_NEXUS
 
-NEXUS(nexus_kv_delete)
-struct nx_str key;
-if (!guest_str(host, A(0), A(1), &key)) {
-    ANSWER(NX_ERRNO_FAULT);
+static wasm_trap_t *nexus_kv_delete(struct nx_host *host, wasmtime_val_raw_t *args) {
+    struct nx_str key;
+    if (!guest_str(host, nx_host_argument(args, 0), nx_host_argument(args, 1), &key)) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    if (!is_key(key)) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    wasm_trap_t *trap = write_key(host, key, NX_STR_EMPTY, true);
+    if (trap != NULL) {
+        return trap;
+    }
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-if (!is_key(key)) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-trap = write_key(host, key, NX_STR_EMPTY, true);
-if (trap != NULL) {
-    return trap;
-}
-ANSWER(NX_ERRNO_SUCCESS);
-END_NEXUS
 
-NEXUS(nexus_now)
-int64_t time_ns = 0;
-if (!nx_host_read_clock(host, 0, &time_ns)) {
-    return nx_host_end_by_tape(host);
+static wasm_trap_t *nexus_now(struct nx_host *host, wasmtime_val_raw_t *args) {
+    int64_t time_ns = 0;
+    if (!nx_host_read_clock(host, 0, &time_ns)) {
+        return nx_host_end_by_tape(host);
+    }
+    args[0].i64 = time_ns;
+    return NULL;
 }
-args[0].i64 = time_ns;
-return NULL;
-END_NEXUS
-
-NEXUS(nexus_random)
-uint8_t *bytes = nx_host_bytes(host, A(0), A(1));
-if (bytes == NULL) {
-    ANSWER(NX_ERRNO_FAULT);
-}
-if (A(1) > RANDOM_SIZE_MAX) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-host->host_call_count += A(1) / RANDOM_BYTES_A_CALL;
-nx_generator_fill(&host->generator, bytes, A(1));
-ANSWER(NX_ERRNO_SUCCESS);
-END_NEXUS
 
 /* a: key, key length, buffer, its size, where the value's length goes. */
 static int32_t give_value(struct nx_host *host, const uint32_t a[5], bool found, struct nx_str value) {
@@ -251,7 +220,7 @@ static void answer_of_wait(struct nx_host *host, struct nx_tape_entry *answer_ou
     answer_out->value = nx_buf_str(&host->wait_value);
 }
 
-static int32_t kv_get(struct nx_host *host, const uint32_t a[5], bool *waits_out, wasm_trap_t **trap_out) {
+static int32_t kv_get(struct nx_host *host, const uint32_t *a, bool *waits_out, wasm_trap_t **trap_out) {
     struct nx_str key;
     if (!guest_str(host, a[0], a[1], &key)) {
         return NX_ERRNO_FAULT;
@@ -313,41 +282,16 @@ void nx_nexus_kv_complete(struct nx_host *host) {
     }
 }
 
-static bool always_done(void *host) {
-    (void)host;
-    return true;
-}
-
-static void nexus_kv_get(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t arg_count,
-                         wasmtime_val_t *results, size_t result_count, wasm_trap_t **trap_out,
-                         wasmtime_async_continuation_t *continuation_out) {
-    (void)env;
-    (void)arg_count;
-    (void)result_count;
-    *continuation_out = (wasmtime_async_continuation_t){ .callback = always_done };
-    struct nx_host *host = nx_host_enter(caller, trap_out);
-    if (host == NULL) {
-        return;
-    }
-    const uint32_t a[5] = { (uint32_t)args[0].of.i32, (uint32_t)args[1].of.i32, (uint32_t)args[2].of.i32,
-                            (uint32_t)args[3].of.i32, (uint32_t)args[4].of.i32 };
-    bool waits = false;
-    results[0].kind = WASMTIME_I32;
-    results[0].of.i32 = kv_get(host, a, &waits, trap_out);
-    if (waits) {
-        host->wait.result = &results[0];
-        host->wait.trap = trap_out;
-        *continuation_out = (wasmtime_async_continuation_t){ .callback = nx_host_complete_wait, .env = host };
-    }
-}
+#define NEXUS(function, signature, result, ...) \
+    { .module = "nexus", .name = function, .parameters = signature, .results = result, __VA_ARGS__ }
 
 const struct nx_import nx_nexus_imports[] = {
-    { "nexus", "log", "iiiii", "i", nexus_log, NULL },
-    { "nexus", "publish", "iiiiii", "i", nexus_publish, NULL },
-    { "nexus", "kv_get", "iiiii", "i", NULL, nexus_kv_get },
-    { "nexus", "kv_set", "iiii", "i", nexus_kv_set, NULL },
-    { "nexus", "kv_delete", "ii", "i", nexus_kv_delete, NULL },
-    { "nexus", "now", "", "I", nexus_now, NULL },
-    { "nexus", "random", "ii", "i", nexus_random, NULL },
+    NEXUS("log", "iiiii", "i", .plain = nexus_log),
+    NEXUS("publish", "iiiiii", "i", .plain = nexus_publish),
+    NEXUS("kv_get", "iiiii", "i", .parking = kv_get),
+    NEXUS("kv_set", "iiii", "i", .plain = nexus_kv_set),
+    NEXUS("kv_delete", "ii", "i", .plain = nexus_kv_delete),
+    NEXUS("now", "", "I", .plain = nexus_now),
+    NEXUS("random", "ii", "i", .plain = nx_wasi_random_get),
 };
 const size_t nx_nexus_import_count = sizeof nx_nexus_imports / sizeof nx_nexus_imports[0];

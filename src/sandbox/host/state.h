@@ -83,9 +83,22 @@ wasm_trap_t *nx_host_end(struct nx_host *host, enum nx_outcome outcome, const ch
     NX_PRINTF(3, 4);
 /** End the call as successful. */
 wasm_trap_t *nx_host_end_ok(struct nx_host *host);
-/** The call as seen from a host function; counts it. NULL: the call was ended, *trap_out is to be returned.
- */
-struct nx_host *nx_host_enter(wasmtime_caller_t *caller, wasm_trap_t **trap_out);
+/** What Wasmtime calls for every import: finds the call, counts against its limit, goes on to the host
+ * function. `env` is the struct nx_import. */
+wasm_trap_t *nx_host_enter(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *args, size_t arg_count);
+void nx_host_enter_parking(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t arg_count,
+                           wasmtime_val_t *results, size_t result_count, wasm_trap_t **trap_out,
+                           wasmtime_async_continuation_t *continuation_out);
+
+/** An argument of a host function; offsets, lengths and descriptors are unsigned. */
+static inline uint32_t nx_host_argument(const wasmtime_val_raw_t *args, size_t index) {
+    return (uint32_t)args[index].i32;
+}
+/** Leave a WASI errno as the result. */
+static inline wasm_trap_t *nx_host_answer(wasmtime_val_raw_t *args, int32_t errno_value) {
+    args[0].i32 = errno_value;
+    return NULL;
+}
 /** The end of a call whose tape did not answer, or is full. */
 wasm_trap_t *nx_host_end_by_tape(struct nx_host *host);
 

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "base/assert.h"
 #include "sandbox/host/state.h"
 
 enum {
@@ -18,25 +17,6 @@ enum {
     FD_COUNT = 3,
 };
 
-/* A host function: `host` is the call, A(i) an argument, ANSWER() the result. */
-#define WASI(name)                                                                                           \
-    static wasm_trap_t *name(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *args, size_t count) { \
-        wasm_trap_t *trap = NULL;                                                                            \
-        (void)env;                                                                                           \
-        (void)count;                                                                                         \
-        struct nx_host *host = nx_host_enter(caller, &trap);                                                 \
-        if (host == NULL) {                                                                                  \
-            return trap;                                                                                     \
-        }
-#define END_WASI }
-#define A(i) ((uint32_t)args[i].i32)
-#define A64(i) ((uint64_t)args[i].i64)
-#define ANSWER(errno_value)          \
-    do {                             \
-        args[0].i32 = (errno_value); \
-        return NULL;                 \
-    } while (0)
-
 static uint32_t read_u32(const uint8_t *bytes) {
     uint32_t value;
     memcpy(&value, bytes, sizeof value);
@@ -46,127 +26,135 @@ static uint32_t read_u32(const uint8_t *bytes) {
 /* Arguments and environment: there is one argument, the program's name. */
 static const char PROGRAM[] = "function";
 
-WASI(args_sizes_get)
-ANSWER(nx_host_put_u32(host, A(0), 1) && nx_host_put_u32(host, A(1), sizeof PROGRAM) ? NX_ERRNO_SUCCESS
-                                                                                     : NX_ERRNO_FAULT);
-END_WASI
+static wasm_trap_t *args_sizes_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    return nx_host_answer(args, nx_host_put_u32(host, nx_host_argument(args, 0), 1) &&
+                                        nx_host_put_u32(host, nx_host_argument(args, 1), sizeof PROGRAM)
+                                    ? NX_ERRNO_SUCCESS
+                                    : NX_ERRNO_FAULT);
+}
 
-WASI(args_get)
-uint8_t *bytes = nx_host_bytes(host, A(1), sizeof PROGRAM);
-if (bytes == NULL || !nx_host_put_u32(host, A(0), A(1))) {
-    ANSWER(NX_ERRNO_FAULT);
+static wasm_trap_t *args_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    uint8_t *bytes = nx_host_bytes(host, nx_host_argument(args, 1), sizeof PROGRAM);
+    if (bytes == NULL || !nx_host_put_u32(host, nx_host_argument(args, 0), nx_host_argument(args, 1))) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    memcpy(bytes, PROGRAM, sizeof PROGRAM);
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-memcpy(bytes, PROGRAM, sizeof PROGRAM);
-ANSWER(NX_ERRNO_SUCCESS);
-END_WASI
 
-WASI(environ_sizes_get)
-if (!nx_environment_complete(&host->environment)) {
-    return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "the environment is too large");
+static wasm_trap_t *environ_sizes_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    if (!nx_environment_complete(&host->environment)) {
+        return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "the environment is too large");
+    }
+    return nx_host_answer(
+        args, nx_host_put_u32(host, nx_host_argument(args, 0), (uint32_t)host->environment.count) &&
+                      nx_host_put_u32(host, nx_host_argument(args, 1), (uint32_t)host->environment.block.len)
+                  ? NX_ERRNO_SUCCESS
+                  : NX_ERRNO_FAULT);
 }
-ANSWER(nx_host_put_u32(host, A(0), (uint32_t)host->environment.count) &&
-               nx_host_put_u32(host, A(1), (uint32_t)host->environment.block.len)
-           ? NX_ERRNO_SUCCESS
-           : NX_ERRNO_FAULT);
-END_WASI
 
-WASI(environ_get)
-const struct nx_environment *environment = &host->environment;
-if (!nx_environment_complete(&host->environment)) {
-    return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "the environment is too large");
+static wasm_trap_t *environ_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    const struct nx_environment *environment = &host->environment;
+    if (!nx_environment_complete(&host->environment)) {
+        return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "the environment is too large");
+    }
+    uint8_t *bytes = nx_host_bytes(host, nx_host_argument(args, 1), environment->block.len);
+    uint8_t *pointers = nx_host_bytes(host, nx_host_argument(args, 0), environment->count * 4);
+    if (bytes == NULL || pointers == NULL) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    memcpy(bytes, environment->block.ptr, environment->block.len);
+    size_t at = 0;
+    for (size_t i = 0; i < environment->count; i++) {
+        const uint32_t address = nx_host_argument(args, 1) + (uint32_t)at;
+        memcpy(pointers + i * 4, &address, 4);
+        at += strlen(environment->block.ptr + at) + 1;
+    }
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-uint8_t *bytes = nx_host_bytes(host, A(1), environment->block.len);
-uint8_t *pointers = nx_host_bytes(host, A(0), environment->count * 4);
-if (bytes == NULL || pointers == NULL) {
-    ANSWER(NX_ERRNO_FAULT);
-}
-memcpy(bytes, environment->block.ptr, environment->block.len);
-size_t at = 0;
-for (size_t i = 0; i < environment->count; i++) {
-    const uint32_t address = A(1) + (uint32_t)at;
-    memcpy(pointers + i * 4, &address, 4);
-    at += strlen(environment->block.ptr + at) + 1;
-}
-ANSWER(NX_ERRNO_SUCCESS);
-END_WASI
 
-WASI(clock_res_get)
-if (A(0) > 1) {
-    ANSWER(NX_ERRNO_INVAL);
+static wasm_trap_t *clock_res_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    if (nx_host_argument(args, 0) > 1) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    return nx_host_answer(args, nx_host_put_u64(host, nx_host_argument(args, 1), 1) ? NX_ERRNO_SUCCESS
+                                                                                    : NX_ERRNO_FAULT);
 }
-ANSWER(nx_host_put_u64(host, A(1), 1) ? NX_ERRNO_SUCCESS : NX_ERRNO_FAULT);
-END_WASI
 
-WASI(clock_time_get)
-int64_t time_ns = 0;
-if (A(0) > 1) {
-    ANSWER(NX_ERRNO_INVAL);
+static wasm_trap_t *clock_time_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    int64_t time_ns = 0;
+    if (nx_host_argument(args, 0) > 1) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    if (!nx_host_read_clock(host, nx_host_argument(args, 0), &time_ns)) {
+        return nx_host_end_by_tape(host);
+    }
+    return nx_host_answer(args, nx_host_put_u64(host, nx_host_argument(args, 2), (uint64_t)time_ns)
+                                    ? NX_ERRNO_SUCCESS
+                                    : NX_ERRNO_FAULT);
 }
-if (!nx_host_read_clock(host, A(0), &time_ns)) {
-    return nx_host_end_by_tape(host);
-}
-ANSWER(nx_host_put_u64(host, A(2), (uint64_t)time_ns) ? NX_ERRNO_SUCCESS : NX_ERRNO_FAULT);
-END_WASI
 
-WASI(random_get)
-uint8_t *bytes = nx_host_bytes(host, A(0), A(1));
-if (bytes == NULL) {
-    ANSWER(NX_ERRNO_FAULT);
-}
-if (A(1) > RANDOM_SIZE_MAX) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-host->host_call_count += A(1) / RANDOM_BYTES_A_CALL;
-nx_generator_fill(&host->generator, bytes, A(1));
-ANSWER(NX_ERRNO_SUCCESS);
-END_WASI
-
-WASI(sched_yield)
-(void)host;
-ANSWER(NX_ERRNO_SUCCESS);
-END_WASI
-
-WASI(proc_exit)
-host->exit_code = args[0].i32;
-if (A(0) == 0) {
-    return nx_host_end_ok(host);
-}
-return nx_host_end(host, NX_OUTCOME_EXIT, "exit status %u", A(0));
-END_WASI
-
-WASI(proc_raise)
-return nx_host_end(host, NX_OUTCOME_TRAP, "the guest raised signal %u", A(0));
-END_WASI
-
-WASI(fd_read)
-if (A(0) != 0) {
-    ANSWER(NX_ERRNO_BADF);
-}
-if (A(2) > IOVS_MAX) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-const uint8_t *iovs = nx_host_bytes(host, A(1), (uint64_t)A(2) * 8);
-if (iovs == NULL) {
-    ANSWER(NX_ERRNO_FAULT);
-}
-uint32_t total = 0;
-for (uint32_t i = 0; i < A(2); i++) {
-    const uint32_t address = read_u32(iovs + i * 8);
-    const uint32_t room = read_u32(iovs + i * 8 + 4);
-    const size_t left = host->input.len - host->input_at;
-    const size_t part = left < room ? left : room;
-    uint8_t *bytes = nx_host_bytes(host, address, part);
+wasm_trap_t *nx_wasi_random_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    uint8_t *bytes = nx_host_bytes(host, nx_host_argument(args, 0), nx_host_argument(args, 1));
     if (bytes == NULL) {
-        ANSWER(NX_ERRNO_FAULT);
+        return nx_host_answer(args, NX_ERRNO_FAULT);
     }
-    if (part > 0) {
-        memcpy(bytes, host->input.ptr + host->input_at, part);
+    if (nx_host_argument(args, 1) > RANDOM_SIZE_MAX) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
     }
-    host->input_at += part;
-    total += (uint32_t)part;
+    host->host_call_count += nx_host_argument(args, 1) / RANDOM_BYTES_A_CALL;
+    nx_generator_fill(&host->generator, bytes, nx_host_argument(args, 1));
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-ANSWER(nx_host_put_u32(host, A(3), total) ? NX_ERRNO_SUCCESS : NX_ERRNO_FAULT);
-END_WASI
+
+static wasm_trap_t *sched_yield(struct nx_host *host, wasmtime_val_raw_t *args) {
+    (void)host;
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
+}
+
+static wasm_trap_t *proc_exit(struct nx_host *host, wasmtime_val_raw_t *args) {
+    host->exit_code = args[0].i32;
+    if (nx_host_argument(args, 0) == 0) {
+        return nx_host_end_ok(host);
+    }
+    return nx_host_end(host, NX_OUTCOME_EXIT, "exit status %u", nx_host_argument(args, 0));
+}
+
+static wasm_trap_t *proc_raise(struct nx_host *host, wasmtime_val_raw_t *args) {
+    return nx_host_end(host, NX_OUTCOME_TRAP, "the guest raised signal %u", nx_host_argument(args, 0));
+}
+
+static wasm_trap_t *fd_read(struct nx_host *host, wasmtime_val_raw_t *args) {
+    if (nx_host_argument(args, 0) != 0) {
+        return nx_host_answer(args, NX_ERRNO_BADF);
+    }
+    if (nx_host_argument(args, 2) > IOVS_MAX) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    const uint8_t *iovs =
+        nx_host_bytes(host, nx_host_argument(args, 1), (uint64_t)nx_host_argument(args, 2) * 8);
+    if (iovs == NULL) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < nx_host_argument(args, 2); i++) {
+        const uint32_t address = read_u32(iovs + i * 8);
+        const uint32_t room = read_u32(iovs + i * 8 + 4);
+        const size_t left = host->input.len - host->input_at;
+        const size_t part = left < room ? left : room;
+        uint8_t *bytes = nx_host_bytes(host, address, part);
+        if (bytes == NULL) {
+            return nx_host_answer(args, NX_ERRNO_FAULT);
+        }
+        if (part > 0) {
+            memcpy(bytes, host->input.ptr + host->input_at, part);
+        }
+        host->input_at += part;
+        total += (uint32_t)part;
+    }
+    return nx_host_answer(args, nx_host_put_u32(host, nx_host_argument(args, 3), total) ? NX_ERRNO_SUCCESS
+                                                                                        : NX_ERRNO_FAULT);
+}
 
 static wasm_trap_t *write_output(struct nx_host *host, struct nx_str bytes) {
     if (bytes.len > host->limits.output_size_max - host->output.len) {
@@ -197,98 +185,105 @@ static wasm_trap_t *write_log(struct nx_host *host, struct nx_str bytes) {
     return NULL;
 }
 
-WASI(fd_write)
-if (A(0) != 1 && A(0) != 2) {
-    ANSWER(NX_ERRNO_BADF);
-}
-if (A(2) > IOVS_MAX) {
-    ANSWER(NX_ERRNO_INVAL);
-}
-const uint8_t *iovs = nx_host_bytes(host, A(1), (uint64_t)A(2) * 8);
-if (iovs == NULL) {
-    ANSWER(NX_ERRNO_FAULT);
-}
-uint64_t total = 0;
-for (uint32_t i = 0; i < A(2); i++) {
-    const uint32_t len = read_u32(iovs + i * 8 + 4);
-    const uint8_t *bytes = nx_host_bytes(host, read_u32(iovs + i * 8), len);
-    if (bytes == NULL) {
-        ANSWER(NX_ERRNO_FAULT);
+static wasm_trap_t *fd_write(struct nx_host *host, wasmtime_val_raw_t *args) {
+    if (nx_host_argument(args, 0) != 1 && nx_host_argument(args, 0) != 2) {
+        return nx_host_answer(args, NX_ERRNO_BADF);
     }
-    const struct nx_str part = nx_str_of(bytes, len);
-    trap = A(0) == 1 ? write_output(host, part) : write_log(host, part);
-    if (trap != NULL) {
-        return trap;
+    if (nx_host_argument(args, 2) > IOVS_MAX) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
     }
-    total += len;
+    const uint8_t *iovs =
+        nx_host_bytes(host, nx_host_argument(args, 1), (uint64_t)nx_host_argument(args, 2) * 8);
+    if (iovs == NULL) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < nx_host_argument(args, 2); i++) {
+        const uint32_t len = read_u32(iovs + i * 8 + 4);
+        const uint8_t *bytes = nx_host_bytes(host, read_u32(iovs + i * 8), len);
+        if (bytes == NULL) {
+            return nx_host_answer(args, NX_ERRNO_FAULT);
+        }
+        const struct nx_str part = nx_str_of(bytes, len);
+        wasm_trap_t *trap = nx_host_argument(args, 0) == 1 ? write_output(host, part) : write_log(host, part);
+        if (trap != NULL) {
+            return trap;
+        }
+        total += len;
+    }
+    return nx_host_answer(args, nx_host_put_u32(host, nx_host_argument(args, 3), (uint32_t)total)
+                                    ? NX_ERRNO_SUCCESS
+                                    : NX_ERRNO_FAULT);
 }
-ANSWER(nx_host_put_u32(host, A(3), (uint32_t)total) ? NX_ERRNO_SUCCESS : NX_ERRNO_FAULT);
-END_WASI
 
-WASI(fd_fdstat_get)
-uint8_t *stat = nx_host_bytes(host, A(1), 24);
-if (A(0) >= FD_COUNT) {
-    ANSWER(NX_ERRNO_BADF);
+static wasm_trap_t *fd_fdstat_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    uint8_t *stat = nx_host_bytes(host, nx_host_argument(args, 1), 24);
+    if (nx_host_argument(args, 0) >= FD_COUNT) {
+        return nx_host_answer(args, NX_ERRNO_BADF);
+    }
+    if (stat == NULL) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    /* A character device without the right to seek: what a C library takes for a pipe or terminal. */
+    const uint64_t rights =
+        nx_host_argument(args, 0) == 0 ? UINT64_C(1) << 1 : UINT64_C(1) << 6; /* fd_read : fd_write */
+    memset(stat, 0, 24);
+    stat[0] = FILETYPE_CHARACTER_DEVICE;
+    memcpy(stat + 8, &rights, sizeof rights);
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-if (stat == NULL) {
-    ANSWER(NX_ERRNO_FAULT);
-}
-/* A character device without the right to seek: what a C library takes for a pipe or terminal. */
-const uint64_t rights = A(0) == 0 ? UINT64_C(1) << 1 : UINT64_C(1) << 6; /* fd_read : fd_write */
-memset(stat, 0, 24);
-stat[0] = FILETYPE_CHARACTER_DEVICE;
-memcpy(stat + 8, &rights, sizeof rights);
-ANSWER(NX_ERRNO_SUCCESS);
-END_WASI
 
-WASI(fd_filestat_get)
-uint8_t *stat = nx_host_bytes(host, A(1), 64);
-if (A(0) >= FD_COUNT) {
-    ANSWER(NX_ERRNO_BADF);
+static wasm_trap_t *fd_filestat_get(struct nx_host *host, wasmtime_val_raw_t *args) {
+    uint8_t *stat = nx_host_bytes(host, nx_host_argument(args, 1), 64);
+    if (nx_host_argument(args, 0) >= FD_COUNT) {
+        return nx_host_answer(args, NX_ERRNO_BADF);
+    }
+    if (stat == NULL) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    memset(stat, 0, 64);
+    stat[16] = FILETYPE_CHARACTER_DEVICE;
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
 }
-if (stat == NULL) {
-    ANSWER(NX_ERRNO_FAULT);
-}
-memset(stat, 0, 64);
-stat[16] = FILETYPE_CHARACTER_DEVICE;
-ANSWER(NX_ERRNO_SUCCESS);
-END_WASI
 
 /* On the three descriptors there are: nothing to do. */
-WASI(fd_done)
-(void)host;
-ANSWER(A(0) < FD_COUNT ? NX_ERRNO_SUCCESS : NX_ERRNO_BADF);
-END_WASI
+static wasm_trap_t *fd_done(struct nx_host *host, wasmtime_val_raw_t *args) {
+    (void)host;
+    return nx_host_answer(args, nx_host_argument(args, 0) < FD_COUNT ? NX_ERRNO_SUCCESS : NX_ERRNO_BADF);
+}
 
 /* What cannot be done with a pipe. */
-WASI(fd_no_seek)
-(void)host;
-ANSWER(A(0) < FD_COUNT ? NX_ERRNO_SPIPE : NX_ERRNO_BADF);
-END_WASI
+static wasm_trap_t *fd_no_seek(struct nx_host *host, wasmtime_val_raw_t *args) {
+    (void)host;
+    return nx_host_answer(args, nx_host_argument(args, 0) < FD_COUNT ? NX_ERRNO_SPIPE : NX_ERRNO_BADF);
+}
 
-WASI(fd_not_capable)
-(void)host;
-ANSWER(A(0) < FD_COUNT ? NX_ERRNO_NOTCAPABLE : NX_ERRNO_BADF);
-END_WASI
+static wasm_trap_t *fd_not_capable(struct nx_host *host, wasmtime_val_raw_t *args) {
+    (void)host;
+    return nx_host_answer(args, nx_host_argument(args, 0) < FD_COUNT ? NX_ERRNO_NOTCAPABLE : NX_ERRNO_BADF);
+}
 
 /* There are no preopened directories: this very answer ends a C library's search for them. */
-WASI(fd_bad)
-(void)host;
-ANSWER(NX_ERRNO_BADF);
-END_WASI
+static wasm_trap_t *fd_bad(struct nx_host *host, wasmtime_val_raw_t *args) {
+    (void)host;
+    return nx_host_answer(args, NX_ERRNO_BADF);
+}
 
-WASI(not_capable)
-(void)host;
-ANSWER(NX_ERRNO_NOTCAPABLE);
-END_WASI
+static wasm_trap_t *not_capable(struct nx_host *host, wasmtime_val_raw_t *args) {
+    (void)host;
+    return nx_host_answer(args, NX_ERRNO_NOTCAPABLE);
+}
 
-WASI(not_socket)
-(void)host;
-ANSWER(NX_ERRNO_NOTSOCK);
-END_WASI
+static wasm_trap_t *not_socket(struct nx_host *host, wasmtime_val_raw_t *args) {
+    (void)host;
+    return nx_host_answer(args, NX_ERRNO_NOTSOCK);
+}
 
-#define P1(function, signature, callback) \
-    { "wasi_snapshot_preview1", function, signature, "i", callback, NULL }
+#define P1(function, signature, host_function)                                                         \
+    {                                                                                                  \
+        .module = "wasi_snapshot_preview1", .name = function, .parameters = signature, .results = "i", \
+        .plain = host_function                                                                         \
+    }
 
 const struct nx_import nx_wasi_imports[] = {
     P1("args_get", "ii", args_get),
@@ -328,11 +323,19 @@ const struct nx_import nx_wasi_imports[] = {
     P1("path_rename", "iiiiii", not_capable),
     P1("path_symlink", "iiiii", not_capable),
     P1("path_unlink_file", "iii", not_capable),
-    { "wasi_snapshot_preview1", "poll_oneoff", "iiii", "i", NULL, nx_wasi_poll_oneoff },
-    { "wasi_snapshot_preview1", "proc_exit", "i", "", proc_exit, NULL },
+    { .module = "wasi_snapshot_preview1",
+      .name = "poll_oneoff",
+      .parameters = "iiii",
+      .results = "i",
+      .parking = nx_wasi_poll_oneoff },
+    { .module = "wasi_snapshot_preview1",
+      .name = "proc_exit",
+      .parameters = "i",
+      .results = "",
+      .plain = proc_exit },
     P1("proc_raise", "i", proc_raise),
     P1("sched_yield", "", sched_yield),
-    P1("random_get", "ii", random_get),
+    P1("random_get", "ii", nx_wasi_random_get),
     P1("sock_accept", "iii", not_socket),
     P1("sock_recv", "iiiiii", not_socket),
     P1("sock_send", "iiiii", not_socket),

@@ -36,11 +36,6 @@ bool nx_host_read_clock(struct nx_host *host, uint32_t clock_id, int64_t *time_n
     return answered;
 }
 
-static bool always_done(void *host) {
-    (void)host;
-    return true;
-}
-
 static uint64_t load(const uint8_t *bytes, size_t size) {
     uint64_t value = 0;
     memcpy(&value, bytes, size);
@@ -147,8 +142,8 @@ static bool replay(struct nx_host *host, uint32_t count, struct nx_tape_entry *e
     return true;
 }
 
-static int32_t poll_oneoff(struct nx_host *host, const uint32_t a[4], bool *waits_out,
-                           wasm_trap_t **trap_out) {
+int32_t nx_wasi_poll_oneoff(struct nx_host *host, const uint32_t *a, bool *waits_out,
+                            wasm_trap_t **trap_out) {
     const uint32_t count = a[2];
     if (count == 0 || count > NX_TAPE_FIRED_MAX) {
         return NX_ERRNO_INVAL;
@@ -197,27 +192,4 @@ void nx_wasi_poll_complete(struct nx_host *host) {
     }
     wait->result->kind = WASMTIME_I32;
     wait->result->of.i32 = answer;
-}
-
-void nx_wasi_poll_oneoff(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t arg_count,
-                         wasmtime_val_t *results, size_t result_count, wasm_trap_t **trap_out,
-                         wasmtime_async_continuation_t *continuation_out) {
-    (void)env;
-    (void)arg_count;
-    (void)result_count;
-    *continuation_out = (wasmtime_async_continuation_t){ .callback = always_done };
-    struct nx_host *host = nx_host_enter(caller, trap_out);
-    if (host == NULL) {
-        return;
-    }
-    const uint32_t a[4] = { (uint32_t)args[0].of.i32, (uint32_t)args[1].of.i32, (uint32_t)args[2].of.i32,
-                            (uint32_t)args[3].of.i32 };
-    bool waits = false;
-    results[0].kind = WASMTIME_I32;
-    results[0].of.i32 = poll_oneoff(host, a, &waits, trap_out);
-    if (waits) {
-        host->wait.result = &results[0];
-        host->wait.trap = trap_out;
-        *continuation_out = (wasmtime_async_continuation_t){ .callback = nx_host_complete_wait, .env = host };
-    }
 }

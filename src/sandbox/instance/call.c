@@ -49,6 +49,10 @@ enum nx_status nx_sandbox_open(const struct nx_engine_options *options, struct n
     nx_assert(count <= sizeof imports / sizeof imports[0]);
     memcpy(imports, nx_wasi_imports, nx_wasi_import_count * sizeof imports[0]);
     memcpy(imports + nx_wasi_import_count, nx_nexus_imports, nx_nexus_import_count * sizeof imports[0]);
+    for (size_t i = 0; i < count; i++) {
+        imports[i].enter = nx_host_enter;
+        imports[i].enter_parking = nx_host_enter_parking;
+    }
     struct nx_engine_options all = *options;
     all.imports = imports;
     all.import_count = count;
