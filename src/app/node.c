@@ -186,6 +186,16 @@ static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
     return start_thread(node, &library, err);
 }
 
+static size_t worker_count(const struct nx_node *node) {
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t count = node->options.worker_count;
+
+    if (count == 0) {
+        count = cores < 1 ? 1 : (size_t)cores;
+    }
+    return count > NX_FUNCTIONS_WORKERS_MAX ? NX_FUNCTIONS_WORKERS_MAX : count;
+}
+
 static enum nx_status open_engine(struct nx_node *node, struct nx_error *err) {
     char cache[PATH_SIZE_MAX];
 
@@ -194,6 +204,7 @@ static enum nx_status open_engine(struct nx_node *node, struct nx_error *err) {
         .disk = nx_disk_system(),
         .cache_directory = cache,
         .random = &node->random,
+        .calls_max = nx_functions_calls_max(worker_count(node)),
     };
     NX_TRY(nx_sandbox_open(&options, &node->engine, err));
     node->guests = nx_guest_wasm(node->engine);
@@ -235,12 +246,7 @@ static enum nx_status load_functions(struct nx_node *node, const struct nx_confi
 
 static enum nx_status open_functions(struct nx_node *node, struct nx_error *err) {
     struct nx_actor actors[NX_FUNCTIONS_ACTORS_MAX];
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t workers = node->options.worker_count;
 
-    if (workers == 0) {
-        workers = cores < 1 ? 1 : (size_t)cores;
-    }
     const struct nx_functions_options options = {
         .appends = nx_fabric_appends(node->fabric),
         .reads = nx_fabric_reads(node->fabric),
@@ -253,7 +259,7 @@ static enum nx_status open_functions(struct nx_node *node, struct nx_error *err)
         .log = node->options.log,
         .metrics = node->metrics,
         .node_name = "node",
-        .worker_count = workers > NX_FUNCTIONS_WORKERS_MAX ? NX_FUNCTIONS_WORKERS_MAX : workers,
+        .worker_count = worker_count(node),
     };
     NX_TRY(nx_functions_open(&options, &node->functions, err));
     const size_t count = nx_functions_actors(node->functions, actors);

@@ -5,12 +5,19 @@
 #include "platform/function/replayer.h"
 #include "platform/function/worker.h"
 
+enum { REPLAYER_CALLS = 1 };
+
 struct nx_functions {
     struct nx_dispatch *dispatch;
     struct nx_replayer *replayer;
     struct nx_worker *workers[NX_FUNCTIONS_WORKERS_MAX];
     size_t worker_count;
 };
+
+uint32_t nx_functions_calls_max(size_t worker_count) {
+    nx_assert(worker_count <= NX_FUNCTIONS_WORKERS_MAX);
+    return (uint32_t)worker_count * NX_WORKER_CALLS_MAX + REPLAYER_CALLS;
+}
 
 static enum nx_status open_workers(struct nx_functions *functions, const struct nx_functions_options *options,
                                    struct nx_error *err) {

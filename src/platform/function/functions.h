@@ -56,6 +56,9 @@ struct nx_functions_options {
 
 struct nx_functions;
 
+/** Guests that so many workers and the replayer may have alive at once: what the engine must have room for,
+ * or calls end as host-error under load. */
+uint32_t nx_functions_calls_max(size_t worker_count);
 /** Make the actors; nothing runs yet.
  * Ownership: the caller ends it by nx_functions_close(), after the actors were stopped.
  * Errors:    NX_RESOURCE_EXHAUSTED  out of memory, or the metrics are full */
