@@ -41,7 +41,9 @@ static enum nx_status run_command(const struct nx_config *config, const struct n
     if (exit_status != 0) {
         (void)nx_fail(err, NX_ABORTED, "building %.*s: '%.*s' ended with status %d",
                       NX_STR_ARG(function->name), NX_STR_ARG(function->build_command), exit_status);
-        nx_hint(err, "what it said stands above; the command ran in %.*s", NX_STR_ARG(config->folder));
+        nx_hint(err, "what it said stands above%s%.*s",
+                nx_str_is(config->folder, ".") ? "" : "; the command ran in ",
+                nx_str_is(config->folder, ".") ? 0 : (int)config->folder.len, config->folder.ptr);
         return NX_ABORTED;
     }
     return NX_OK;

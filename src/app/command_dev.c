@@ -50,6 +50,9 @@ struct server {
     struct nx_node *node;
     struct watched watched[WATCHED_MAX];
     size_t watched_count;
+    struct nx_str file_host; /* what the file said at the start, whatever --http and --data say */
+    struct nx_str file_data;
+    uint16_t file_port;
     bool is_dev;
 };
 
@@ -154,6 +157,22 @@ static void watch(struct server *server, const struct nx_config *config) {
     }
 }
 
+/* What a running server cannot change is as the file said at the start. */
+static bool is_served_alike(const struct server *server, const struct nx_config *next) {
+    const struct nx_config *now = server->config;
+    bool alike = now->disk_budget == next->disk_budget && now->stream_count == next->stream_count &&
+                 server->file_port == next->http_port && nx_str_equal(server->file_host, next->http_host) &&
+                 nx_str_equal(server->file_data, next->data);
+
+    for (size_t i = 0; alike && i < now->stream_count; i++) {
+        const struct nx_config_stream *a = &now->streams[i];
+        const struct nx_config_stream *b = &next->streams[i];
+        alike = nx_str_equal(a->name, b->name) && a->age_max_ns == b->age_max_ns &&
+                a->size_max == b->size_max && a->sync == b->sync;
+    }
+    return alike;
+}
+
 static void reload(struct server *server) {
     NX_AUTO(nx_config) *config = NULL;
     struct nx_error err = { 0 };
@@ -166,6 +185,9 @@ static void reload(struct server *server) {
         nx_log_warn(&server->log, "the change is not taken; what ran before goes on",
                     NX_F_C("error", err.message));
         return;
+    }
+    if (!is_served_alike(server, config)) {
+        nx_log_warn(&server->log, "listen, data, disk_budget and streams are taken at the next start only");
     }
     watch(server, config);
     nx_config_free(server->reloaded);
@@ -265,6 +287,9 @@ static enum nx_status run_server(struct nx_args *args, bool is_dev, struct nx_er
     server->log = nx_console_log(&server->console, "nexus", NX_LOG_INFO);
     NX_TRY(nx_config_load_and_explain(server->file, &config, err));
     server->config = config;
+    server->file_host = config->http_host;
+    server->file_port = config->http_port;
+    server->file_data = config->data;
     NX_TRY(read_flags(server, &workers, err));
     return serve(server, workers, err);
 }

@@ -47,6 +47,7 @@ struct nx_node {
     bool signalled;
     bool tailing;
     bool ticked;        /* nx_node_run() has to call options.tick */
+    bool refuses;       /* the log takes nothing, as was told */
     bool functions_run; /* their threads do */
     uint64_t tail_next; /* INVOCATIONS sequence to go on with */
 };
@@ -293,11 +294,28 @@ static void end_patience(void *data) {
     nx_loop_stop(node->loop);
 }
 
+/* Whether events are taken is told when it changes, and only then. */
+static void tell_writable(struct nx_node *node) {
+    struct nx_error err = { 0 };
+
+    const bool refuses = !nx_fabric_is_writable(node->fabric, &err);
+    if (refuses == node->refuses) {
+        return;
+    }
+    node->refuses = refuses;
+    if (refuses) {
+        nx_log_error(node->options.log,
+                     "nothing can be written: events are refused, what is there can be read",
+                     NX_F_C("error", err.message), NX_F_C("hint", err.hint));
+    } else {
+        nx_log_info(node->options.log, "events are taken again");
+    }
+}
+
 /* Every function's start is on disk, unless the log takes nothing (full, or frozen): then the node serves
  * what can be read, refuses events, and the functions start when there is room. */
 static enum nx_status wait_until_ready(struct nx_node *node, struct nx_error *err) {
     struct nx_functions_ready *ready;
-    struct nx_error unwritable = { 0 };
 
     NX_TRY(nx_functions_ready_new(&ready, err));
     ready->message.reply_to = nx_loop_mailbox(node->loop);
@@ -312,7 +330,7 @@ static enum nx_status wait_until_ready(struct nx_node *node, struct nx_error *er
     bool writable = true;
     while (!node->answered && !node->signalled && writable) {
         nx_loop_run(node->loop);
-        writable = node->answered || nx_fabric_is_writable(node->fabric, &unwritable);
+        writable = node->answered || nx_fabric_is_writable(node->fabric, NULL);
     }
     nx_timer_stop(node->loop, &node->patience);
     if (!node->answered) {
@@ -320,9 +338,7 @@ static enum nx_status wait_until_ready(struct nx_node *node, struct nx_error *er
         if (node->signalled) {
             return nx_fail(err, NX_CANCELLED, "stopped by a signal before it was ready");
         }
-        nx_log_error(node->options.log,
-                     "nothing can be written: events are refused, what is there can be read",
-                     NX_F_C("error", unwritable.message));
+        tell_writable(node);
         return NX_OK;
     }
     const enum nx_status status = ready->status;
@@ -438,6 +454,7 @@ void nx_node_run(struct nx_node *node) {
     tick(node);
     while (!node->signalled) {
         nx_loop_run(node->loop);
+        tell_writable(node);
         if (node->ticked && !node->signalled && node->options.tick != NULL) {
             node->options.tick(node->options.data);
         }

@@ -48,6 +48,8 @@ enum nx_status nx_file_fail(struct nx_error *err, int error, const char *what, c
     }
     if (error == EROFS) {
         nx_hint(err, "the file system is mounted read-only: mount it writable, or choose another directory");
+    } else if (error == ENOSPC || error == EDQUOT) {
+        nx_hint(err, "free some space on this disk, or let 'data' in nexus.yaml name a folder on another");
     } else if (error == EMFILE) {
         nx_hint(err, "raise the limit on open files (ulimit -n)");
     }

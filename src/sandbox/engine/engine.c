@@ -2,6 +2,7 @@
  * there ends the process, so nothing of it comes from outside. */
 #include "sandbox/engine/engine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -24,10 +25,32 @@ enum {
 #define SETTINGS \
     "fuel async nan-canonical relaxed-simd-deterministic no-threads no-memory64 stack=512K grow-traps v1"
 
+/* The engine's messages are several lines, "what\n\nCaused by:\n    why"; ours are one: "what: why". */
+static void write_in_one_line(struct nx_str message, char *line, size_t size) {
+    struct nx_str rest = message;
+    struct nx_str part;
+    const char *between = "";
+    size_t len = 0;
+
+    line[0] = '\0';
+    while (len + 1 < size && nx_str_split(&rest, '\n', &part)) {
+        part = nx_str_trim(part);
+        if (part.len == 0 || nx_str_is(part, "Caused by:")) {
+            between = len == 0 ? "" : ": ";
+            continue;
+        }
+        const int added = snprintf(line + len, size - len, "%s%.*s", between, NX_STR_ARG(part));
+        len += added < 0 ? 0 : (size_t)added;
+        between = " ";
+    }
+}
+
 enum nx_status nx_wasm_fail(struct nx_error *err, enum nx_status status, wasmtime_error_t *error) {
     wasm_name_t message;
+    char line[sizeof((struct nx_error *)0)->message];
     wasmtime_error_message(error, &message);
-    nx_fail(err, status, "%.*s", (int)message.size, message.data);
+    write_in_one_line(nx_str_of(message.data, message.size), line, sizeof line);
+    nx_fail(err, status, "%s", line);
     wasm_byte_vec_delete(&message);
     wasmtime_error_delete(error);
     return status;
