@@ -118,6 +118,15 @@ class Server:
             time.sleep(0.01)
         raise AssertionError(f"no line with {part!r} in {self.lines}")
 
+    def wait_for_line_on_stderr(self, part, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for line in self.errors_path.read_text().splitlines():
+                if part in line:
+                    return line
+            time.sleep(0.01)
+        raise AssertionError(f"no line with {part!r} in {self.errors_path.read_text()}")
+
     def kill(self):
         """As a power cut would for the process: no handler runs."""
         self.process.send_signal(signal.SIGKILL)

@@ -214,3 +214,39 @@ def test_logs_that_are_empty_say_so(project, servers):
     servers(project)
     assert run_nexus("logs", cwd=project).stderr == "no function has said anything yet\n"
     assert run_nexus("logs", "--function", "nobody", cwd=project).stderr == "there are no such lines\n"
+
+
+DEEP = """
+#include <stdio.h>
+#include <string.h>
+static char data[131072];
+__attribute__((noinline)) static int down(int depth, char *above) {
+    char local[8192];
+    memset(local, depth, sizeof local);
+    __asm__ volatile("" : : "r"(local), "r"(above) : "memory");
+    return (depth == 0 ? 0 : down(depth - 1, local)) + local[7];
+}
+int main(void) { int sum = down(9, data); printf("%d %d\\n", sum, data[0]); return 0; }
+"""
+
+
+def test_too_deep_a_call_ends_instead_of_overwriting_data(project, servers):
+    (project / "src" / "welcome.c").write_text(DEEP)
+    run_nexus("build", cwd=project)
+    server = servers(project)
+    server.publish("user.created", {"user_id": "u"})
+    server.wait_for_line("attempt 1 failed (stack-overflow)")
+
+
+def test_what_only_a_restart_can_change_is_said(project, servers):
+    server = servers(project)
+    with open(project / "nexus.yaml", "a") as file:
+        file.write("disk_budget: 5GiB\n")
+    server.wait_for_line_on_stderr("disk_budget and streams are taken at the next start only")
+
+
+def test_a_change_that_cannot_run_is_told_in_one_line(project, servers):
+    server = servers(project)
+    (project / "build" / "welcome.wasm").write_text("junk")
+    line = server.wait_for_line_on_stderr("the change is not taken")
+    assert "magic header" in line
