@@ -71,17 +71,35 @@ bool nx_dispatch_write_consumer(struct nx_dispatch *dispatch, struct nx_consumer
 
 static const struct nx_asked for_checkpoint = { .purpose = NX_FOR_CHECKPOINT };
 
+/* What should have been written was not: everybody is written again with the next checkpoint. */
+static void forget_writes(struct nx_dispatch *dispatch) {
+    size_t cursor = 0;
+    void *value;
+    dispatch->checkpoint_failed = true;
+    dispatch->checkpoint_changed = true;
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        ((struct nx_consumer *)value)->changed = true;
+    }
+}
+
 static void send_part(struct nx_dispatch *dispatch, struct nx_append *append) {
-    if (append == NULL) {
-        return;
+    if (nx_dispatch_send_append(dispatch, append, &for_checkpoint)) {
+        dispatch->checkpoint_writes++;
+    } else {
+        nx_append_free(append);
+        forget_writes(dispatch);
     }
-    if (append->entry_count == 0 || !nx_dispatch_send_append(dispatch, append, &for_checkpoint)) {
-        if (append->entry_count == 0) {
-            nx_append_free(append);
-        }
-        return;
+}
+
+/* The part with dispatch's own record goes when the others are on disk: without a position that it counts on,
+ * what was done would be done again. */
+static void send_last(struct nx_dispatch *dispatch) {
+    struct nx_append *append = NX_TAKE(dispatch->checkpoint_last);
+    if (append != NULL && !dispatch->checkpoint_failed) {
+        send_part(dispatch, append);
+    } else {
+        nx_append_free(append);
     }
-    dispatch->checkpoint_writes++;
 }
 
 static void protect_release(struct nx_message *message) {
@@ -170,25 +188,23 @@ void nx_dispatch_checkpoint(struct nx_dispatch *dispatch) {
     struct nx_append *append = add_changed(dispatch);
     if (append == NULL || !add_dispatch(dispatch, append)) {
         nx_append_free(append);
-        dispatch->checkpoint_changed = true;
+        forget_writes(dispatch);
         return;
     }
-    send_part(dispatch, append);
+    dispatch->checkpoint_last = append;
+    if (dispatch->checkpoint_writes == 0) {
+        send_last(dispatch);
+    }
     protect(dispatch, "INVOCATIONS", NX_FUNCTIONS_CONSUMER, nx_dispatch_invocations_floor(dispatch));
 }
 
 void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_append *append) {
-    size_t cursor = 0;
-    void *value;
     nx_assert(dispatch->checkpoint_writes > 0);
     dispatch->checkpoint_writes--;
-    if (append->status == NX_OK) {
-        return;
+    if (append->status != NX_OK) {
+        forget_writes(dispatch); /* nothing is lost: the one before it holds */
     }
-    /* Nothing is lost: the one before it holds. Everybody is written again with the next one. */
-    dispatch->checkpoint_failed = true;
-    dispatch->checkpoint_changed = true;
-    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
-        ((struct nx_consumer *)value)->changed = true;
+    if (dispatch->checkpoint_writes == 0) {
+        send_last(dispatch);
     }
 }

@@ -3,7 +3,8 @@
 #include "base/assert.h"
 
 enum {
-    AHEAD_MAX = 64 * 1024 * 1024, /* facts about what is not taken in yet */
+    AHEAD_MAX = 64 * 1024 * 1024,  /* facts about what is not taken in yet */
+    EARLIER_COUNT_MAX = 32 * 1024, /* earlier attempts named in a record: the rest of it must find room too */
 };
 
 /* The items of one order key: one of them may run, the others wait in their order. */
@@ -303,8 +304,16 @@ static void encode_ahead(const struct nx_consumer *consumer, uint64_t cursor, st
     }
 }
 
+/* How many earlier attempts of each item are named: when much waits for its next one, only the newest. */
+static uint32_t earlier_kept(const struct nx_consumer *consumer) {
+    const size_t count = consumer->pending.count;
+    const size_t kept = count == 0 ? NX_INVOCATION_EARLIER_MAX : EARLIER_COUNT_MAX / count;
+    return kept < NX_INVOCATION_EARLIER_MAX ? (uint32_t)kept : NX_INVOCATION_EARLIER_MAX;
+}
+
 void nx_consumer_encode(const struct nx_consumer *consumer, uint64_t epoch, uint64_t head,
                         struct nx_buf *out) {
+    const uint32_t kept = earlier_kept(consumer);
     uint64_t before = 0;
     const bool attached = consumer->attached && consumer->registered != NULL;
     const uint64_t cursor = consumer->attached && head > consumer->cursor ? head : consumer->cursor;
@@ -328,8 +337,9 @@ void nx_consumer_encode(const struct nx_consumer *consumer, uint64_t epoch, uint
         nx_buf_append_varint(out, item->attempt);
         if (item->attempt > 0) {
             nx_buf_append_u64(out, (uint64_t)item->failed_at_ns);
-            nx_buf_append_varint(out, item->earlier_count);
-            for (uint32_t i = 0; i < item->earlier_count; i++) {
+            const uint32_t count = item->earlier_count < kept ? item->earlier_count : kept;
+            nx_buf_append_varint(out, count);
+            for (uint32_t i = item->earlier_count - count; i < item->earlier_count; i++) {
                 nx_buf_append_varint(out, item->earlier[i]);
             }
         }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/assert.h"
 #include "platform/function/consumer.h"
 
 static struct nx_consumer *new_consumer(void) {
@@ -135,6 +136,32 @@ static void test_the_window_is_bounded(void **state) {
     assert_int_equal(nx_buf_check(&bytes, NULL), NX_OK); /* a full one fits into a record */
 }
 
+static void test_a_full_window_of_retries_still_fits_into_a_record(void **state) {
+    enum { ATTEMPTS = 40 };
+    (void)state;
+    NX_AUTO(nx_consumer) *consumer = new_consumer();
+    for (uint64_t i = 1; i <= NX_CONSUMER_PENDING_MAX; i++) {
+        struct nx_item *item = add(consumer, i, UINT64_MAX - i);
+        for (uint64_t attempt = 0; attempt < ATTEMPTS; attempt++) {
+            assert_int_equal(take(consumer, &item), i);
+            nx_consumer_retry(item, 300000000 + i * ATTEMPTS + attempt, 1700000000LL * NX_NS_PER_S);
+            nx_consumer_wake(item);
+        }
+        assert_int_equal(take(consumer, &item), i);
+    }
+    NX_AUTO(nx_buf) bytes;
+    nx_buf_init(&bytes, 1000 * 1024);
+    nx_consumer_encode(consumer, 1, 0, &bytes);
+    assert_int_equal(nx_buf_check(&bytes, NULL), NX_OK);
+    NX_AUTO(nx_consumer) *copy = new_consumer();
+    assert_int_equal(nx_consumer_decode(copy, nx_buf_str(&bytes), NULL), NX_OK);
+    const struct nx_list_node *node = nx_list_first(&copy->pending);
+    nx_assert(node != NULL);
+    const struct nx_item *item = nx_container_of(node, struct nx_item, in_pending);
+    assert_int_equal(item->attempt, ATTEMPTS);
+    assert_int_equal(item->earlier[item->earlier_count - 1], 300000000 + ATTEMPTS + ATTEMPTS - 1);
+}
+
 static void test_waits_double_up_to_the_maximum_within_the_jitter(void **state) {
     (void)state;
     struct nx_retry_policy policy = { .backoff_ns = 1000, .backoff_max_ns = 5000 };
@@ -153,6 +180,7 @@ int main(void) {
         cmocka_unit_test(test_later_events_of_a_key_wait_and_others_go_on),
         cmocka_unit_test(test_a_position_and_the_records_since_give_the_position),
         cmocka_unit_test(test_the_window_is_bounded),
+        cmocka_unit_test(test_a_full_window_of_retries_still_fits_into_a_record),
         cmocka_unit_test(test_waits_double_up_to_the_maximum_within_the_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

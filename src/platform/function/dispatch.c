@@ -579,6 +579,7 @@ void nx_dispatch_close(struct nx_dispatch *dispatch) {
         free(flight);
     }
     nx_map_fini(&dispatch->consumers);
+    nx_append_free(dispatch->checkpoint_last);
     nx_message_queue_release(&dispatch->ready_waiting);
     nx_message_queue_release(&dispatch->stop_waiting);
     nx_message_queue_release(&dispatch->live_waiting);

@@ -92,7 +92,8 @@ struct nx_dispatch {
     bool is_last_checkpoint;           /* while stopping: it was sent */
     unsigned checkpoint_writes;        /* appends of it under way */
     bool checkpoint_failed;
-    bool is_look_due;     /* some consumer may want to read older events or dead letters */
+    struct nx_append *checkpoint_last; /* its last part, until the others are on disk; owned */
+    bool is_look_due;                  /* some consumer may want to read older events or dead letters */
     int64_t retry_due_ns; /* when what the library refused is asked again; NX_STEP_IDLE: nothing */
     struct nx_dispatch_metrics metrics;
 };

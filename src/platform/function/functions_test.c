@@ -98,6 +98,42 @@ static void test_handles_every_event_once_across_restarts(void **state) {
     remove_world(&world);
 }
 
+static void test_a_checkpoint_of_several_parts_repeats_nothing(void **state) {
+    enum { FUNCTIONS = 150, ROUNDS = 3 }; /* more positions than one append takes */
+    static struct nx_function functions[FUNCTIONS];
+    static struct nx_registry_entry entries[FUNCTIONS];
+    static char names[FUNCTIONS][16];
+    (void)state;
+    struct world world = new_world(&guests);
+    for (unsigned i = 0; i < FUNCTIONS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "many-%u", i);
+        functions[i] = function_of(names[i], "hello");
+        entries[i] = (struct nx_registry_entry){ .function = &functions[i], .module = NX_STR("echo") };
+    }
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        char id[32];
+        open_world(&world, entries, FUNCTIONS);
+        await_ready(&world);
+        (void)snprintf(id, sizeof id, "e%u", round);
+        publish(&world, "hello", id, "{}");
+        struct nx_read *read = records(&world, "INVOCATIONS", round * FUNCTIONS);
+        assert_int_equal(read->record_count, round * FUNCTIONS);
+        nx_read_free(read);
+        if (round % 2 == 0) {
+            close_world(&world);
+        } else {
+            stop_world(&world);
+        }
+    }
+    open_world(&world, entries, FUNCTIONS);
+    await_ready(&world);
+    struct nx_read *read = records(&world, "INVOCATIONS", ROUNDS * FUNCTIONS);
+    assert_int_equal(read->record_count, ROUNDS * FUNCTIONS);
+    nx_read_free(read);
+    stop_world(&world);
+    remove_world(&world);
+}
+
 static struct nx_registry *registry_of(const struct nx_registry_entry *entries, size_t count) {
     struct nx_registry *registry = NULL;
     const struct nx_registry_options options = {
@@ -152,6 +188,7 @@ int main(void) {
         cmocka_unit_test(test_runs_a_function_for_an_event),
         cmocka_unit_test(test_retries_then_gives_up_with_a_dead_letter),
         cmocka_unit_test(test_handles_every_event_once_across_restarts),
+        cmocka_unit_test(test_a_checkpoint_of_several_parts_repeats_nothing),
         cmocka_unit_test(test_a_function_that_went_and_came_back_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
