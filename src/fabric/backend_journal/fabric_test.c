@@ -1,6 +1,7 @@
 /* src/fabric/backend_journal/fabric_test.c: what is appended is read back, by every way and after a restart.
  */
 #include "fabric/backend_journal/harness_test.h"
+#include "fabric/backend_journal/library.h"
 
 #include <inttypes.h>
 
@@ -189,6 +190,35 @@ static void test_a_waiting_scan_that_passes_over_many_says_how_far_it_came(void 
     harness_fini(&harness);
 }
 
+static struct nx_read *waiting_scan(struct harness *harness, int64_t until_ns) {
+    struct nx_read *read = harness_read_new(harness, NX_READ_SCAN, "EVENTS", NULL);
+    read->wait = true;
+    read->wait_until_ns = until_ns;
+    return read;
+}
+
+static void test_only_so_many_scans_wait(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    const int64_t until_ns = harness.now.monotonic_ns + 3600LL * NX_NS_PER_S;
+    for (int i = 0; i < NX_LIBRARY_PARKED_MAX; i++) {
+        harness_post(&harness, waiting_scan(&harness, until_ns));
+    }
+    NX_AUTO(nx_read) *refused = harness_ask(&harness, waiting_scan(&harness, until_ns));
+    assert_int_equal(refused->error.kind, NX_KIND_OVERLOADED);
+    harness_post(&harness, waiting_scan(&harness, INT64_MAX));
+    struct nx_append *append = harness_append_new(&harness, 1, 0);
+    harness_add(append, "EVENTS", "a", NULL, "", NULL);
+    assert_true(nx_mailbox_send(nx_fabric_appends(harness.fabric), &append->message));
+    harness_run(&harness);
+    struct nx_message_queue answers = { 0 };
+    (void)nx_mailbox_take(harness.answers, &answers);
+    assert_int_equal(answers.count, NX_LIBRARY_PARKED_MAX + 2);
+    nx_message_queue_release(&answers);
+    harness_fini(&harness);
+}
+
 static void test_a_second_process_is_refused_and_told_who_is_first(void **state) {
     struct harness harness;
     struct nx_fabric *second = NULL;
@@ -216,6 +246,7 @@ int main(void) {
         cmocka_unit_test(test_writes_only_where_the_condition_holds),
         cmocka_unit_test(test_a_waiting_scan_is_answered_by_the_next_record_or_by_time),
         cmocka_unit_test(test_a_waiting_scan_that_passes_over_many_says_how_far_it_came),
+        cmocka_unit_test(test_only_so_many_scans_wait),
         cmocka_unit_test(test_a_second_process_is_refused_and_told_who_is_first),
     };
     return cmocka_run_group_tests_name("fabric/backend_journal", tests, NULL, NULL);

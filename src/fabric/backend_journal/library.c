@@ -335,6 +335,17 @@ static void look_at_all_parked(struct nx_library *library, int64_t now_ns) {
     }
 }
 
+/* Readers outside come and go, and those that went still wait here: only so many at once. Who waits without
+ * an end is one of us. */
+static bool may_park(const struct nx_library *library, struct nx_read *read) {
+    if (library->parked_count < NX_LIBRARY_PARKED_MAX || read->wait_until_ns == INT64_MAX) {
+        return true;
+    }
+    read->status = nx_fail_kind(&read->error, NX_KIND_OVERLOADED, "%d reads wait for news already",
+                                NX_LIBRARY_PARKED_MAX);
+    return false;
+}
+
 static void handle_read(struct nx_library *library, struct nx_read *read, struct nx_now now) {
     struct nx_library_stream *stream;
     if (read->kind != NX_READ_SCAN || !read->wait || read->backward) {
@@ -343,7 +354,7 @@ static void handle_read(struct nx_library *library, struct nx_read *read, struct
         return;
     }
     if (!nx_library_scan_begin(library, read, &stream) || nx_library_scan(library, stream, read) ||
-        read->wait_until_ns <= now.monotonic_ns) {
+        read->wait_until_ns <= now.monotonic_ns || !may_park(library, read)) {
         nx_message_reply(&read->message);
         return;
     }

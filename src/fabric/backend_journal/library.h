@@ -14,6 +14,8 @@
 #include "storage/run/run.h"
 #include "storage/wal/recovery.h"
 
+enum { NX_LIBRARY_PARKED_MAX = 8192 }; /* scans that wait until some time */
+
 struct nx_library_gap {
     uint64_t first;
     uint64_t last;
