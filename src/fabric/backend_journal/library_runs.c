@@ -56,7 +56,10 @@ static bool visit_name(void *data, const struct nx_disk_entry *entry) {
 static int compare_names(const void *a, const void *b) {
     const struct run_name *left = a;
     const struct run_name *right = b;
-    return left->first < right->first ? -1 : left->first > right->first ? 1 : 0;
+    if (left->first != right->first) {
+        return left->first < right->first ? -1 : 1;
+    }
+    return left->last > right->last ? -1 : left->last < right->last ? 1 : 0;
 }
 
 static enum nx_status add_run(struct nx_library *library, struct nx_run *run, struct nx_error *err) {
@@ -128,6 +131,17 @@ static enum nx_status remove_sealed(struct nx_library *library, uint64_t next_se
     return NX_OK;
 }
 
+/* A run was given its name, could not be used, and was made again later of more segments: what it holds must
+ * not be found twice. */
+static void drop_contained(struct nx_library *library, const struct run_name *name) {
+    char path[NX_PATH_SIZE_MAX];
+    if (!library->options->read_only &&
+        nx_run_path(library->directory, name->first, name->last, path, NULL) == NX_OK &&
+        nx_disk_unlink(library->options->disk, path, NULL) != NX_OK) {
+        /* It wastes space, no more; the next start tries again. */
+    }
+}
+
 enum nx_status nx_library_open_runs(struct nx_library *library, struct nx_buf *report,
                                     enum nx_status (*see)(void *data, const struct nx_extent *extent,
                                                           struct nx_str name, struct nx_error *err),
@@ -142,13 +156,19 @@ enum nx_status nx_library_open_runs(struct nx_library *library, struct nx_buf *r
         qsort(names.names, names.count, sizeof *names.names, compare_names);
     }
     uint64_t next_segment = 1;
+    uint64_t held = 0; /* the last segment that a run which can be read holds */
     for (size_t i = 0; status == NX_OK && i < names.count; i++) {
         struct nx_run *run = NULL;
+        if (names.names[i].last <= held) {
+            drop_contained(library, &names.names[i]);
+            continue;
+        }
         status = open_one(library, &names.names[i], report, &run, err);
         if (status == NX_OK && run != NULL) {
             status = add_run(library, run, err);
         }
         if (status == NX_OK && run != NULL) {
+            held = names.names[i].last;
             status = tell_run(library, run, see, data, err);
         }
         next_segment = names.names[i].last + 1;

@@ -5,6 +5,7 @@
 #include "fabric/kv/kv.h"
 #include "fabric/object/object.h"
 #include "storage/check/check.h"
+#include "storage/run/run.h"
 
 static void put_many(struct harness *harness, const char *stream, int from, int count) {
     static char payload[400];
@@ -247,6 +248,39 @@ static void test_retention_waits_until_the_consumers_have_spoken(void **state) {
     harness_fini(&harness);
 }
 
+static void test_a_run_within_another_is_not_found_twice(void **state) {
+    struct harness harness;
+    char directory[128];
+    struct nx_run_writer *writer = NULL;
+    const struct nx_stored first = { .stream = 1,
+                                     .sequence = 1,
+                                     .time_ns = 1,
+                                     .subject = NX_STR("a.three"),
+                                     .headers = NX_STR("ce-id: EVENTS-0\r\n") };
+    (void)state;
+    harness_init(&harness);
+    put_many(&harness, "EVENTS", 0, 800);
+    run_for(&harness, 3);
+    harness_stop(&harness);
+    /* As after a run that could not be opened once it had its name: another holds its segment and more. */
+    (void)snprintf(directory, sizeof directory, "%s/journal", harness.directory);
+    assert_int_equal(nx_run_writer_open(nx_disk_system(), directory, 1, 2, 7, &writer, NULL), NX_OK);
+    assert_int_equal(nx_run_writer_stream(writer, 1, NX_STR("EVENTS"), NULL), NX_OK);
+    assert_int_equal(nx_run_writer_add(writer, &first, false, NULL), NX_OK);
+    assert_int_equal(nx_run_writer_finish(writer, NULL), NX_OK);
+    nx_run_writer_close(writer);
+    for (int round = 0; round < 2; round++) {
+        harness_start(&harness);
+        NX_AUTO(nx_read) *read =
+            harness_ask(&harness, harness_read_new(&harness, NX_READ_BY_ID, "EVENTS", "EVENTS-0"));
+        assert_int_equal(read->status, NX_OK);
+        assert_int_equal(read->record_count, 1);
+        harness_stop(&harness);
+    }
+    harness_start(&harness);
+    harness_fini(&harness);
+}
+
 static void count_problem(void *data, const char *file, const char *text) {
     (void)file;
     (void)text;
@@ -307,6 +341,7 @@ int main(void) {
         cmocka_unit_test(test_an_object_is_stored_once_and_read_by_its_digest),
         cmocka_unit_test(test_values_that_were_replaced_are_not_called_lost),
         cmocka_unit_test(test_retention_waits_until_the_consumers_have_spoken),
+        cmocka_unit_test(test_a_run_within_another_is_not_found_twice),
         cmocka_unit_test(test_verify_is_silent_about_a_whole_journal_and_names_damage),
     };
     return cmocka_run_group_tests_name("fabric/backend_journal/retention", tests, NULL, NULL);
