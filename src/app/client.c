@@ -201,7 +201,14 @@ enum nx_status nx_client_request(const struct nx_client *client, const char *met
     NX_TRY(nx_dial_open(client->ports.host, client->ports.port, client->timeout_ms, &dial, err));
     NX_TRY(nx_dial_write(dial, nx_buf_str(&bytes), err));
     nx_buf_reset(&bytes);
-    NX_TRY(read_all(dial, &bytes, err));
+    enum nx_status status = read_all(dial, &bytes, err);
+    if (status == NX_OK && bytes.len == 0) {
+        status = nx_fail(err, NX_UNAVAILABLE, "the server ended before it answered");
+    }
+    if (status == NX_UNAVAILABLE) {
+        nx_hint(err, "it was stopped or killed; start it again by: nexus dev");
+    }
+    NX_TRY(status);
     NX_TRY(nx_client_parse(nx_buf_str(&bytes), &http_status, body_out, err));
     if (http_status >= 400) {
         const struct nx_str answer = nx_str_slice(nx_buf_str(body_out), body_start, body_out->len);

@@ -89,8 +89,12 @@ static void append_function(struct nx_buf *out, const struct nx_function_state *
         nx_buf_append_c(out, i == 0 ? "" : ", ");
         append_trigger(out, &function->triggers[i]);
     }
-    nx_buf_append_format(out, "; started at EVENTS:%" PRIu64 ", goes on at EVENTS:%" PRIu64 "\n",
-                         state->start_sequence, state->floor);
+    if (state->floor <= state->start_sequence) {
+        nx_buf_append_format(out, "; starts at EVENTS:%" PRIu64 "\n", state->start_sequence);
+    } else {
+        nx_buf_append_format(out, "; started at EVENTS:%" PRIu64 ", goes on at EVENTS:%" PRIu64 "\n",
+                             state->start_sequence, state->floor);
+    }
 }
 
 static enum nx_status print_start(struct server *server, int64_t started_ns, struct nx_error *err) {

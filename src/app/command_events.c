@@ -190,8 +190,7 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
         .type = nx_str_from_c(nx_args_value(args, "type")),
         .function = nx_str_from_c(nx_args_value(args, "function")),
     };
-    NX_TRY(nx_time_flag(args, "since", now_ns, &list.since_ns, err));
-    NX_TRY(nx_time_flag(args, "until", now_ns, &list.until_ns, err));
+    NX_TRY(nx_time_range(args, now_ns, &list.since_ns, &list.until_ns, err));
     NX_TRY(nx_source_open(args, &source, err));
     if (listing.unmatched && source.config == NULL) {
         NX_TRY(nx_config_load_and_explain("nexus.yaml", &source.config, err));

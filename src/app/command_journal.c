@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/source.h"
 #include "app/terminal.h"
@@ -19,7 +20,7 @@
 #include "io/clock.h"
 #include "platform/function/functions.h"
 
-enum { LINE_SIZE_MAX = 16 * 1024 * 1024 };
+enum { LINE_SIZE_MAX = 16 * 1024 * 1024, PATH_SIZE_MAX = 4096 };
 
 static const struct nx_flag flags[] = {
     { .name = "stream", .value = "NAME", .help = "only this stream, such as EVENTS" },
@@ -184,7 +185,15 @@ static enum nx_status verify(struct nx_args *args, struct walk *walk, bool json,
 
 static enum nx_status repair(const struct nx_source *source, struct nx_error *err) {
     NX_AUTO(nx_fabric) *fabric = NULL;
+    char path[PATH_SIZE_MAX];
 
+    /* Opening for writing would create what is not there. */
+    const int len = snprintf(path, sizeof path, "%s/journal", source->directory);
+    if (len < 0 || (size_t)len >= sizeof path || access(path, F_OK) != 0) {
+        (void)nx_fail(err, NX_NOT_FOUND, "%s holds no data", source->directory);
+        nx_hint(err, "name the data directory: --data FOLDER");
+        return NX_NOT_FOUND;
+    }
     NX_TRY(open_fabric(source, false, &fabric, err));
     const struct nx_str report = nx_fabric_recovery_report(fabric);
     print_report(report);
@@ -201,8 +210,7 @@ static enum nx_status look(struct nx_args *args, const struct nx_source *source,
     bool json;
 
     NX_TRY(nx_args_output_is_json(args, &json, err));
-    NX_TRY(nx_time_flag(args, "since", now_ns, &walk.since_ns, err));
-    NX_TRY(nx_time_flag(args, "until", now_ns, &walk.until_ns, err));
+    NX_TRY(nx_time_range(args, now_ns, &walk.since_ns, &walk.until_ns, err));
     NX_TRY(open_fabric(source, true, &fabric, err));
     walk.fabric = fabric;
     return is_dump ? walk_all(&walk, err) : verify(args, &walk, json, err);

@@ -55,8 +55,7 @@ static enum nx_status read_question(struct nx_args *args, struct request *reques
     request->verify = nx_args_has(args, "verify");
     request->dlq = nx_args_value(args, "dlq");
     NX_TRY(nx_args_output_is_json(args, &request->json, err));
-    NX_TRY(nx_time_flag(args, "since", now_ns, &question->since_ns, err));
-    NX_TRY(nx_time_flag(args, "until", now_ns, &question->until_ns, err));
+    NX_TRY(nx_time_range(args, now_ns, &question->since_ns, &question->until_ns, err));
     if (attempt != NULL &&
         (!nx_str_to_u64(nx_str_from_c(attempt), &number) || number == 0 || number > UINT32_MAX)) {
         return nx_args_fail(args, err, "--attempt is a number from 1 on, not '%s'", attempt);

@@ -25,3 +25,19 @@ enum nx_status nx_time_flag(struct nx_args *args, const char *flag, int64_t now_
     }
     return NX_OK;
 }
+
+enum nx_status nx_time_range(struct nx_args *args, int64_t now_wall_ns, int64_t *since_ns_out,
+                             int64_t *until_ns_out, struct nx_error *err) {
+    int64_t since_ns = 0;
+    int64_t until_ns = 0;
+
+    NX_TRY(nx_time_flag(args, "since", now_wall_ns, &since_ns, err));
+    NX_TRY(nx_time_flag(args, "until", now_wall_ns, &until_ns, err));
+    if (since_ns != 0 && until_ns != 0 && until_ns <= since_ns) {
+        return nx_args_fail(args, err, "--since %s is not before --until %s: the range is empty",
+                            nx_args_value(args, "since"), nx_args_value(args, "until"));
+    }
+    *since_ns_out = since_ns;
+    *until_ns_out = until_ns;
+    return NX_OK;
+}

@@ -1,6 +1,7 @@
 """What the command line promises: help with examples, exit statuses, messages that say what to do."""
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -250,3 +251,27 @@ def test_a_change_that_cannot_run_is_told_in_one_line(project, servers):
     (project / "build" / "welcome.wasm").write_text("junk")
     line = server.wait_for_line_on_stderr("the change is not taken")
     assert "magic header" in line
+
+
+def test_repair_of_no_data_directory_creates_none(tmp_path):
+    done = run_nexus("journal", "repair", "--data", "typo", cwd=tmp_path, status=1)
+    assert "typo holds no data [NOT_FOUND]" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", [["events"], ["replay"], ["journal", "dump"]])
+def test_a_range_that_ends_before_it_begins_is_wrong_use(command, tmp_path):
+    done = run_nexus(*command, "--since", "5m", "--until", "10m", cwd=tmp_path, status=2)
+    assert "--since 5m is not before --until 10m" in done.stderr
+
+
+def test_whoever_follows_learns_that_the_server_is_gone(project, servers):
+    server = servers(project)
+    server.publish("user.created", {"user_id": "u"})
+    follower = subprocess.Popen([NEXUS, "logs", "-f"], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True)
+    assert "Processing user event" in follower.stdout.readline()
+    server.kill()
+    _, errors = follower.communicate(timeout=30)
+    assert follower.returncode == 1
+    assert "hint: it was stopped or killed; start it again by: nexus dev" in errors
