@@ -39,6 +39,11 @@ struct watched {
     ino_t inode;
 };
 
+struct watch {
+    struct watched files[WATCHED_MAX];
+    size_t count;
+};
+
 struct server {
     struct nx_args *args;
     const char *file;
@@ -48,8 +53,7 @@ struct server {
     struct nx_config *config;
     struct nx_config *reloaded; /* the newest one that runs; NULL: `config` does */
     struct nx_node *node;
-    struct watched watched[WATCHED_MAX];
-    size_t watched_count;
+    struct watch watch;
     struct nx_str file_host; /* what the file said at the start, whatever --http and --data say */
     struct nx_str file_data;
     uint16_t file_port;
@@ -150,14 +154,27 @@ static bool look(struct watched *watched) {
     return changed;
 }
 
-static void watch(struct server *server, const struct nx_config *config) {
-    server->watched_count = 0;
-    server->watched[server->watched_count++] = (struct watched){ .path = config->file };
-    for (size_t i = 0; i < config->function_count; i++) {
-        server->watched[server->watched_count++] = (struct watched){ .path = config->functions[i].code_path };
+static void add_watched(struct watch *next, const struct watch *known, struct nx_str path) {
+    struct watched *watched = &next->files[next->count++];
+
+    *watched = (struct watched){ .path = path };
+    for (size_t i = 0; known != NULL && i < known->count; i++) {
+        if (nx_str_equal(known->files[i].path, path)) {
+            *watched = known->files[i];
+            watched->path = path;
+            return;
+        }
     }
-    for (size_t i = 0; i < server->watched_count; i++) {
-        (void)look(&server->watched[i]);
+    (void)look(watched);
+}
+
+/* Before the files are read: what is written meanwhile then shows as a change. What was looked at already
+ * (`known`, may be NULL) stays as it was then. */
+static void watch(struct watch *next, const struct watch *known, const struct nx_config *config) {
+    next->count = 0;
+    add_watched(next, known, config->file);
+    for (size_t i = 0; i < config->function_count; i++) {
+        add_watched(next, known, config->functions[i].code_path);
     }
 }
 
@@ -179,10 +196,12 @@ static bool is_served_alike(const struct server *server, const struct nx_config 
 
 static void reload(struct server *server) {
     NX_AUTO(nx_config) *config = NULL;
+    struct watch next;
     struct nx_error err = { 0 };
 
     enum nx_status status = nx_config_load_and_explain(server->file, &config, &err);
     if (status == NX_OK) {
+        watch(&next, &server->watch, config);
         status = nx_node_reload(server->node, config, &err);
     }
     if (status != NX_OK) {
@@ -193,7 +212,7 @@ static void reload(struct server *server) {
     if (!is_served_alike(server, config)) {
         nx_log_warn(&server->log, "listen, data, disk_budget and streams are taken at the next start only");
     }
-    watch(server, config);
+    server->watch = next;
     nx_config_free(server->reloaded);
     server->reloaded = NX_TAKE(config);
     nx_log_info(&server->log, "changed files are taken",
@@ -204,8 +223,8 @@ static void look_for_changes(void *data) {
     struct server *server = data;
     bool changed = false;
 
-    for (size_t i = 0; i < server->watched_count; i++) {
-        changed = look(&server->watched[i]) || changed;
+    for (size_t i = 0; i < server->watch.count; i++) {
+        changed = look(&server->watch.files[i]) || changed;
     }
     if (changed) {
         reload(server);
@@ -249,6 +268,7 @@ static enum nx_status serve(struct server *server, size_t workers, struct nx_err
     };
     const char *data = server->config->data.ptr;
 
+    watch(&server->watch, NULL, server->config);
     enum nx_status status = nx_node_open(&options, &server->node, err);
     if (status != NX_OK) {
         return status;
@@ -259,7 +279,6 @@ static enum nx_status serve(struct server *server, size_t workers, struct nx_err
         status = print_start(server, started_ns, err);
     }
     if (status == NX_OK) {
-        watch(server, server->config);
         nx_node_run(server->node);
         nx_log_info(&server->log,
                     "stopping: what is under way is finished first; a second signal ends it now");
