@@ -271,9 +271,9 @@ static enum nx_status replay_here(struct nx_source *source, const struct request
     const struct nx_replay_options options = {
         .fabric = source->fabric,
         .guests = &guests,
-        .disk = nx_disk_system(),
-        .directory = source->directory,
-        .thread_count = cores < 1 ? 1 : (size_t)cores,
+        .thread_count = cores < 1                       ? 1
+                        : cores > NX_REPLAY_THREADS_MAX ? NX_REPLAY_THREADS_MAX
+                                                        : (size_t)cores,
         .clock = nx_clock_system(),
         .progress = nx_terminal_is(stderr) ? draw : NULL,
     };

@@ -8,8 +8,10 @@
 
 #include "app/code.h"
 #include "base/assert.h"
+#include "fabric/object/object.h"
 #include "io/loop.h"
 #include "io/thread.h"
+#include "platform/function/invocation.h"
 #include "platform/function/registry.h"
 #include "sandbox/instance/call.h"
 #include "server/http/server.h"
@@ -187,6 +189,7 @@ static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
     return start_thread(node, &library, err);
 }
 
+/* One a core, unless told otherwise. */
 static size_t worker_count(const struct nx_node *node) {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t count = node->options.worker_count;
@@ -212,7 +215,36 @@ static enum nx_status open_engine(struct nx_node *node, struct nx_error *err) {
     return NX_OK;
 }
 
-/* The functions' modules, read, loaded, and kept for replays. */
+/* Into the object store, where the loader and every replay find it, now and when the file has changed. */
+static enum nx_status store_module(struct nx_node *node, struct nx_str wasm, struct nx_error *err) {
+    struct nx_object_put put;
+
+    nx_object_put_init(&put, NX_OBJECTS_BUCKET, wasm, nx_random_u64(&node->random));
+    for (;;) {
+        struct nx_append *append = NULL;
+        NX_TRY(nx_object_put_next(&put, &append, err));
+        if (append == NULL) {
+            return NX_OK;
+        }
+        NX_TRY(ask(node, nx_fabric_appends(node->fabric), &append->message, err));
+        const enum nx_status status = nx_object_put_take(&put, append, err);
+        nx_append_free(append);
+        NX_TRY(status);
+    }
+}
+
+/* Read the function's module, see that it can run, and store it. */
+static enum nx_status take_module(struct nx_node *node, const struct nx_function *function,
+                                  struct nx_buf *wasm, struct nx_error *err) {
+    nx_buf_init(wasm, NX_MODULE_SIZE_MAX);
+    NX_TRY(nx_code_read(nx_disk_system(), function, wasm, err));
+    enum nx_status status = nx_module_check(node->engine, nx_buf_str(wasm), function->memory_max, err);
+    if (status == NX_OK) {
+        status = store_module(node, nx_buf_str(wasm), err);
+    }
+    return status == NX_OK ? NX_OK : nx_wrap(err, status, "function '%.*s'", NX_STR_ARG(function->name));
+}
+
 static enum nx_status load_functions(struct nx_node *node, const struct nx_config *config,
                                      struct nx_registry **registry_out, struct nx_error *err) {
     NX_AUTO_FREE struct nx_registry_entry *entries = calloc(config->function_count + 1, sizeof *entries);
@@ -223,8 +255,7 @@ static enum nx_status load_functions(struct nx_node *node, const struct nx_confi
         return nx_fail_memory(err);
     }
     for (size_t i = 0; i < config->function_count && status == NX_OK; i++) {
-        nx_buf_init(&codes[i], NX_MODULE_SIZE_MAX);
-        status = nx_code_read(nx_disk_system(), &config->functions[i], &codes[i], err);
+        status = take_module(node, &config->functions[i], &codes[i], err);
         entries[i] =
             (struct nx_registry_entry){ .function = &config->functions[i], .module = nx_buf_str(&codes[i]) };
     }
@@ -232,9 +263,6 @@ static enum nx_status load_functions(struct nx_node *node, const struct nx_confi
         const struct nx_registry_options options = {
             .entries = entries,
             .count = config->function_count,
-            .guests = &node->guests,
-            .disk = nx_disk_system(),
-            .directory = node->options.config->data.ptr,
             .random = node->random,
         };
         status = nx_registry_new(&options, registry_out, err);
@@ -247,14 +275,11 @@ static enum nx_status load_functions(struct nx_node *node, const struct nx_confi
 
 static enum nx_status open_functions(struct nx_node *node, struct nx_error *err) {
     struct nx_actor actors[NX_FUNCTIONS_ACTORS_MAX];
-
     const struct nx_functions_options options = {
         .appends = nx_fabric_appends(node->fabric),
         .reads = nx_fabric_reads(node->fabric),
         .registry = node->registry,
         .guests = &node->guests,
-        .disk = nx_disk_system(),
-        .directory = node->options.config->data.ptr,
         .clock = node->clock,
         .random = node->random,
         .log = node->options.log,

@@ -15,9 +15,11 @@
 #include "base/assert.h"
 #include "codec/headers.h"
 #include "codec/invocation.h"
+#include "fabric/object/object.h"
 #include "io/sim.h"
 #include "platform/function/functions.h"
 #include "platform/function/guest_script.h"
+#include "platform/function/invocation.h"
 
 enum {
     FUNCTIONS = 7,
@@ -70,6 +72,9 @@ struct run {
     struct nx_functions *functions;
     struct nx_mailbox *mailbox; /* the client's */
     struct nx_function list[FUNCTIONS];
+    struct nx_object_put put;
+    unsigned stored; /* modules in the object store */
+    bool is_storing;
     bool is_ready;
     bool was_ready; /* in some life: every function has its start */
     bool is_stopped;
@@ -124,7 +129,36 @@ static void send_event(struct run *run) {
     run->open++;
 }
 
+/* The functions' modules, into the object store, one after the other. What wants one before waits for it. */
+static void store_module(struct run *run) {
+    struct nx_append *append = NULL;
+    while (run->stored < FUNCTIONS && append == NULL) {
+        if (!run->is_storing) {
+            nx_object_put_init(&run->put, NX_OBJECTS_BUCKET, nx_str_from_c(models[run->stored].script),
+                               nx_sim_below(run->sim, UINT32_MAX));
+            run->is_storing = true;
+        }
+        EXPECT(run, nx_object_put_next(&run->put, &append, NULL) == NX_OK, "no memory");
+        if (append == NULL) {
+            run->is_storing = false;
+            run->stored++;
+        }
+    }
+    if (append != NULL) {
+        append->message.reply_to = run->mailbox;
+        EXPECT(run, nx_mailbox_send(nx_fabric_appends(run->fabric), &append->message), "full");
+    }
+}
+
 static void take_append(struct run *run, struct nx_append *append) {
+    if (run->is_storing) {
+        /* A log that is frozen or full ends this life: nothing runs in it. */
+        if (nx_object_put_take(&run->put, append, NULL) == NX_OK) {
+            store_module(run);
+        }
+        nx_append_free(append);
+        return;
+    }
     run->open--;
     if (append->status == NX_OK) {
         run->acknowledged[run->acknowledged_count++] = append->entries[0].sequence;
@@ -175,7 +209,7 @@ static int64_t client_step(void *state, struct nx_now now, struct nx_message_que
             break;
         }
     }
-    while (run->was_ready && run->sent < run->goal && run->open < OPEN_MAX) {
+    while (run->was_ready && !run->is_storing && run->sent < run->goal && run->open < OPEN_MAX) {
         send_event(run);
     }
     if (!run->is_last_life) {
@@ -229,17 +263,15 @@ static void open_world(struct run *run) {
             (struct nx_registry_entry){ .function = &run->list[i], .module = nx_str_from_c(model->script) };
     }
     open_fabric(run, false);
-    const struct nx_registry_options registry_options = {
-        .entries = entries, .count = FUNCTIONS, .guests = &run->guests, .random = nx_sim_random(run->sim)
-    };
+    const struct nx_registry_options registry_options = { .entries = entries,
+                                                          .count = FUNCTIONS,
+                                                          .random = nx_sim_random(run->sim) };
     EXPECT(run, nx_registry_new(&registry_options, &run->registry, &err) == NX_OK, "%s", err.message);
     const struct nx_functions_options options = {
         .appends = nx_fabric_appends(run->fabric),
         .reads = nx_fabric_reads(run->fabric),
         .registry = run->registry,
         .guests = &run->guests,
-        .disk = nx_sim_disk(run->sim),
-        .directory = "data",
         .clock = nx_sim_clock(run->sim),
         .random = nx_sim_random(run->sim),
         .node_name = "sim",
@@ -262,6 +294,9 @@ static void open_world(struct run *run) {
     ready->message.reply_to = run->mailbox;
     run->is_ready = run->is_stopped = run->is_describing = run->is_quiet = false;
     run->open = 0;
+    run->stored = 0;
+    run->is_storing = false;
+    store_module(run);
     EXPECT(run, nx_mailbox_send(nx_functions_mailbox(run->functions), &ready->message), "full");
 }
 

@@ -44,7 +44,7 @@ static inline void harness_stop(struct harness *harness) {
     harness->fabric = NULL;
 }
 
-static inline void harness_init(struct harness *harness) {
+static inline void harness_open(struct harness *harness, uint64_t segment_size) {
     *harness = (struct harness){ .directory = "/tmp/nexus-fabric-XXXXXX",
                                  .now = { .wall_ns = 1700000000LL * NX_NS_PER_S, .monotonic_ns = 1 } };
     assert_non_null(mkdtemp(harness->directory));
@@ -57,10 +57,14 @@ static inline void harness_init(struct harness *harness) {
         .directory = harness->directory,
         .streams = harness->streams,
         .stream_count = 2,
-        .segment_size = 64 * 1024,
+        .segment_size = segment_size,
     };
     assert_int_equal(nx_mailbox_open(4096, &harness->answers, NULL), NX_OK);
     harness_start(harness);
+}
+
+static inline void harness_init(struct harness *harness) {
+    harness_open(harness, 64 * 1024);
 }
 
 static inline void harness_fini(struct harness *harness) {

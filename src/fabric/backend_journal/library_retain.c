@@ -194,8 +194,8 @@ static void retain_budget(struct nx_library *library) {
             struct nx_library_stream *stream =
                 extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
             if (extent.count == 0 || stream == NULL || extent.last_sequence < stream->first_sequence ||
-                stream->config.per_subject_max > 0) {
-                continue; /* keys are values, not history: they do not age */
+                stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_"))) {
+                continue; /* keys are values, not history; objects are named by records that stay */
             }
             if (may_drop(stream, &extent)) {
                 stream->first_sequence = extent.last_sequence + 1;

@@ -3,32 +3,69 @@
  * record that says which they are.
  *
  * An object is named by the SHA-256 of its bytes, so putting it twice stores it once, and what is read can be
- * checked. The id of its chunks is that digest too. Putting is one atomic append, so an object is there as a
- * whole or not at all; the limit of an append is the limit of an object. Pure functions. */
+ * checked. It is there when its M record is, which is written last, on the condition that there is none yet;
+ * what an interrupted put left behind is never looked at. The M record's headers say in our words where the
+ * chunks are: Nexus-Id, Nexus-Count, and Nexus-First, their first sequence, where they did not fit into one
+ * append with the M record (else they stand right before it).
+ * Objects do not expire, neither by age nor for the disk budget: whatever names one must find it.
+ *
+ * Both ways are step functions: they say which append or read is next, and whoever drives them has it
+ * answered. Plain values, one owner. */
 #pragma once
 
+#include "base/buf.h"
 #include "codec/digest.h"
 #include "fabric/fabric.h"
 
 enum {
     NX_OBJECT_CHUNK_SIZE = 128 * 1024,
-    NX_OBJECT_SIZE_MAX = 7 * 1024 * 1024, /* bytes; with names and headers it fits into one append */
+    NX_OBJECT_CHUNKS_PER_APPEND = 16, /* 2 MiB: a part of an append, and of a segment */
+    NX_OBJECT_SIZE_MAX = 256 * 1024 * 1024,
+    NX_OBJECT_ID_SIZE_MAX = NX_DIGEST_TEXT_SIZE + 17,
 };
 
-/** An append that stores the object; it is skipped by the log where the object is stored already (then every
- * entry of the answer is a duplicate or the condition fails with kind wrong-last-sequence: both mean that it
- * is there). Ownership: the caller's. Errors: NX_INVALID_ARGUMENT (bucket; kind too-large),
- * NX_RESOURCE_EXHAUSTED */
-NX_MUST_CHECK enum nx_status nx_object_put(struct nx_str bucket, struct nx_str bytes,
-                                           struct nx_digest *digest_out, struct nx_append **append_out,
-                                           struct nx_error *err);
-/** A question for the object's bytes: a scan of its chunks. Ownership: the caller's.
- * Errors: NX_INVALID_ARGUMENT, NX_RESOURCE_EXHAUSTED */
-NX_MUST_CHECK enum nx_status nx_object_get(struct nx_str bucket, const struct nx_digest *digest,
-                                           struct nx_read **read_out, struct nx_error *err);
-/** Put the answered question's chunks together and check them; appended to `bytes`.
+struct nx_object_put {
+    struct nx_str bucket; /* borrowed until the put is done, as `bytes` */
+    struct nx_str bytes;
+    struct nx_digest digest;
+    char id[NX_OBJECT_ID_SIZE_MAX + 1]; /* of its chunks */
+    size_t stored_size;                 /* bytes that are on disk */
+    size_t sent_size;                   /* bytes in the append under way */
+    uint64_t first;                     /* sequence of the first chunk; 0: not known */
+    bool is_done;
+};
+
+/** Begin; `nonce` tells this put's chunks from those of another put of the same bytes. */
+void nx_object_put_init(struct nx_object_put *put, struct nx_str bucket, struct nx_str bytes, uint64_t nonce);
+/** The next append, to be answered and given to nx_object_put_take(); NULL: the object is stored.
+ * Ownership: the caller's. Errors: NX_INVALID_ARGUMENT (bucket; kind too-large), NX_RESOURCE_EXHAUSTED */
+NX_MUST_CHECK enum nx_status nx_object_put_next(struct nx_object_put *put, struct nx_append **append_out,
+                                                struct nx_error *err);
+/** Its answer, borrowed. Errors: the append's; after one nx_object_put_next() gives the same append again. */
+NX_MUST_CHECK enum nx_status nx_object_put_take(struct nx_object_put *put, const struct nx_append *append,
+                                                struct nx_error *err);
+
+struct nx_object_get {
+    struct nx_str bucket; /* borrowed until the get is done */
+    struct nx_digest digest;
+    struct nx_buf *bytes; /* borrowed likewise; emptied */
+    char id[NX_OBJECT_ID_SIZE_MAX + 1];
+    uint64_t next; /* sequence of the next chunk */
+    uint64_t end;  /* of the M record; 0: not read yet */
+    bool is_done;
+};
+
+/** Begin: the object's bytes come into `bytes`. */
+void nx_object_get_init(struct nx_object_get *get, struct nx_str bucket, const struct nx_digest *digest,
+                        struct nx_buf *bytes);
+/** The next question, to be answered and given to nx_object_get_take(); NULL: all bytes are there and
+ * checked. Ownership: the caller's. Errors: NX_INVALID_ARGUMENT, NX_RESOURCE_EXHAUSTED */
+NX_MUST_CHECK enum nx_status nx_object_get_next(struct nx_object_get *get, struct nx_read **read_out,
+                                                struct nx_error *err);
+/** Its answer, borrowed.
  * Errors:    NX_NOT_FOUND   no such object
  *            NX_DATA_LOSS   its bytes are not those of the digest
- *            NX_RESOURCE_EXHAUSTED */
-NX_MUST_CHECK enum nx_status nx_object_take(const struct nx_read *read, const struct nx_digest *digest,
-                                            struct nx_buf *bytes, struct nx_error *err);
+ *            NX_RESOURCE_EXHAUSTED  larger than `bytes` may become
+ *            and those of the read */
+NX_MUST_CHECK enum nx_status nx_object_get_take(struct nx_object_get *get, const struct nx_read *read,
+                                                struct nx_error *err);

@@ -133,16 +133,22 @@ struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch) 
     return best;
 }
 
-/* Hand the task over. False, with the task still ours, when there is no memory. */
 bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
                            struct nx_task *task, struct nx_item *item, struct nx_message *live) {
+    struct nx_loaded *loaded = nx_modules_want(&dispatch->modules, task->registered);
     struct nx_flight *flight = calloc(1, sizeof *flight);
-    if (flight == NULL) {
+    if (flight == NULL || loaded == NULL || loaded->state == NX_LOADED_LOADING) {
+        free(flight);
         return false;
+    }
+    task->module = loaded->module;
+    if (loaded->module == NULL && task->event != NULL) {
+        task->error = loaded->error;
     }
     flight->item = item;
     flight->worker = worker;
     flight->live = live;
+    flight->loaded = loaded;
     flight->invocations_next = dispatch->invocations_next;
     task->message.reply_to = dispatch->mailbox;
     task->message.context = flight;
@@ -151,6 +157,7 @@ bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_work
         return false;
     }
     worker->task_count++;
+    nx_modules_use(loaded);
     nx_list_append(&dispatch->flights, &flight->node);
     return true;
 }
@@ -198,9 +205,19 @@ static bool may_run(const struct nx_consumer *consumer) {
 /* Start the next item of this consumer; false when it could not be. */
 static bool run_next(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
                      struct nx_consumer *consumer) {
-    struct nx_item *item = may_run(consumer) ? nx_consumer_take(consumer) : NULL;
-    if (item == NULL) {
+    if (!may_run(consumer)) {
         return true; /* it comes back when an item of it ends */
+    }
+    struct nx_loaded *loaded = nx_modules_want(&dispatch->modules, consumer->registered);
+    if (loaded != NULL && loaded->state == NX_LOADED_LOADING) {
+        nx_list_append(&loaded->waiting, &consumer->in_ready); /* it comes back when that is done */
+        return true;
+    }
+    struct nx_item *item = loaded == NULL ? NULL : nx_consumer_take(consumer);
+    if (item == NULL) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        nx_dispatch_note_ready(dispatch, consumer);
+        return false;
     }
     bool is_sent;
     if (item->body == NULL) {
@@ -354,6 +371,7 @@ static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, stru
 static void take_task(struct nx_dispatch *dispatch, struct nx_task *task) {
     struct nx_flight *flight = task->message.context;
     flight->worker->task_count--;
+    nx_modules_release(&dispatch->modules, flight->loaded);
     nx_list_remove(&dispatch->flights, &flight->node);
     if (task->invocation >= dispatch->invocations_next) {
         dispatch->invocations_next = task->invocation + 1;
@@ -362,7 +380,7 @@ static void take_task(struct nx_dispatch *dispatch, struct nx_task *task) {
     if (flight->item != NULL) {
         settle_item(dispatch, flight->item, task);
     } else {
-        nx_dispatch_live_done(dispatch, flight->live, task);
+        nx_dispatch_live_done(flight->live, task);
     }
     free(flight);
     nx_task_free(task);
@@ -415,8 +433,26 @@ static void take_append(struct nx_dispatch *dispatch, struct nx_append *append) 
     nx_append_free(append);
 }
 
+/* A module was loaded, or cannot be: who waited for it may go on. */
+static void take_load(struct nx_dispatch *dispatch, struct nx_load *load) {
+    const struct nx_error error = load->error;
+    struct nx_loaded *loaded = nx_modules_take(&dispatch->modules, load);
+    struct nx_list_node *node;
+    if (loaded == NULL) {
+        nx_log_warn(dispatch->options.log, "a module cannot be loaded now", NX_F_C("error", error.message));
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        return;
+    }
+    while ((node = nx_list_take_first(&loaded->waiting)) != NULL) {
+        nx_list_append(&dispatch->ready, node);
+    }
+}
+
 static void take_message(struct nx_dispatch *dispatch, struct nx_message *message) {
     switch (message->kind) {
+    case NX_LOAD:
+        take_load(dispatch, (struct nx_load *)(void *)message);
+        break;
     case NX_FABRIC_READ:
         take_read(dispatch, (struct nx_read *)(void *)message);
         break;
@@ -442,6 +478,7 @@ static void wake_timers(struct nx_dispatch *dispatch) {
         dispatch->retry_due_ns = NX_STEP_IDLE;
         dispatch->is_look_due = true;
         nx_dispatch_register_again(dispatch);
+        nx_modules_ask_again(&dispatch->modules);
     }
 }
 
@@ -485,11 +522,13 @@ static int64_t step(void *state, struct nx_now now, struct nx_message_queue *inb
     nx_dispatch_advance(dispatch);
     wake_timers(dispatch);
     nx_dispatch_read_on(dispatch);
+    nx_dispatch_run_live(dispatch);
     pump(dispatch);
     checkpoint_if_due(dispatch);
     nx_dispatch_stop_if_done(dispatch);
     bool is_sent = nx_outbox_flush(&dispatch->appends);
     is_sent = nx_outbox_flush(&dispatch->reads) && is_sent;
+    is_sent = nx_outbox_flush(&dispatch->modules.loader) && is_sent;
     return next_time(dispatch, is_sent);
 }
 
@@ -545,6 +584,8 @@ enum nx_status nx_dispatch_open(const struct nx_dispatch_options *options, struc
     nx_list_init(&dispatch->ready);
     nx_list_init(&dispatch->flights);
     nx_map_init(&dispatch->consumers, CONSUMERS_MAX, nx_random_u64(&options->random));
+    nx_modules_init(&dispatch->modules, options->guests, options->loader, NULL,
+                    nx_random_u64(&options->random));
     if (dispatch->options.checkpoint_every_ns <= 0) {
         dispatch->options.checkpoint_every_ns = 5 * (int64_t)NX_NS_PER_S;
     }
@@ -559,6 +600,7 @@ enum nx_status nx_dispatch_open(const struct nx_dispatch_options *options, struc
     NX_TRY(add_metrics(dispatch, options->metrics, err));
     NX_TRY(nx_mailbox_open(NX_DISPATCH_REQUESTS_MAX, &dispatch->mailbox, err));
     dispatch->registry = nx_registry_ref(options->registry);
+    dispatch->modules.reply_to = dispatch->mailbox;
     *dispatch_out = NX_TAKE(dispatch);
     return NX_OK;
 }
@@ -580,6 +622,7 @@ void nx_dispatch_close(struct nx_dispatch *dispatch) {
     }
     nx_map_fini(&dispatch->consumers);
     nx_append_free(dispatch->checkpoint_last);
+    nx_modules_fini(&dispatch->modules);
     nx_message_queue_release(&dispatch->ready_waiting);
     nx_message_queue_release(&dispatch->stop_waiting);
     nx_message_queue_release(&dispatch->live_waiting);

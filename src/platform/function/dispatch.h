@@ -31,7 +31,9 @@ struct nx_dispatch_options {
     struct nx_mailbox *reads;
     struct nx_mailbox *const *workers;
     size_t worker_count;
-    struct nx_mailbox *replayer;  /* where replay requests go on to */
+    struct nx_mailbox *replayer; /* where replay requests go on to */
+    struct nx_mailbox *loader;
+    const struct nx_guest_kind *guests;
     struct nx_registry *registry; /* a reference is taken */
     struct nx_random random;
     const struct nx_log *log;

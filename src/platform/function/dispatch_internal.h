@@ -7,6 +7,7 @@
 #include "fabric/fabric.h"
 #include "platform/function/consumer.h"
 #include "platform/function/dispatch.h"
+#include "platform/function/modules.h"
 #include "platform/function/outbox.h"
 #include "platform/function/task.h"
 
@@ -62,6 +63,7 @@ struct nx_dispatch {
     struct nx_outbox appends;
     struct nx_outbox reads;
     struct nx_registry *registry; /* a reference */
+    struct nx_modules modules;
     struct nx_dispatch_worker *workers;
     size_t worker_count;
     enum nx_dispatch_phase phase;
@@ -103,6 +105,7 @@ struct nx_flight {
     struct nx_list_node node;
     struct nx_item *item; /* NULL: a live replay, which concerns no consumer */
     struct nx_dispatch_worker *worker;
+    struct nx_loaded *loaded;  /* in use */
     uint64_t invocations_next; /* when it was sent: its record comes at or after this */
     struct nx_message *live;   /* the request of a live replay */
 };
@@ -158,7 +161,9 @@ void nx_dispatch_read_on(struct nx_dispatch *dispatch);
 
 /* requests.c */
 void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *message);
-void nx_dispatch_live_done(struct nx_dispatch *dispatch, struct nx_message *message, struct nx_task *task);
+/** Begin the live replays for which there is a worker and a module now. */
+void nx_dispatch_run_live(struct nx_dispatch *dispatch);
+void nx_dispatch_live_done(struct nx_message *message, struct nx_task *task);
 void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_asked *asked,
                                const struct nx_read *read);
 void nx_dispatch_requeue_written(struct nx_dispatch *dispatch, const struct nx_asked *asked,
@@ -167,7 +172,8 @@ void nx_dispatch_stop_if_done(struct nx_dispatch *dispatch);
 
 /* dispatch.c */
 void nx_dispatch_note_ready(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
-/** Hand a task to a worker. False, with the task still the caller's, when there is no memory. */
+/** Hand a task to a worker. False, with the task still the caller's, when there is no memory or its module is
+ * not loaded. */
 bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
                            struct nx_task *task, struct nx_item *item, struct nx_message *live);
 /** The worker with the fewest tasks; NULL when all have as many as they take. */

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "platform/function/dispatch_internal.h"
+#include "platform/function/loader.h"
 #include "platform/function/replayer.h"
 #include "platform/function/worker.h"
 
@@ -10,6 +11,7 @@ enum { REPLAYER_CALLS = 1 };
 struct nx_functions {
     struct nx_dispatch *dispatch;
     struct nx_replayer *replayer;
+    struct nx_loader *loader;
     struct nx_worker *workers[NX_FUNCTIONS_WORKERS_MAX];
     size_t worker_count;
 };
@@ -48,6 +50,8 @@ static enum nx_status open_dispatch(struct nx_functions *functions,
         .workers = mailboxes,
         .worker_count = functions->worker_count,
         .replayer = nx_replayer_mailbox(functions->replayer),
+        .loader = nx_loader_mailbox(functions->loader),
+        .guests = options->guests,
         .registry = options->registry,
         .random = options->random,
         .log = options->log,
@@ -71,8 +75,6 @@ enum nx_status nx_functions_open(const struct nx_functions_options *options,
         .appends = options->appends,
         .reads = options->reads,
         .guests = options->guests,
-        .disk = options->disk,
-        .directory = options->directory,
         .clock = options->clock,
         .log = options->log,
         .metrics = options->metrics,
@@ -80,6 +82,7 @@ enum nx_status nx_functions_open(const struct nx_functions_options *options,
     };
     NX_TRY(open_workers(functions, options, err));
     NX_TRY(nx_replayer_open(&replayer_options, &functions->replayer, err));
+    NX_TRY(nx_loader_open(options->reads, &functions->loader, err));
     NX_TRY(open_dispatch(functions, options, err));
     *functions_out = NX_TAKE(functions);
     return NX_OK;
@@ -94,6 +97,7 @@ void nx_functions_close(struct nx_functions *functions) {
         nx_worker_close(functions->workers[i]);
     }
     nx_replayer_close(functions->replayer);
+    nx_loader_close(functions->loader);
     nx_dispatch_close(functions->dispatch);
     free(functions);
 }
@@ -103,6 +107,7 @@ size_t nx_functions_actors(struct nx_functions *functions,
     size_t count = 0;
     actors_out[count++] = nx_dispatch_actor(functions->dispatch);
     actors_out[count++] = nx_replayer_actor(functions->replayer);
+    actors_out[count++] = nx_loader_actor(functions->loader);
     for (size_t i = 0; i < functions->worker_count; i++) {
         actors_out[count++] = nx_worker_actor(functions->workers[i]);
     }

@@ -3,8 +3,9 @@
  *   EVENTS -> dispatch -> worker -> one append to INVOCATIONS (with effects, dead letter, keys) -> dispatch
  *
  * dispatch follows EVENTS and decides what runs when; each worker runs many guests at once, a slice each, and
- * writes what they did; the replayer runs recorded invocations again. All are actors. Whoever wants something
- * of them sends one of the requests below to nx_functions_mailbox() and gets it back as its own answer.
+ * writes what they did; the loader gets their modules; the replayer runs recorded invocations again. All are
+ * actors. Whoever wants something of them sends one of the requests below to nx_functions_mailbox() and gets
+ * it back as its own answer.
  *
  * Nothing here is kept but in the log: where a function stands is told by its INVOCATIONS records, shortened
  * by checkpoints in CONSUMERS. */
@@ -30,7 +31,7 @@
 
 enum {
     NX_FUNCTIONS_WORKERS_MAX = 64,
-    NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 2,
+    NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 3,
     NX_FUNCTIONS_STREAMS_COUNT = 6,
 };
 
@@ -43,8 +44,6 @@ struct nx_functions_options {
     struct nx_mailbox *reads;
     struct nx_registry *registry; /* a reference is taken */
     const struct nx_guest_kind *guests;
-    struct nx_disk *disk;  /* holds the recorded modules, for replays */
-    const char *directory; /* the data directory: modules/ is in it */
     struct nx_clock clock;
     struct nx_random random;
     const struct nx_log *log;    /* may be NULL */
@@ -65,7 +64,7 @@ uint32_t nx_functions_calls_max(size_t worker_count);
 NX_MUST_CHECK enum nx_status nx_functions_open(const struct nx_functions_options *options,
                                                struct nx_functions **functions_out, struct nx_error *err);
 void nx_functions_close(struct nx_functions *functions); /* NULL allowed */
-/** The actors to be run: dispatch, the replayer, then the workers, which want a thread each. */
+/** The actors to be run: dispatch, the replayer, the loader, then the workers, which want a thread each. */
 size_t nx_functions_actors(struct nx_functions *functions,
                            struct nx_actor actors_out[NX_FUNCTIONS_ACTORS_MAX]);
 /** Where requests go. Any thread. */

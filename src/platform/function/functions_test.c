@@ -136,15 +136,18 @@ static void test_a_checkpoint_of_several_parts_repeats_nothing(void **state) {
 
 static struct nx_registry *registry_of(const struct nx_registry_entry *entries, size_t count) {
     struct nx_registry *registry = NULL;
-    const struct nx_registry_options options = {
-        .entries = entries, .count = count, .guests = &guests, .random = nx_random_system()
-    };
+    const struct nx_registry_options options = { .entries = entries,
+                                                 .count = count,
+                                                 .random = nx_random_system() };
     assert_int_equal(nx_registry_new(&options, &registry, NULL), NX_OK);
     return registry;
 }
 
 static void update(struct world *world, const struct nx_registry_entry *entries, size_t count) {
     struct nx_functions_update *message = NULL;
+    for (size_t i = 0; i < count; i++) {
+        put_module(world, entries[i].module);
+    }
     assert_int_equal(nx_functions_update_new(registry_of(entries, count), &message, NULL), NX_OK);
     message = (struct nx_functions_update *)(void *)ask(world, nx_functions_mailbox(world->functions),
                                                         &message->message);

@@ -11,7 +11,9 @@
 
 #include "codec/headers.h"
 #include "codec/invocation.h"
+#include "fabric/object/object.h"
 #include "platform/function/functions.h"
+#include "platform/function/invocation.h"
 
 struct world {
     char directory[64];
@@ -24,6 +26,42 @@ struct world {
     struct nx_mailbox *answers; /* to the test */
     struct nx_message_queue queue;
 };
+
+__attribute__((unused)) static struct nx_message *await(struct world *world) {
+    for (unsigned i = 0; i < 10000; i++) {
+        (void)nx_mailbox_take(world->answers, &world->queue);
+        struct nx_message *message = nx_message_queue_pop(&world->queue);
+        if (message != NULL) {
+            return message;
+        }
+        (void)usleep(1000);
+    }
+    fail_msg("no answer within 10 s");
+    return NULL;
+}
+
+__attribute__((unused)) static struct nx_message *ask(struct world *world, struct nx_mailbox *to,
+                                                      struct nx_message *message) {
+    message->reply_to = world->answers;
+    assert_true(nx_mailbox_send(to, message));
+    return await(world);
+}
+
+/* Into the object store, as the application does before a registry is used. */
+__attribute__((unused)) static void put_module(struct world *world, struct nx_str wasm) {
+    struct nx_object_put put;
+    nx_object_put_init(&put, NX_OBJECTS_BUCKET, wasm, 1);
+    for (;;) {
+        struct nx_append *append = NULL;
+        assert_int_equal(nx_object_put_next(&put, &append, NULL), NX_OK);
+        if (append == NULL) {
+            return;
+        }
+        append = (struct nx_append *)(void *)ask(world, nx_fabric_appends(world->fabric), &append->message);
+        assert_int_equal(nx_object_put_take(&put, append, NULL), NX_OK);
+        nx_append_free(append);
+    }
+}
 
 __attribute__((unused)) static void open_world(struct world *world, const struct nx_registry_entry *entries,
                                                size_t count) {
@@ -47,9 +85,6 @@ __attribute__((unused)) static void open_world(struct world *world, const struct
     const struct nx_registry_options registry_options = {
         .entries = entries,
         .count = count,
-        .guests = world->guests,
-        .disk = nx_disk_system(),
-        .directory = world->directory,
         .random = nx_random_system(),
     };
     assert_int_equal(nx_registry_new(&registry_options, &world->registry, NULL), NX_OK);
@@ -58,8 +93,6 @@ __attribute__((unused)) static void open_world(struct world *world, const struct
         .reads = nx_fabric_reads(world->fabric),
         .registry = world->registry,
         .guests = world->guests,
-        .disk = nx_disk_system(),
-        .directory = world->directory,
         .clock = clock,
         .random = nx_random_system(),
         .node_name = "test",
@@ -72,31 +105,14 @@ __attribute__((unused)) static void open_world(struct world *world, const struct
     assert_int_equal(nx_thread_start(&actors[0], 1, &clock, &world->threads[0], NULL), NX_OK);
     assert_int_equal(nx_thread_start(&actors[1], 1, &clock, &world->threads[1], NULL), NX_OK);
     world->thread_count = 2;
+    for (size_t i = 0; i < count; i++) {
+        put_module(world, entries[i].module);
+    }
     const size_t actor_count = nx_functions_actors(world->functions, actors);
     for (size_t i = 0; i < actor_count; i++) {
         assert_int_equal(nx_thread_start(&actors[i], 1, &clock, &world->threads[world->thread_count++], NULL),
                          NX_OK);
     }
-}
-
-__attribute__((unused)) static struct nx_message *await(struct world *world) {
-    for (unsigned i = 0; i < 10000; i++) {
-        (void)nx_mailbox_take(world->answers, &world->queue);
-        struct nx_message *message = nx_message_queue_pop(&world->queue);
-        if (message != NULL) {
-            return message;
-        }
-        (void)usleep(1000);
-    }
-    fail_msg("no answer within 10 s");
-    return NULL;
-}
-
-__attribute__((unused)) static struct nx_message *ask(struct world *world, struct nx_mailbox *to,
-                                                      struct nx_message *message) {
-    message->reply_to = world->answers;
-    assert_true(nx_mailbox_send(to, message));
-    return await(world);
 }
 
 __attribute__((unused)) static void await_ready(struct world *world) {

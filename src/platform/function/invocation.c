@@ -9,10 +9,6 @@
 
 enum {
     HEADERS_SIZE_MAX = NX_HEADERS_SIZE_MAX,
-    CHUNK_SIZE = 512 * 1024, /* bytes of one record of an object */
-    CHUNKS_MAX = 64,
-    /* What stays in the record when the rest is too large for it. */
-    INLINE_SIZE_MAX = 128 * 1024,
 };
 
 /* Everything of one conversion; freed together. */
@@ -43,12 +39,12 @@ void nx_kv_write_fingerprint(const struct nx_call_kv_write *write,
     memcpy(fingerprint_out, digest.bytes, NX_FINGERPRINT_SIZE);
 }
 
-void nx_kv_stream_name(struct nx_buf *out, struct nx_str function) {
+void nx_function_keys_stream(struct nx_buf *out, struct nx_str function) {
     nx_buf_append(out, NX_STR("KV_"));
     nx_buf_append(out, function);
 }
 
-void nx_kv_subject(struct nx_buf *out, struct nx_str function, struct nx_str key) {
+void nx_function_key_subject(struct nx_buf *out, struct nx_str function, struct nx_str key) {
     nx_buf_append(out, NX_STR("$KV."));
     nx_buf_append(out, function);
     nx_buf_append(out, NX_STR("."));
@@ -164,8 +160,8 @@ static enum nx_status add_kv_write(struct conversion *conversion, const struct n
     nx_buf_init(&stream, NX_STREAM_NAME_SIZE_MAX);
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     nx_buf_init(&headers, HEADERS_SIZE_MAX);
-    nx_kv_stream_name(&stream, function);
-    nx_kv_subject(&subject, function, write->key);
+    nx_function_keys_stream(&stream, function);
+    nx_function_key_subject(&subject, function, write->key);
     if (write->deleted) {
         nx_buf_append(&headers, NX_STR("KV-Operation: DEL\r\n"));
     }
@@ -186,8 +182,8 @@ static enum nx_status add_condition(struct conversion *conversion, const struct 
     NX_AUTO(nx_buf) subject;
     nx_buf_init(&stream, NX_STREAM_NAME_SIZE_MAX);
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    nx_kv_stream_name(&stream, function);
-    nx_kv_subject(&subject, function, read->key);
+    nx_function_keys_stream(&stream, function);
+    nx_function_key_subject(&subject, function, read->key);
     NX_TRY(nx_buf_check(&subject, err));
     const struct nx_append_condition condition = {
         .stream = nx_buf_str(&stream),
@@ -244,29 +240,15 @@ static enum nx_status copy_log_lines(struct conversion *conversion, struct nx_er
     return NX_OK;
 }
 
-/* Put the bytes beside the record, in chunks under their digest, and leave only the digest in it. */
-static enum nx_status store_blob(struct conversion *conversion, struct nx_invocation_blob *blob,
-                                 uint32_t stored_flag, struct nx_error *err) {
-    NX_AUTO(nx_buf) subject;
-    NX_AUTO(nx_buf) headers;
-    char digest_text[NX_DIGEST_TEXT_SIZE + 1];
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    nx_buf_init(&headers, HEADERS_SIZE_MAX);
-    if (blob->bytes.len > (size_t)CHUNK_SIZE * CHUNKS_MAX) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "output or tape of %zu bytes is too large to be kept",
-                       blob->bytes.len);
+/* The worker has put the bytes into the object store: only the digest is left in the record. */
+static void name_blob(struct conversion *conversion, struct nx_invocation_blob *blob, uint32_t stored_flag) {
+    if (nx_invocation_is_inline(blob->bytes)) {
+        return;
     }
     blob->digest = nx_digest_of(blob->bytes);
     blob->size = blob->bytes.len;
-    nx_buf_append(&subject, NX_STR("$O.nexus.C."));
-    nx_buf_append(&subject, nx_digest_format(&blob->digest, digest_text));
-    for (size_t at = 0; at < blob->bytes.len; at += CHUNK_SIZE) {
-        NX_TRY(add_entry(conversion, NX_STR("OBJ_nexus"), &subject, &headers,
-                         nx_str_slice(blob->bytes, at, at + CHUNK_SIZE), err));
-    }
     blob->bytes = NX_STR_EMPTY;
     conversion->invocation.flags |= stored_flag;
-    return NX_OK;
 }
 
 static enum nx_status add_invocation(struct conversion *conversion, struct nx_error *err) {
@@ -278,12 +260,8 @@ static enum nx_status add_invocation(struct conversion *conversion, struct nx_er
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     nx_buf_init(&headers, HEADERS_SIZE_MAX);
     nx_buf_init(&payload, NX_INVOCATION_SIZE_MAX);
-    if (invocation->tape.bytes.len > INLINE_SIZE_MAX) {
-        NX_TRY(store_blob(conversion, &invocation->tape, NX_INVOCATION_TAPE_STORED, err));
-    }
-    if (invocation->output.bytes.len > INLINE_SIZE_MAX) {
-        NX_TRY(store_blob(conversion, &invocation->output, NX_INVOCATION_OUTPUT_STORED, err));
-    }
+    name_blob(conversion, &invocation->tape, NX_INVOCATION_TAPE_STORED);
+    name_blob(conversion, &invocation->output, NX_INVOCATION_OUTPUT_STORED);
     nx_buf_append(&subject, NX_STR("invocations."));
     nx_buf_append(&subject, task->registered->function->name);
     append_event_header(task, &headers);
@@ -372,8 +350,8 @@ static void describe(struct conversion *conversion) {
 
 static enum nx_status convert(struct conversion *conversion, struct nx_error *err) {
     const struct nx_call_result *result = conversion->context->result;
-    /* The invocation, the dead letter, and two objects in chunks, beside the effects. */
-    const size_t entries_max = 2 + 2 * CHUNKS_MAX + result->publish_count + result->kv_write_count;
+    /* The invocation and the dead letter, beside the effects. */
+    const size_t entries_max = 2 + result->publish_count + result->kv_write_count;
     NX_TRY(nx_append_new(entries_max < NX_APPEND_ENTRIES_MAX ? entries_max : NX_APPEND_ENTRIES_MAX,
                          result->kv_read_count, &conversion->append, err));
     describe(conversion);

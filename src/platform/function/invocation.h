@@ -1,9 +1,11 @@
 /* src/platform/function/invocation.h: from a finished call to the records it becomes.
  *
  * One append, all or nothing: the invocation in INVOCATIONS, what was published in EVENTS, what was stored in
- * KV_<function>, the dead letter in DLQ when it was the last attempt, tape and output in OBJ_nexus when they
- * are too large for a record, and as conditions the keys that were read. Threads: none; pure but for the
- * random and the clock that it is given. */
+ * KV_<function>, the dead letter in DLQ when it was the last attempt, and as conditions the keys that were
+ * read. A tape or an output that is too large for a record was put into the object store before, by its
+ * digest, so that no record names what is not there; a crash in between leaves an object that nobody names,
+ * and that the next run finds stored. Threads: none; pure but for the random and the clock that it is given.
+ */
 #pragma once
 
 #include <stdint.h>
@@ -34,6 +36,13 @@ struct nx_invocation_context {
 NX_MUST_CHECK enum nx_status nx_invocation_to_append(const struct nx_invocation_context *context,
                                                      struct nx_append **append_out, struct nx_error *err);
 
+#define NX_OBJECTS_BUCKET NX_STR("nexus")            /* modules, large tapes and outputs, by digest */
+enum { NX_INVOCATION_INLINE_SIZE_MAX = 128 * 1024 }; /* bytes of a tape or output in the record itself */
+/** True: it stays in the record; false: it must be in the bucket before the record is. */
+static inline bool nx_invocation_is_inline(struct nx_str blob) {
+    return blob.len <= NX_INVOCATION_INLINE_SIZE_MAX;
+}
+
 /** The entry that is the invocation itself; borrowed from an append of nx_invocation_to_append(). */
 const struct nx_append_entry *nx_invocation_entry(const struct nx_append *append);
 
@@ -60,5 +69,5 @@ void nx_kv_write_fingerprint(const struct nx_call_kv_write *write,
 
 /** Append "KV_<function>" and "$KV.<function>.<key>"; a key's bytes that no subject may have are
  * percent-encoded. */
-void nx_kv_stream_name(struct nx_buf *out, struct nx_str function);
-void nx_kv_subject(struct nx_buf *out, struct nx_str function, struct nx_str key);
+void nx_function_keys_stream(struct nx_buf *out, struct nx_str function);
+void nx_function_key_subject(struct nx_buf *out, struct nx_str function, struct nx_str key);

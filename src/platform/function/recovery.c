@@ -392,6 +392,7 @@ void nx_dispatch_take_registered(struct nx_dispatch *dispatch, const struct nx_a
 void nx_dispatch_update(struct nx_dispatch *dispatch, struct nx_functions_update *update) {
     nx_registry_unref(dispatch->registry);
     dispatch->registry = NX_TAKE(update->registry);
+    nx_modules_drop_unused(&dispatch->modules);
     nx_message_queue_push(&dispatch->ready_waiting, &update->message);
     bind_known(dispatch);
     dispatch->is_look_due = true;

@@ -1,20 +1,12 @@
-/* src/platform/function/registry.c: see registry.h. Everything but the modules and the maps is in one arena.
+/* src/platform/function/registry.c: see registry.h. Everything but the maps is in one arena.
  */
 #include "platform/function/registry.h"
 
 #include "base/arena.h"
 #include "base/counter.h"
 #include "base/map.h"
-#include "platform/function/module_store.h"
 
 enum { REGISTRY_SIZE_MAX = 256 * 1024 * 1024, ROUTE_KEY_SIZE_MAX = 8 * 1024 };
-
-/* A compiled module; functions with the same bytes and memory limit share it. */
-struct loaded_module {
-    struct nx_digest digest;
-    uint64_t memory_max;
-    struct nx_module *module;
-};
 
 struct type_entry {
     const struct nx_registered **items;
@@ -25,11 +17,8 @@ struct type_entry {
 struct nx_registry {
     struct nx_refcount refcount;
     struct nx_arena arena;
-    const struct nx_guest_kind *guests;
     struct nx_registered *functions;
     size_t count;
-    struct loaded_module *modules;
-    size_t module_count;
     struct nx_map by_name;  /* name -> struct nx_registered */
     struct nx_map by_type;  /* event type -> struct type_entry */
     struct nx_map by_route; /* "METHOD path" -> struct nx_trigger */
@@ -67,30 +56,6 @@ static enum nx_status copy_function(struct nx_registry *registry, const struct n
         return nx_fail_memory(err);
     }
     *copy_out = copy;
-    return NX_OK;
-}
-
-static enum nx_status load_module(struct nx_registry *registry, const struct nx_registry_options *options,
-                                  struct nx_str wasm, uint64_t memory_max, struct nx_registered *registered,
-                                  struct nx_error *err) {
-    const struct nx_digest digest = nx_digest_of(wasm);
-    registered->module_digest = digest;
-    for (size_t i = 0; i < registry->module_count; i++) {
-        const struct loaded_module *loaded = &registry->modules[i];
-        if (loaded->memory_max == memory_max && nx_digest_equal(&loaded->digest, &digest)) {
-            registered->module = loaded->module;
-            return NX_OK;
-        }
-    }
-    if (options->disk != NULL) {
-        NX_TRY(nx_module_store_put(options->disk, options->directory, &digest, wasm, err));
-    }
-    struct loaded_module *loaded = &registry->modules[registry->module_count];
-    NX_TRY(options->guests->module_load(options->guests->data, wasm, memory_max, &loaded->module, err));
-    loaded->digest = digest;
-    loaded->memory_max = memory_max;
-    registry->module_count++;
-    registered->module = loaded->module;
     return NX_OK;
 }
 
@@ -154,8 +119,8 @@ static enum nx_status add_triggers(struct nx_registry *registry, const struct nx
     return NX_OK;
 }
 
-static enum nx_status add_function(struct nx_registry *registry, const struct nx_registry_options *options,
-                                   const struct nx_registry_entry *entry, struct nx_error *err) {
+static enum nx_status add_function(struct nx_registry *registry, const struct nx_registry_entry *entry,
+                                   struct nx_error *err) {
     struct nx_registered *registered = &registry->functions[registry->count];
     const struct nx_str name = entry->function->name;
     if (nx_map_get(&registry->by_name, name) != NULL) {
@@ -163,11 +128,7 @@ static enum nx_status add_function(struct nx_registry *registry, const struct nx
                        NX_STR_ARG(name));
     }
     NX_TRY(copy_function(registry, entry->function, &registered->function, err));
-    const enum nx_status status =
-        load_module(registry, options, entry->module, entry->function->memory_max, registered, err);
-    if (status != NX_OK) {
-        return nx_wrap(err, status, "function '%.*s'", NX_STR_ARG(name));
-    }
+    registered->module_digest = nx_digest_of(entry->module);
     registered->index = registry->count++;
     NX_TRY(nx_map_set(&registry->by_name, registered->function->name, registered, err));
     return add_triggers(registry, registered, err);
@@ -190,15 +151,13 @@ enum nx_status nx_registry_new(const struct nx_registry_options *options, struct
     nx_map_init(&registry->by_type, triggers_max, nx_random_u64(&options->random));
     nx_map_init(&registry->by_route, triggers_max, nx_random_u64(&options->random));
     nx_map_init(&registry->by_path, triggers_max, nx_random_u64(&options->random));
-    registry->guests = options->guests;
     registry->functions =
         nx_arena_alloc(&registry->arena, (options->count + 1) * sizeof *registry->functions);
-    registry->modules = nx_arena_alloc(&registry->arena, (options->count + 1) * sizeof *registry->modules);
-    if (registry->functions == NULL || registry->modules == NULL) {
+    if (registry->functions == NULL) {
         return nx_fail_memory(err);
     }
     for (size_t i = 0; i < options->count; i++) {
-        NX_TRY(add_function(registry, options, &options->entries[i], err));
+        NX_TRY(add_function(registry, &options->entries[i], err));
     }
     *registry_out = NX_TAKE(registry);
     return NX_OK;
@@ -212,9 +171,6 @@ struct nx_registry *nx_registry_ref(struct nx_registry *registry) {
 void nx_registry_unref(struct nx_registry *registry) {
     if (registry == NULL || !nx_refcount_unref(&registry->refcount)) {
         return;
-    }
-    for (size_t i = 0; i < registry->module_count; i++) {
-        registry->guests->module_unref(registry->modules[i].module);
     }
     nx_map_fini(&registry->by_name);
     nx_map_fini(&registry->by_type);

@@ -12,19 +12,16 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "codec/digest.h"
-#include "io/file.h"
 #include "io/random.h"
 #include "platform/function/function.h"
-#include "platform/function/guest.h"
 
 enum { NX_REGISTRY_FUNCTIONS_MAX = 10000 };
 
-/* A function together with the code it runs now. */
+/* A function together with the name of the code it runs now. */
 struct nx_registered {
     const struct nx_function *function; /* borrowed from the registry */
     struct nx_digest module_digest;
-    struct nx_module *module; /* borrowed from the registry */
-    size_t index;             /* in the registry */
+    size_t index; /* in the registry */
 };
 
 struct nx_registry_entry {
@@ -37,17 +34,13 @@ struct nx_registry;
 struct nx_registry_options {
     const struct nx_registry_entry *entries; /* borrowed for the call */
     size_t count;                            /* at most NX_REGISTRY_FUNCTIONS_MAX */
-    const struct nx_guest_kind *guests;      /* borrowed for the registry's life */
-    struct nx_disk *disk;  /* keeps the modules' bytes, for replays; NULL: they are not kept */
-    const char *directory; /* the data directory: modules/ is in it */
     struct nx_random random;
 };
 
-/** Copy the functions, load their modules (compiled, or from the cache), one for each digest and memory
- * limit, and keep the modules' bytes as modules/<digest>.wasm. Takes as long as compiling does: never on a
- * network loop. Ownership: the caller ends its reference with nx_registry_unref(). Errors:
- * NX_INVALID_ARGUMENT    two functions of one name, or a module that cannot be compiled NX_UNAVAILABLE the
- * disk refused NX_RESOURCE_EXHAUSTED  out of memory */
+/** Copy the functions, and take the digests of their modules. The modules themselves are in the object store
+ * (fabric/object, bucket NX_OBJECTS_BUCKET) before the registry is given to dispatch, which has them loaded
+ * when they are needed. Ownership: the caller ends its reference with nx_registry_unref(). Errors:
+ * NX_INVALID_ARGUMENT    two functions of one name, or too many NX_RESOURCE_EXHAUSTED  out of memory */
 NX_MUST_CHECK enum nx_status nx_registry_new(const struct nx_registry_options *options,
                                              struct nx_registry **registry_out, struct nx_error *err);
 struct nx_registry *nx_registry_ref(struct nx_registry *registry);

@@ -36,8 +36,6 @@ bool nx_replay_report_is_proof(const struct nx_replay_report *report) {
 static struct nx_check_options check_options(const struct nx_replay_options *options) {
     return (struct nx_check_options){
         .guests = options->guests,
-        .disk = options->disk,
-        .directory = options->directory,
         .clock = options->clock,
     };
 }

@@ -104,9 +104,7 @@ struct nx_replay_progress {
 struct nx_replay_options {
     struct nx_fabric *fabric; /* opened read_only, or with no actor running */
     const struct nx_guest_kind *guests;
-    struct nx_disk *disk;
-    const char *directory; /* the data directory: modules/ is in it */
-    size_t thread_count;   /* for ranges; 0: 1 */
+    size_t thread_count; /* for ranges; 0: 1 */
     struct nx_clock clock;
     /* Called on the caller's thread a few times a second; may be NULL. False stops the replay. */
     bool (*progress)(void *data, const struct nx_replay_progress *progress);

@@ -7,7 +7,6 @@
 #include "base/assert.h"
 #include "codec/headers.h"
 #include "platform/function/invocation.h"
-#include "platform/function/module_store.h"
 
 struct nx_check {
     struct nx_check_options options;
@@ -48,25 +47,25 @@ void nx_check_free(struct nx_check *check) {
     free(check);
 }
 
-static enum nx_status module_for(struct nx_check *check, const struct nx_digest *digest,
-                                 struct nx_module **module_out, struct nx_error *err) {
-    const struct nx_check_options *options = &check->options;
-    const struct nx_str key = nx_str_of(digest->bytes, NX_DIGEST_SIZE);
-    struct nx_module *module = nx_map_get(&check->modules, key);
-    if (module == NULL) {
-        NX_AUTO(nx_buf) wasm;
-        nx_buf_init(&wasm, NX_MODULE_SIZE_MAX);
-        NX_TRY(nx_module_store_get(options->disk, options->directory, digest, &wasm, err));
-        NX_TRY(options->guests->module_load(options->guests->data, nx_buf_str(&wasm), NX_GUEST_MEMORY_MAX,
-                                            &module, err));
-        const enum nx_status status = nx_map_set(&check->modules, key, module, err);
-        if (status != NX_OK) {
-            options->guests->module_unref(module);
-            return status;
-        }
+static struct nx_str key_of(const struct nx_digest *digest) {
+    return nx_str_of(digest->bytes, NX_DIGEST_SIZE);
+}
+
+bool nx_check_wants_module(const struct nx_check *check, const struct nx_check_subject *subject) {
+    return (subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) == 0 && subject->event != NULL &&
+           nx_map_get(&check->modules, key_of(&subject->invocation->module_digest)) == NULL;
+}
+
+enum nx_status nx_check_add_module(struct nx_check *check, const struct nx_digest *digest, struct nx_str wasm,
+                                   struct nx_error *err) {
+    const struct nx_guest_kind *guests = check->options.guests;
+    struct nx_module *module = NULL;
+    NX_TRY(guests->module_load(guests->data, wasm, NX_GUEST_MEMORY_MAX, &module, err));
+    const enum nx_status status = nx_map_set(&check->modules, key_of(digest), module, err);
+    if (status != NX_OK) {
+        guests->module_unref(module);
     }
-    *module_out = module;
-    return NX_OK;
+    return status;
 }
 
 uint64_t nx_record_event_sequence(const struct nx_record *record) {
@@ -144,17 +143,24 @@ bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subje
         (void)nx_fail(&error, NX_NOT_FOUND, "event EVENTS:%" PRIu64 " is gone", item->event_sequence);
         return decide(check, NX_REPLAY_EVENT_GONE, &error);
     }
-    enum nx_status status = module_for(check, &subject->invocation->module_digest, &module, &error);
-    if (status != NX_OK) {
-        return decide(check, status == NX_NOT_FOUND ? NX_REPLAY_MODULE_GONE : NX_REPLAY_FAILED, &error);
-    }
-    status = begin_call(check, module, &error);
+    module = nx_map_get(&check->modules, key_of(&subject->invocation->module_digest));
+    nx_assert(module != NULL);
+    const enum nx_status status = begin_call(check, module, &error);
     if (status != NX_OK) {
         return decide(check, error.kind == NX_KIND_UNREPLAYABLE ? NX_REPLAY_UNREPLAYABLE : NX_REPLAY_FAILED,
                       &error);
     }
     check->began_ns = nx_clock_read(&check->options.clock).monotonic_ns;
     return true;
+}
+
+void nx_check_miss_module(struct nx_check *check, const struct nx_check_subject *subject,
+                          struct nx_arena *arena, struct nx_replay_item *item, const struct nx_error *why) {
+    check->subject = *subject;
+    check->arena = arena;
+    check->item = item;
+    nx_check_describe(subject->record, subject->invocation, subject->event, arena, item);
+    (void)decide(check, why->status == NX_NOT_FOUND ? NX_REPLAY_MODULE_GONE : NX_REPLAY_FAILED, why);
 }
 
 /* The comparison: each returns false after noting the first difference. */

@@ -10,7 +10,6 @@
 #include "base/map.h"
 #include "codec/invocation.h"
 #include "fabric/fabric.h"
-#include "io/file.h"
 #include "platform/function/guest.h"
 #include "platform/function/replay.h"
 
@@ -18,10 +17,8 @@ enum { NX_CHECK_MODULES_MAX = 4096 };
 
 struct nx_check_options {
     const struct nx_guest_kind *guests; /* borrowed, as all pointers, for the check's life */
-    struct nx_disk *disk;
-    const char *directory; /* the data directory: modules/ is in it */
-    struct nx_clock clock; /* how long a replay took */
-    uint64_t seed;         /* of the table of modules */
+    struct nx_clock clock;              /* how long a replay took */
+    uint64_t seed;                      /* of the table of modules */
 };
 
 struct nx_check;
@@ -38,6 +35,14 @@ struct nx_check_subject {
     const struct nx_record *event;          /* NULL: it is gone */
 };
 
+/** True: nx_check_begin() of this invocation would run it, and needs a module that was not given yet. */
+bool nx_check_wants_module(const struct nx_check *check, const struct nx_check_subject *subject);
+/** Give the bytes of a module; it is loaded, and kept for the check's life. Errors: as nx_module_load() */
+NX_MUST_CHECK enum nx_status nx_check_add_module(struct nx_check *check, const struct nx_digest *digest,
+                                                 struct nx_str wasm, struct nx_error *err);
+/** The module cannot be had: the verdict. */
+void nx_check_miss_module(struct nx_check *check, const struct nx_check_subject *subject,
+                          struct nx_arena *arena, struct nx_replay_item *item, const struct nx_error *why);
 /** Begin. The strings that the verdict leaves in `item` are in `arena`. True: go on with nx_check_step();
  * false: the verdict is there already (gone, unreplayable, failed). */
 bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subject, struct nx_arena *arena,

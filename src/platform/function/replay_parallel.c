@@ -133,10 +133,7 @@ static enum nx_status start_part(struct parallel *parallel, const struct nx_repl
     nx_replay_report_init(&part->report);
     parallel->part_count++;
     const struct nx_replay_run_options run_options = {
-        .check = { .guests = options->guests,
-                   .disk = options->disk,
-                   .directory = options->directory,
-                   .clock = options->clock },
+        .check = { .guests = options->guests, .clock = options->clock },
         .question = question,
         .report = &part->report,
         .from_sequence = from,

@@ -5,13 +5,15 @@
 
 #include "base/assert.h"
 #include "codec/headers.h"
+#include "fabric/object/object.h"
+#include "platform/function/invocation.h"
 
 enum {
     BATCH_RECORDS = 512,          /* invocations at once */
     BATCH_SIZE = 4 * 1024 * 1024, /* bytes of them */
     BATCH_EVENT_READS_MAX = 1024,
-    SLICES_PER_STEP = 256, /* a few milliseconds */
-    BLOB_SIZE_MAX = 64 * 1024 * 1024,
+    SLICES_PER_STEP = 256,                /* a few milliseconds */
+    BLOB_SIZE_MAX = NX_OBJECT_SIZE_MAX,   /* a tape or a module */
     SCRATCH_SIZE_MAX = 256 * 1024 * 1024, /* bytes that one batch's decoded records may take */
 };
 
@@ -26,6 +28,8 @@ enum state {
     ASK_BLOB, /* the current invocation's stored tape */
     TAKE_BLOB,
     BEGIN_CHECK,
+    ASK_MODULE, /* its code, the first time */
+    TAKE_MODULE,
     CHECKING,
     ASK_CURRENT, /* an id: is the function still what it was? */
     TAKE_CURRENT,
@@ -42,6 +46,7 @@ struct subject {
     uint64_t event_sequence;
     const struct nx_record *event;
     bool is_unreadable;
+    bool is_tape_gone;
 };
 
 struct nx_replay_run {
@@ -62,8 +67,11 @@ struct nx_replay_run {
     uint64_t events_low; /* what of EVENTS is still to be read for this batch */
     uint64_t events_high;
     size_t event_index; /* single reads: the next subject whose event is wanted */
-    struct nx_buf blob;
-    uint64_t next_sequence; /* range: of INVOCATIONS */
+    struct nx_buf blob; /* a stored tape */
+    struct nx_buf wasm;
+    struct nx_error blob_error; /* why a tape or a module cannot be had */
+    struct nx_object_get get;   /* of either */
+    uint64_t next_sequence;     /* range: of INVOCATIONS */
     bool is_last_batch;
     struct nx_replay_item scratch; /* the item at hand, where it is not kept */
     struct nx_replay_item *item;
@@ -403,6 +411,28 @@ static void end_batch(struct nx_replay_run *run) {
     run->state = run->is_last_batch ? DONE : ASK_BATCH;
 }
 
+/* The next read of the object under way: `take` looks at the answer; when all of it is there, `then` comes.
+ */
+static enum nx_replay_need ask_object(struct nx_replay_run *run, enum state take, enum state then) {
+    struct nx_read *read = NULL;
+    const enum nx_status status = nx_object_get_next(&run->get, &read, &run->error);
+    if (status != NX_OK) {
+        return finish(run, status);
+    }
+    if (read != NULL) {
+        return ask(run, read, take);
+    }
+    run->state = then;
+    return NX_REPLAY_NEEDS_STEP;
+}
+
+static enum nx_status take_object(struct nx_replay_run *run) {
+    struct nx_read *read = NX_TAKE(run->read);
+    const enum nx_status status = nx_object_get_take(&run->get, read, &run->blob_error);
+    nx_read_free(read);
+    return status;
+}
+
 /* The subject at hand: its tape, if that lies elsewhere, then its check. */
 static enum nx_replay_need ask_blob(struct nx_replay_run *run) {
     if (run->index >= run->subject_count) {
@@ -415,31 +445,21 @@ static enum nx_replay_need ask_blob(struct nx_replay_run *run) {
         run->state = is_live ? ASK_LIVE : BEGIN_CHECK;
         return NX_REPLAY_NEEDS_STEP;
     }
-    char digest[NX_DIGEST_TEXT_SIZE + 1];
-    char text[128];
-    struct nx_read *read = new_read(run, NX_READ_SCAN, NX_STR("OBJ_nexus"));
-    if (read == NULL) {
-        return NX_REPLAY_NEEDS_NONE;
-    }
-    (void)snprintf(text, sizeof text, "$O.nexus.C.%s",
-                   nx_digest_format(&subject->invocation.tape.digest, digest).ptr);
-    read->subject = nx_arena_copy(&read->arena, nx_str_from_c(text));
-    read->from_sequence = 1;
-    nx_buf_reset(&run->blob);
-    return ask(run, read, TAKE_BLOB);
+    nx_object_get_init(&run->get, NX_OBJECTS_BUCKET, &subject->invocation.tape.digest, &run->blob);
+    return ask_object(run, TAKE_BLOB, BEGIN_CHECK);
 }
 
 static enum nx_replay_need take_blob(struct nx_replay_run *run) {
     struct subject *subject = &run->subjects[run->index];
-    struct nx_read *read = NX_TAKE(run->read);
-    struct nx_invocation_blob *tape = &subject->invocation.tape;
-    for (size_t i = 0; i < read->record_count && run->blob.len < tape->size; i++) {
-        nx_buf_append(&run->blob, read->records[i].payload);
+    const enum nx_status status = take_object(run);
+    if (status != NX_OK) {
+        run->state = BEGIN_CHECK; /* without a tape: the check says so */
+        subject->is_tape_gone = true;
+        return NX_REPLAY_NEEDS_STEP;
     }
-    tape->bytes = nx_buf_str(&run->blob);
-    nx_read_free(read);
-    run->state = BEGIN_CHECK;
-    return NX_REPLAY_NEEDS_STEP;
+    const enum nx_replay_need need = ask_object(run, TAKE_BLOB, BEGIN_CHECK);
+    subject->invocation.tape.bytes = nx_buf_str(&run->blob);
+    return need;
 }
 
 /* Where the verdict on the subject at hand is put: in the report while it describes, else aside. */
@@ -487,25 +507,66 @@ static void keep_strings(struct nx_replay_run *run) {
     item->log_line_count = 0;
 }
 
-static enum nx_replay_need begin_check(struct nx_replay_run *run) {
-    struct subject *subject = &run->subjects[run->index];
-    choose_item(run);
-    if (subject->is_unreadable) {
-        nx_check_describe(subject->record, &subject->invocation, subject->event, item_arena(run), run->item);
-        run->item->verdict = NX_REPLAY_FAILED;
-        run->item->error = NX_STR("the invocation record is damaged");
-    } else {
-        const struct nx_check_subject what = { .record = subject->record,
-                                               .invocation = &subject->invocation,
-                                               .event = subject->event };
-        if (nx_check_begin(run->check, &what, item_arena(run), run->item)) {
-            run->state = CHECKING;
-            return NX_REPLAY_NEEDS_STEP;
-        }
-    }
+static struct nx_check_subject check_subject(const struct subject *subject) {
+    return (struct nx_check_subject){ .record = subject->record,
+                                      .invocation = &subject->invocation,
+                                      .event = subject->event };
+}
+
+/* The verdict on the subject at hand is there without a run. */
+static enum nx_replay_need end_early(struct nx_replay_run *run) {
     keep_strings(run);
     end_subject(run);
     return NX_REPLAY_NEEDS_STEP;
+}
+
+static enum nx_replay_need begin_check(struct nx_replay_run *run) {
+    struct subject *subject = &run->subjects[run->index];
+    const struct nx_check_subject what = check_subject(subject);
+    choose_item(run);
+    if (subject->is_unreadable || subject->is_tape_gone) {
+        nx_check_describe(subject->record, &subject->invocation, subject->event, item_arena(run), run->item);
+        run->item->verdict = NX_REPLAY_FAILED;
+        run->item->error = subject->is_unreadable ? NX_STR("the invocation record is damaged")
+                                                  : NX_STR("the stored tape is damaged or gone");
+        return end_early(run);
+    }
+    if (nx_check_wants_module(run->check, &what)) {
+        run->state = ASK_MODULE;
+        return NX_REPLAY_NEEDS_STEP;
+    }
+    if (nx_check_begin(run->check, &what, item_arena(run), run->item)) {
+        run->state = CHECKING;
+        return NX_REPLAY_NEEDS_STEP;
+    }
+    return end_early(run);
+}
+
+static enum nx_replay_need ask_module(struct nx_replay_run *run) {
+    nx_object_get_init(&run->get, NX_OBJECTS_BUCKET, &run->subjects[run->index].invocation.module_digest,
+                       &run->wasm);
+    return ask_object(run, TAKE_MODULE, TAKE_MODULE);
+}
+
+static enum nx_replay_need take_module(struct nx_replay_run *run) {
+    const struct nx_check_subject what = check_subject(&run->subjects[run->index]);
+    enum nx_status status = take_object(run);
+    if (status == NX_OK) {
+        const enum nx_replay_need need = ask_object(run, TAKE_MODULE, BEGIN_CHECK);
+        if (run->state != BEGIN_CHECK) {
+            return need;
+        }
+        status = nx_check_add_module(run->check, &what.invocation->module_digest, nx_buf_str(&run->wasm),
+                                     &run->blob_error);
+    }
+    nx_buf_fini(&run->wasm); /* it is loaded: its bytes are not needed any more */
+    nx_buf_init(&run->wasm, NX_MODULE_SIZE_MAX);
+    if (status == NX_OK) {
+        return NX_REPLAY_NEEDS_STEP;
+    }
+    (void)nx_wrap(&run->blob_error, status, "the module of the invocation");
+    nx_check_miss_module(run->check, &what, item_arena(run), run->item, &run->blob_error);
+    return end_early(run);
 }
 
 /* The function's registration names the module that it runs now. */
@@ -634,6 +695,10 @@ static enum nx_replay_need step_once(struct nx_replay_run *run) {
         return take_blob(run);
     case BEGIN_CHECK:
         return begin_check(run);
+    case ASK_MODULE:
+        return ask_module(run);
+    case TAKE_MODULE:
+        return take_module(run);
     case CHECKING:
         if (nx_check_step(run->check, !run->is_range)) {
             return NX_REPLAY_NEEDS_STEP;
@@ -704,6 +769,7 @@ enum nx_status nx_replay_run_new(const struct nx_replay_run_options *options, st
     run->next_sequence = options->from_sequence == 0 ? 1 : options->from_sequence;
     nx_arena_init(&run->arena, SCRATCH_SIZE_MAX);
     nx_buf_init(&run->blob, BLOB_SIZE_MAX);
+    nx_buf_init(&run->wasm, NX_MODULE_SIZE_MAX);
     run->event_reads = calloc(BATCH_EVENT_READS_MAX, sizeof *run->event_reads);
     if (run->event_reads == NULL || nx_check_new(&options->check, &run->check, NULL) != NX_OK) {
         nx_replay_run_free(run);
@@ -728,6 +794,7 @@ void nx_replay_run_free(struct nx_replay_run *run) {
     nx_check_free(run->check);
     nx_arena_fini(&run->arena);
     nx_buf_fini(&run->blob);
+    nx_buf_fini(&run->wasm);
     free(run->event_reads);
     free(run);
 }

@@ -69,10 +69,7 @@ static void begin_next(struct nx_replayer *replayer, struct nx_now now) {
     }
     struct nx_functions_replay *replay = (struct nx_functions_replay *)(void *)message;
     const struct nx_replay_run_options options = {
-        .check = { .guests = replayer->options.guests,
-                   .disk = replayer->options.disk,
-                   .directory = replayer->options.directory,
-                   .clock = replayer->options.clock },
+        .check = { .guests = replayer->options.guests, .clock = replayer->options.clock },
         .question = &replay->question,
         .report = &replay->report,
     };

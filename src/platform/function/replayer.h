@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
-#include "io/file.h"
 #include "io/mailbox.h"
 #include "io/thread.h"
 #include "platform/function/guest.h"
@@ -18,8 +17,6 @@ struct nx_replayer_options {
     struct nx_mailbox *appends; /* borrowed, as all pointers here, for the replayer's life */
     struct nx_mailbox *reads;
     const struct nx_guest_kind *guests;
-    struct nx_disk *disk;
-    const char *directory; /* the data directory: modules/ is in it */
     struct nx_clock clock;
     const struct nx_log *log;
     struct nx_metrics *metrics; /* may be NULL */

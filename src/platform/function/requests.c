@@ -237,7 +237,7 @@ static void answer_live(struct nx_dispatch_live *live, enum nx_status status) {
     nx_message_reply(&live->message);
 }
 
-/* False: no worker has room now. */
+/* False: no worker has room now, or the module is being loaded. */
 static bool begin_live(struct nx_dispatch *dispatch, struct nx_dispatch_live *live) {
     const struct nx_registered *registered =
         nx_registry_find(dispatch->registry, nx_str_from_c(live->function));
@@ -251,7 +251,8 @@ static bool begin_live(struct nx_dispatch *dispatch, struct nx_dispatch_live *li
         return true;
     }
     struct nx_dispatch_worker *worker = nx_dispatch_least_busy(dispatch);
-    if (worker == NULL) {
+    const struct nx_loaded *loaded = worker == NULL ? NULL : nx_modules_want(&dispatch->modules, registered);
+    if (loaded == NULL || loaded->state == NX_LOADED_LOADING) {
         return false;
     }
     const enum nx_status status = nx_task_new(dispatch->registry, &task, &live->error);
@@ -271,16 +272,21 @@ static bool begin_live(struct nx_dispatch *dispatch, struct nx_dispatch_live *li
     return true;
 }
 
-void nx_dispatch_live_done(struct nx_dispatch *dispatch, struct nx_message *message, struct nx_task *task) {
+void nx_dispatch_live_done(struct nx_message *message, struct nx_task *task) {
     struct nx_dispatch_live *live = (struct nx_dispatch_live *)(void *)message;
     live->outcome = task->outcome;
     live->invocation = task->invocation;
     live->event = NX_TAKE(task->event);
     live->error = task->error;
     answer_live(live, task->answer == NX_TASK_NOT_RUN ? NX_UNAVAILABLE : NX_OK);
-    struct nx_message *next = nx_message_queue_pop(&dispatch->live_waiting);
-    if (next != NULL && !begin_live(dispatch, (struct nx_dispatch_live *)(void *)next)) {
-        nx_message_queue_push(&dispatch->live_waiting, next);
+}
+
+void nx_dispatch_run_live(struct nx_dispatch *dispatch) {
+    for (size_t count = dispatch->live_waiting.count; count > 0; count--) {
+        struct nx_message *next = nx_message_queue_pop(&dispatch->live_waiting);
+        if (!begin_live(dispatch, (struct nx_dispatch_live *)(void *)next)) {
+            nx_message_queue_push(&dispatch->live_waiting, next);
+        }
     }
 }
 
@@ -336,9 +342,7 @@ void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *m
         nx_mailbox_send_reply(dispatch->options.replayer, message);
         break;
     case NX_DISPATCH_LIVE:
-        if (!begin_live(dispatch, (struct nx_dispatch_live *)(void *)message)) {
-            nx_message_queue_push(&dispatch->live_waiting, message);
-        }
+        nx_message_queue_push(&dispatch->live_waiting, message);
         break;
     default:
         nx_assert(!"a request that dispatch does not know");

@@ -33,6 +33,7 @@ struct nx_task {
     struct nx_message message;    /* first; kind NX_TASK */
     struct nx_registry *registry; /* a reference, so that `registered` lives */
     const struct nx_registered *registered;
+    struct nx_module *module;    /* borrowed until answered; NULL: it cannot be had, `error` says why */
     struct nx_event_copy *event; /* owned; given back with the answer; NULL: it is gone, `error` says why */
     uint64_t event_sequence;     /* of EVENTS */
     uint32_t attempt;            /* 1 is the first */

@@ -8,7 +8,7 @@
 #include "codec/headers.h"
 #include "codec/time_format.h"
 #include "codec/traceparent.h"
-#include "fabric/fabric.h"
+#include "fabric/object/object.h"
 #include "platform/function/invocation.h"
 #include "platform/function/outbox.h"
 #include "platform/function/task.h"
@@ -23,8 +23,9 @@ enum slot_state {
     SLOT_RUNNING,    /* in `runnable` */
     SLOT_WAITING,    /* in `waiting`: for its wake-up time or a key */
     SLOT_AGAIN,      /* in `waiting`: will start from the beginning at again_ns */
+    SLOT_STORING,    /* in `committing`: a part of its tape or output is under way, its append is ready */
     SLOT_COMMITTING, /* in `committing`: its append is under way */
-    SLOT_HELD,       /* in `waiting`: its append is sent again at again_ns */
+    SLOT_HELD,       /* in `waiting`: what the log had no room for is sent again at again_ns */
     SLOT_ENDED,      /* in no list: the answer for a key that nobody waits for any more is on its way */
 };
 
@@ -38,8 +39,11 @@ struct slot {
     struct nx_host_ops ops; /* of this call: `data` is the slot */
     struct nx_buf input;    /* standard input; the call borrows it */
     struct nx_traceparent trace;
-    struct nx_append *append; /* ours while SLOT_HELD */
-    bool key_asked;           /* an answer of the library is on its way */
+    struct nx_append *append;     /* ours until it is sent, and while SLOT_HELD */
+    struct nx_object_put puts[2]; /* of tape and output; their bytes are the call's */
+    unsigned put_count;
+    unsigned put_index; /* the one under way */
+    bool key_asked;     /* an answer of the library is on its way */
     uint32_t conflicts;
     int64_t again_ns; /* monotonic */
 };
@@ -107,8 +111,8 @@ static void ask_key(void *data, struct nx_call *call, struct nx_str key) {
     NX_AUTO(nx_buf) subject;
     nx_buf_init(&stream, NX_STREAM_NAME_SIZE_MAX);
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    nx_kv_stream_name(&stream, function);
-    nx_kv_subject(&subject, function, key);
+    nx_function_keys_stream(&stream, function);
+    nx_function_key_subject(&subject, function, key);
     enum nx_status status = nx_buf_check(&subject, &error);
     if (status == NX_OK) {
         status = nx_read_new(NX_READ_LAST, &read, &error);
@@ -183,7 +187,7 @@ static enum nx_status new_call(struct slot *slot, const struct nx_cloudevent *ev
         original_ns = task->event->record.time_ns;
     }
     struct nx_call_options call = {
-        .module = task->registered->module,
+        .module = task->module,
         .mode = NX_CALL_RECORD,
         .input = nx_buf_str(&slot->input),
         .env = env,
@@ -219,8 +223,28 @@ static enum nx_status start_call(struct slot *slot, struct nx_now now, struct nx
     return new_call(slot, &event, now, err);
 }
 
-static void send_append(struct nx_worker *worker, struct slot *slot) {
-    struct nx_append *append = NX_TAKE(slot->append);
+static void add_put(struct nx_worker *worker, struct slot *slot, struct nx_str blob) {
+    if (!nx_invocation_is_inline(blob)) {
+        nx_object_put_init(&slot->puts[slot->put_count++], NX_OBJECTS_BUCKET, blob,
+                           nx_random_u64(&worker->options.random));
+    }
+}
+
+/* Send what comes next: the objects that the record will name, then the record. The slot is in `committing`.
+ */
+static void send_next(struct nx_worker *worker, struct slot *slot) {
+    struct nx_append *append = NULL;
+    struct nx_error error = { 0 };
+    while (append == NULL && slot->put_index < slot->put_count) {
+        if (nx_object_put_next(&slot->puts[slot->put_index], &append, &error) != NX_OK) {
+            nx_list_remove(&worker->committing, &slot->node);
+            finish_not_run(worker, slot, &error);
+            return;
+        }
+        slot->put_index += append == NULL;
+    }
+    slot->state = append == NULL ? SLOT_COMMITTING : SLOT_STORING;
+    append = append == NULL ? NX_TAKE(slot->append) : append;
     append->message.reply_to = worker->mailbox;
     append->message.context = slot;
     nx_outbox_send(&worker->appends, &append->message);
@@ -260,8 +284,11 @@ static void commit(struct nx_worker *worker, struct slot *slot, struct nx_list *
     task->memory_peak = context.result->memory_peak;
     (void)snprintf(task->error.message, sizeof task->error.message, "%.*s",
                    NX_STR_ARG(context.result->error));
+    slot->put_count = slot->put_index = 0;
+    add_put(worker, slot, context.result->tape);
+    add_put(worker, slot, context.result->output);
     move_to(&worker->committing, slot, from, SLOT_COMMITTING);
-    send_append(worker, slot);
+    send_next(worker, slot);
 }
 
 /* A call that could not even begin has a record too, so that it counts as an attempt. */
@@ -282,6 +309,10 @@ static void start(struct nx_worker *worker, struct slot *slot, struct nx_list *f
     worker->options.guests->call_free(NX_TAKE(slot->call));
     if (slot->task->event == NULL) {
         commit_failure(worker, slot, from, NX_OUTCOME_EVENT_UNREADABLE, &slot->task->error, now);
+        return;
+    }
+    if (slot->task->module == NULL) {
+        commit_failure(worker, slot, from, NX_OUTCOME_MODULE_INVALID, &slot->task->error, now);
         return;
     }
     const enum nx_status status = start_call(slot, now, &error);
@@ -340,8 +371,33 @@ static void committed(struct nx_worker *worker, struct slot *slot, const struct 
     finish(worker, slot);
 }
 
+static void hold(struct nx_worker *worker, struct slot *slot, struct nx_now now) {
+    slot->again_ns = now.monotonic_ns + APPEND_RETRY_NS;
+    move_to(&worker->waiting, slot, &worker->committing, SLOT_HELD);
+}
+
+/* A part of an object was written, was there already, or could not be written. */
+static void take_stored(struct nx_worker *worker, struct slot *slot, struct nx_append *append,
+                        struct nx_now now) {
+    struct nx_error error = { 0 };
+    const enum nx_status status = nx_object_put_take(&slot->puts[slot->put_index], append, &error);
+    nx_append_free(append);
+    if (status == NX_OK) {
+        send_next(worker, slot);
+    } else if (status == NX_RESOURCE_EXHAUSTED) {
+        hold(worker, slot, now);
+    } else {
+        nx_list_remove(&worker->committing, &slot->node);
+        finish_not_run(worker, slot, &error);
+    }
+}
+
 static void take_append(struct nx_worker *worker, struct nx_append *append, struct nx_now now) {
     struct slot *slot = append->message.context;
+    if (slot->state == SLOT_STORING) {
+        take_stored(worker, slot, append, now);
+        return;
+    }
     nx_assert(slot->state == SLOT_COMMITTING);
     if (append->status == NX_OK) {
         committed(worker, slot, append);
@@ -353,8 +409,7 @@ static void take_append(struct nx_worker *worker, struct nx_append *append, stru
         run_again(worker, slot, now);
     } else if (append->status == NX_RESOURCE_EXHAUSTED) {
         /* No room now: the finished call is kept and sent again. */
-        slot->again_ns = now.monotonic_ns + APPEND_RETRY_NS;
-        move_to(&worker->waiting, slot, &worker->committing, SLOT_HELD);
+        hold(worker, slot, now);
     } else if (append->status == NX_INVALID_ARGUMENT && slot->task->outcome == NX_OUTCOME_OK) {
         const struct nx_error error = append->error;
         nx_append_free(NX_TAKE(slot->append));
@@ -408,7 +463,7 @@ static int64_t wake_waiting(struct nx_worker *worker, struct nx_now now) {
             start(worker, slot, &worker->waiting, now);
         } else {
             move_to(&worker->committing, slot, &worker->waiting, SLOT_COMMITTING);
-            send_append(worker, slot);
+            send_next(worker, slot);
         }
     }
     return next_ns;

@@ -70,6 +70,11 @@ enum nx_module_origin {
  *            NX_RESOURCE_EXHAUSTED  out of memory */
 NX_MUST_CHECK enum nx_status nx_module_load(struct nx_engine *engine, struct nx_str wasm, uint64_t memory_max,
                                             struct nx_module **module_out, struct nx_error *err);
+/** See early that a module can be run, without keeping it: only what was found fit is in the cache, so a
+ * module that is there is not looked at again, and one that is not is compiled into it. A memory limit that
+ * was lowered since is seen when the module is loaded. Errors: as nx_module_load() */
+NX_MUST_CHECK enum nx_status nx_module_check(struct nx_engine *engine, struct nx_str wasm,
+                                             uint64_t memory_max, struct nx_error *err);
 struct nx_module *nx_module_ref(struct nx_module *module);
 void nx_module_unref(struct nx_module *module); /* NULL allowed */
 /** SHA-256 of the .wasm bytes; borrowed from the module. */

@@ -190,8 +190,17 @@ enum nx_status nx_module_load(struct nx_engine *engine, struct nx_str wasm, uint
     if (error != NULL) {
         return nx_wasm_fail(err, NX_INVALID_ARGUMENT, error);
     }
+    nx_module_cache_keep(module);
     *module_out = NX_TAKE(module);
     return NX_OK;
+}
+
+enum nx_status nx_module_check(struct nx_engine *engine, struct nx_str wasm, uint64_t memory_max,
+                               struct nx_error *err) {
+    const struct nx_digest digest = nx_digest_of(wasm);
+    NX_AUTO(nx_module) *module = NULL;
+    return nx_module_cache_has(engine, &digest) ? NX_OK
+                                                : nx_module_load(engine, wasm, memory_max, &module, err);
 }
 
 struct nx_module *nx_module_ref(struct nx_module *module) {

@@ -196,10 +196,27 @@ enum nx_status nx_module_cache_load(struct nx_module *module, struct nx_str wasm
     }
     NX_TRY(compile(module, wasm, err));
     module->origin = present ? NX_MODULE_RECOMPILED : NX_MODULE_COMPILED;
-    if (cached && !module->engine->cache_read_only) {
+    return NX_OK;
+}
+
+void nx_module_cache_keep(const struct nx_module *module) {
+    char path[PATH_SIZE_MAX];
+    const struct nx_engine *engine = module->engine;
+    const struct nx_digest name = cache_name(engine, &module->digest);
+    if (module->origin == NX_MODULE_FROM_CACHE) {
+        return;
+    }
+    if (engine->cache_directory != NULL && !engine->cache_read_only && cache_path(engine, &name, path)) {
         write_cached(module, &name, path);
     }
     /* A compilation leaves megabytes that were freed and not given back, and a server compiles seldom. */
     (void)malloc_trim(0);
-    return NX_OK;
+}
+
+bool nx_module_cache_has(const struct nx_engine *engine, const struct nx_digest *digest) {
+    char path[PATH_SIZE_MAX];
+    NX_AUTO(nx_file) *file = NULL;
+    const struct nx_digest name = cache_name(engine, digest);
+    return engine->cache_directory != NULL && cache_path(engine, &name, path) &&
+           nx_file_open(engine->disk, path, NX_FILE_READ, &file, NULL) == NX_OK;
 }

@@ -65,6 +65,10 @@ enum nx_status nx_wasm_fail(struct nx_error *err, enum nx_status status, wasmtim
  */
 NX_MUST_CHECK enum nx_status nx_module_cache_load(struct nx_module *module, struct nx_str wasm,
                                                   struct nx_error *err);
+/** Write a module that was compiled, and found fit to be run, into the cache. */
+void nx_module_cache_keep(const struct nx_module *module);
+/** True: there is a file for this module; whether it is whole is seen when it is loaded. */
+bool nx_module_cache_has(const struct nx_engine *engine, const struct nx_digest *digest);
 /** Read the cache's key, or make it. */
 NX_MUST_CHECK enum nx_status nx_module_cache_open(struct nx_engine *engine, const struct nx_random *random,
                                                   struct nx_error *err);
