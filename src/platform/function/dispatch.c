@@ -10,17 +10,19 @@ enum {
     TIMERS_MAX = 64 * 1024 * 1024,
     HELD_WAIT_NS = 500 * NX_NS_PER_MS, /* before a call that could not be written is tried again */
 };
-void nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked) {
+bool nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked) {
     struct nx_asked *copy = nx_arena_alloc(&read->arena, sizeof *copy);
-    if (copy == NULL) {
+    /* Without its stream's name it would be answered that there is none. */
+    if (copy == NULL || read->stream.ptr == NULL) {
         nx_read_free(read);
         dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
-        return;
+        return false;
     }
     *copy = *asked;
     read->message.reply_to = dispatch->mailbox;
     read->message.context = copy;
     nx_outbox_send(&dispatch->reads, &read->message);
+    return true;
 }
 
 bool nx_dispatch_send_append(struct nx_dispatch *dispatch, struct nx_append *append,

@@ -178,8 +178,9 @@ bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_work
                            struct nx_task *task, struct nx_item *item, struct nx_message *live);
 /** The worker with the fewest tasks; NULL when all have as many as they take. */
 struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch);
-/** Send a read whose answer comes back to us with a copy of `asked`. The read is moved in. */
-void nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked);
+/** Send a read whose answer comes back to us with a copy of `asked`. The read is moved in. False: no memory,
+ * no answer will come. */
+bool nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked);
 bool nx_dispatch_send_append(struct nx_dispatch *dispatch, struct nx_append *append,
                              const struct nx_asked *asked);
 /** An item that became retrying: when its time comes. The wait counts from the attempt's end, also when that

@@ -72,8 +72,7 @@ bool nx_dispatch_ask_item(struct nx_dispatch *dispatch, struct nx_item *item) {
     read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
     read->from_sequence = item->sequence;
     const struct nx_asked asked = { .purpose = NX_FOR_ITEM, .consumer = item->consumer, .item = item };
-    nx_dispatch_ask(dispatch, read, &asked);
-    return true;
+    return nx_dispatch_ask(dispatch, read, &asked);
 }
 
 /* Take one event in for one consumer; its window has room. */
@@ -148,8 +147,7 @@ static void ask_head(struct nx_dispatch *dispatch) {
     read->wait = true;
     read->wait_until_ns = NX_STEP_IDLE;
     const struct nx_asked asked = { .purpose = NX_FOR_HEAD };
-    dispatch->head_asked = true;
-    nx_dispatch_ask(dispatch, read, &asked);
+    dispatch->head_asked = nx_dispatch_ask(dispatch, read, &asked);
 }
 
 void nx_dispatch_take_head(struct nx_dispatch *dispatch, struct nx_read *read) {
@@ -202,8 +200,7 @@ static void ask_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consu
     read->count_max = room < CATCH_UP_RECORDS ? room : CATCH_UP_RECORDS;
     read->size_max = CATCH_UP_SIZE;
     const struct nx_asked asked = { .purpose = NX_FOR_CATCH_UP, .consumer = consumer };
-    consumer->catch_up_asked = true;
-    nx_dispatch_ask(dispatch, read, &asked);
+    consumer->catch_up_asked = nx_dispatch_ask(dispatch, read, &asked);
 }
 
 void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
@@ -263,8 +260,7 @@ static void ask_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consum
     const size_t room = NX_CONSUMER_PENDING_MAX - consumer->pending.count;
     read->count_max = room < CATCH_UP_RECORDS ? room : CATCH_UP_RECORDS;
     const struct nx_asked asked = { .purpose = NX_FOR_REQUEUE, .consumer = consumer };
-    consumer->requeue_asked = true;
-    nx_dispatch_ask(dispatch, read, &asked);
+    consumer->requeue_asked = nx_dispatch_ask(dispatch, read, &asked);
 }
 
 /* "EVENTS:17" and "1" of a dead letter's headers. */

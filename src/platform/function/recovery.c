@@ -33,7 +33,7 @@ static void ask_simple(struct nx_dispatch *dispatch, enum nx_read_kind kind, str
         read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
     }
     const struct nx_asked asked = { .purpose = purpose, .consumer = consumer };
-    nx_dispatch_ask(dispatch, read, &asked);
+    (void)nx_dispatch_ask(dispatch, read, &asked);
 }
 
 static void load(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
@@ -77,7 +77,7 @@ static void ask_facts(struct nx_dispatch *dispatch) {
     read->from_sequence = dispatch->invocations_next;
     read->count_max = FACTS_PER_READ;
     const struct nx_asked asked = { .purpose = NX_FOR_FACTS };
-    nx_dispatch_ask(dispatch, read, &asked);
+    (void)nx_dispatch_ask(dispatch, read, &asked);
 }
 
 /* "EVENTS:17" -> 17; 0 when it is not that. */
@@ -216,7 +216,7 @@ static void choose_start(struct nx_dispatch *dispatch, struct nx_consumer *consu
     read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
     read->from_time_ns = function->from_time_ns;
     read->count_max = 1;
-    nx_dispatch_ask(dispatch, read, &asked);
+    (void)nx_dispatch_ask(dispatch, read, &asked);
 }
 
 /* Point the consumers that there are at the functions of the registry; those that are not in it point

@@ -189,7 +189,9 @@ static void begin_requeue(struct nx_dispatch *dispatch, struct nx_functions_requ
     read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
     read->from_sequence = consumer->requeue_end;
     const struct nx_asked asked = { .purpose = NX_FOR_DLQ_INFO, .consumer = consumer, .requeue = requeue };
-    nx_dispatch_ask(dispatch, read, &asked);
+    if (!nx_dispatch_ask(dispatch, read, &asked)) {
+        answer_requeue(requeue, nx_fail_memory(&requeue->error));
+    }
 }
 
 void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_asked *asked,
