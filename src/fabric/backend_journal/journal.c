@@ -327,7 +327,8 @@ static void answer_batch(struct nx_journal *journal, enum nx_status status, cons
 
 void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
     struct nx_error err = { 0 };
-    if (journal->batch.count == 0) {
+    /* An append that was refused for want of memory may have left its stream's announcement. */
+    if (journal->batch.count == 0 && nx_wal_batch_is_empty(journal->wal)) {
         return;
     }
     if (!nx_wal_batch_is_empty(journal->wal)) {
