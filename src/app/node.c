@@ -395,6 +395,39 @@ static enum nx_status open_http(struct nx_node *node, struct nx_error *err) {
     return status;
 }
 
+/* The log's own figures at /metrics. */
+static enum nx_status show_log_figures(struct nx_node *node, struct nx_error *err) {
+    const struct nx_fabric_stats stats = nx_fabric_stats_get(node->fabric);
+    struct nx_metric *batches = NULL;
+    struct nx_metric *syncs = NULL;
+    struct nx_metric *bytes = NULL;
+    const struct nx_metric_options batch_options = { .name = "nexus_journal_batch_records",
+                                                     .help = "Records written with one sync.",
+                                                     .kind = NX_METRIC_HISTOGRAM,
+                                                     .bucket_log2_first = NX_HISTOGRAM_SUB_BITS,
+                                                     .bucket_log2_last = 14 };
+    const struct nx_metric_options sync_options = { .name = "nexus_journal_sync_seconds",
+                                                    .help = "Time of one sync of the journal.",
+                                                    .kind = NX_METRIC_HISTOGRAM,
+                                                    .scale = 1e-9,
+                                                    .bucket_log2_first = 14,
+                                                    .bucket_log2_last = 34 };
+    const struct nx_metric_options byte_options = { .name = "nexus_journal_written_bytes_total",
+                                                    .help = "Bytes handed to the disk for the journal.",
+                                                    .kind = NX_METRIC_COUNTER };
+
+    if (stats.batch_records == NULL) {
+        return NX_OK; /* read-only: nothing is written */
+    }
+    NX_TRY(nx_metrics_add(node->metrics, &batch_options, &batches, err));
+    NX_TRY(nx_metrics_add(node->metrics, &sync_options, &syncs, err));
+    NX_TRY(nx_metrics_add(node->metrics, &byte_options, &bytes, err));
+    nx_metric_borrow_histogram(batches, NULL, stats.batch_records);
+    nx_metric_borrow_histogram(syncs, NULL, stats.sync_ns);
+    nx_metric_borrow_counter(bytes, NULL, stats.bytes_written);
+    return NX_OK;
+}
+
 static enum nx_status open_parts(struct nx_node *node, struct nx_error *err) {
     const struct nx_loop_options loop_options = { .mailbox_count_max = MAILBOX_COUNT_MAX,
                                                   .receive = receive,
@@ -404,6 +437,7 @@ static enum nx_status open_parts(struct nx_node *node, struct nx_error *err) {
     NX_TRY(nx_loop_watch_signals(node->loop, signalled, node, err));
     NX_TRY(nx_metrics_new(&node->metrics, err));
     NX_TRY(open_fabric(node, err));
+    NX_TRY(show_log_figures(node, err));
     NX_TRY(open_engine(node, err));
     NX_TRY(load_functions(node, node->options.config, &node->registry, err));
     NX_TRY(find_tail(node, err));
