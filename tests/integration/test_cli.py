@@ -209,6 +209,8 @@ def test_dead_letters_are_listed_with_their_cause(project, servers):
     server.wait_until_idle()
     line = run_nexus("events", "--dlq", cwd=project).stdout
     assert line.endswith("EVENTS:1     user-welcome      exit: exit status 1 (1 attempt)\n")
+    told = server.wait_for_line_on_stderr("event given up: it is in the dead letters")
+    assert "function=user-welcome event=EVENTS:1 outcome=exit" in told
 
 
 def test_logs_that_are_empty_say_so(project, servers):

@@ -1,5 +1,6 @@
 #include "platform/function/dispatch.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -339,6 +340,16 @@ static void hold_item(struct nx_dispatch *dispatch, struct nx_item *item, const 
     timer_add(dispatch, item);
 }
 
+static void tell_given_up(const struct nx_dispatch *dispatch, const struct nx_consumer *consumer,
+                          const struct nx_task *task) {
+    char event[32];
+
+    (void)snprintf(event, sizeof event, "EVENTS:%" PRIu64, task->event_sequence);
+    nx_log_warn(dispatch->options.log, "event given up: it is in the dead letters",
+                NX_F_C("function", consumer->name), NX_F_C("event", event),
+                NX_F_C("outcome", nx_outcome_name(task->outcome)), NX_F_C("error", task->error.message));
+}
+
 static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, struct nx_task *task) {
     struct nx_consumer *consumer = item->consumer;
     item->body = NX_TAKE(task->event);
@@ -354,9 +365,7 @@ static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, stru
     case NX_TASK_DEAD:
         consumer->failed_count++;
         consumer->dead_letter_count++;
-        nx_log_warn(dispatch->options.log, "event given up: it is in the dead letters",
-                    NX_F_C("function", consumer->name), NX_F_U64("event", task->event_sequence),
-                    NX_F_C("outcome", nx_outcome_name(task->outcome)), NX_F_C("error", task->error.message));
+        tell_given_up(dispatch, consumer, task);
         end_item(dispatch, item);
         break;
     case NX_TASK_FAILED:
