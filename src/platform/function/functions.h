@@ -154,6 +154,7 @@ struct nx_functions_requeue {
     struct nx_message message; /* first */
     char function[NX_FUNCTION_NAME_SIZE_MAX + 1];
     uint64_t count;
+    uint64_t end; /* dispatch's own: one more than the last DLQ sequence that goes back */
     enum nx_status status;
     struct nx_error error;
 };

@@ -62,6 +62,54 @@ static void test_retries_then_gives_up_with_a_dead_letter(void **state) {
     remove_world(&world);
 }
 
+static uint64_t dead_letters(struct world *world) {
+    struct nx_functions_describe *describe = NULL;
+    assert_int_equal(nx_functions_describe_new(&describe, NULL), NX_OK);
+    describe = (struct nx_functions_describe *)(void *)ask(world, nx_functions_mailbox(world->functions),
+                                                           &describe->message);
+    const uint64_t count = describe->states[0].dead_letter_count;
+    nx_message_release(&describe->message);
+    return count;
+}
+
+static void test_puts_back_more_dead_letters_than_one_answer_holds(void **state) {
+    enum { APPENDS = 5, EVENTS_EACH = 1000, EVENTS = APPENDS * EVENTS_EACH };
+    (void)state;
+    struct world world = new_world(&guests);
+    struct nx_function function = function_of("broken", "hello");
+    function.retry.attempts_max = 1;
+    const struct nx_registry_entry entry = { .function = &function, .module = NX_STR("fail") };
+    const struct nx_append_entry event = { .stream = NX_STR("EVENTS"),
+                                           .subject = NX_STR("events.hello"),
+                                           .headers = NX_STR("ce-specversion: 1.0\r\nce-id: e\r\n"
+                                                             "ce-source: /t\r\nce-type: hello\r\n"),
+                                           .payload = NX_STR("{}") };
+    open_world(&world, &entry, 1);
+    await_ready(&world);
+    for (unsigned i = 0; i < APPENDS; i++) {
+        struct nx_append *append = NULL;
+        assert_int_equal(nx_append_new(EVENTS_EACH, 0, &append, NULL), NX_OK);
+        for (unsigned k = 0; k < EVENTS_EACH; k++) {
+            assert_int_equal(nx_append_add(append, &event, NULL), NX_OK);
+        }
+        nx_message_release(ask(&world, nx_fabric_appends(world.fabric), &append->message));
+    }
+    while (dead_letters(&world) < EVENTS) {
+        (void)usleep(5000);
+    }
+    struct nx_functions_requeue *requeue = NULL;
+    assert_int_equal(nx_functions_requeue_new(NX_STR("broken"), &requeue, NULL), NX_OK);
+    requeue = (struct nx_functions_requeue *)(void *)ask(&world, nx_functions_mailbox(world.functions),
+                                                         &requeue->message);
+    assert_int_equal(requeue->count, EVENTS);
+    nx_message_release(&requeue->message);
+    while (dead_letters(&world) < (uint64_t)2 * EVENTS) {
+        (void)usleep(5000);
+    }
+    stop_world(&world);
+    remove_world(&world);
+}
+
 static void test_handles_every_event_once_across_restarts(void **state) {
     (void)state;
     struct world world = new_world(&guests);
@@ -190,6 +238,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_a_function_for_an_event),
         cmocka_unit_test(test_retries_then_gives_up_with_a_dead_letter),
+        cmocka_unit_test(test_puts_back_more_dead_letters_than_one_answer_holds),
         cmocka_unit_test(test_handles_every_event_once_across_restarts),
         cmocka_unit_test(test_a_checkpoint_of_several_parts_repeats_nothing),
         cmocka_unit_test(test_a_function_that_went_and_came_back_misses_nothing),

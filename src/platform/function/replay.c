@@ -40,7 +40,7 @@ static struct nx_check_options check_options(const struct nx_replay_options *opt
     };
 }
 
-/* On the caller's thread alone: what an id names, and ranges where one thread is enough. */
+/* On the caller's thread alone: what an id names. */
 static enum nx_status run_here(const struct nx_replay_options *options,
                                const struct nx_replay_question *question, struct nx_replay_report *report,
                                struct nx_error *err) {
@@ -85,7 +85,7 @@ enum nx_status nx_replay_run(const struct nx_replay_options *options,
         return status;
     }
     const int64_t began_ns = nx_clock_read(&options->clock).monotonic_ns;
-    const enum nx_status status = question->id.len == 0 && options->thread_count > 1
+    const enum nx_status status = question->id.len == 0 && options->thread_count > 0
                                       ? nx_replay_run_parallel(options, question, report, err)
                                       : run_here(options, question, report, err);
     report->elapsed_ns = (uint64_t)(nx_clock_read(&options->clock).monotonic_ns - began_ns);

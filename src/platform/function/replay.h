@@ -96,15 +96,17 @@ void nx_replay_report_fini(struct nx_replay_report *report);
 /** True when something was compared and all of it was identical: exit status 0 of --verify. */
 bool nx_replay_report_is_proof(const struct nx_replay_report *report);
 
+/* How far a range is: counted in the records of INVOCATIONS that it goes over, also where only one function's
+ * are replayed. */
 struct nx_replay_progress {
     uint64_t done_count;
-    uint64_t total_count; /* an estimate; 0: not known yet */
+    uint64_t total_count; /* 0: not known */
 };
 
 struct nx_replay_options {
     struct nx_fabric *fabric; /* opened read_only, or with no actor running */
     const struct nx_guest_kind *guests;
-    size_t thread_count; /* for ranges; 0: 1 */
+    size_t thread_count; /* for ranges; 0: the caller's own alone, without progress in records */
     struct nx_clock clock;
     /* Called on the caller's thread a few times a second; may be NULL. False stops the replay. */
     bool (*progress)(void *data, const struct nx_replay_progress *progress);

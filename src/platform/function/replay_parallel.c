@@ -21,7 +21,9 @@ struct part {
     struct nx_thread *thread;
     struct nx_replay_run *run;
     struct nx_replay_report report;
-    struct nx_counter progress; /* invocations looked at */
+    uint64_t from; /* INVOCATIONS sequences, both inclusive */
+    uint64_t to;
+    struct nx_counter progress; /* how many of them are done with */
     bool is_answer_due;
     bool is_done;
 };
@@ -53,7 +55,9 @@ static int64_t part_step(void *state, struct nx_now now, struct nx_message_queue
         return NX_STEP_IDLE;
     }
     const enum nx_replay_need need = nx_replay_run_step(part->run);
-    nx_counter_set(&part->progress, part->report.total);
+    const uint64_t position = nx_replay_run_position(part->run);
+    const uint64_t end = need == NX_REPLAY_NEEDS_NONE || position > part->to ? part->to + 1 : position;
+    nx_counter_set(&part->progress, end > part->from ? end - part->from : 0);
     if (need == NX_REPLAY_NEEDS_STEP) {
         return NX_STEP_AGAIN;
     }
@@ -129,6 +133,8 @@ static enum nx_status start_part(struct parallel *parallel, const struct nx_repl
     const struct nx_replay_options *options = parallel->options;
     struct part *part = &parallel->parts[parallel->part_count];
     part->parallel = parallel;
+    part->from = from;
+    part->to = to;
     part->done = (struct nx_message){ .kind = PART_DONE, .release = keep };
     nx_replay_report_init(&part->report);
     parallel->part_count++;
@@ -231,7 +237,7 @@ enum nx_status nx_replay_run_parallel(const struct nx_replay_options *options,
     if (first == 0 || last < first) {
         return NX_OK;
     }
-    parallel.total_count = question->function.len == 0 ? last - first + 1 : 0;
+    parallel.total_count = last - first + 1;
     parallel.parts = calloc(options->thread_count, sizeof *parallel.parts);
     if (parallel.parts == NULL) {
         return nx_fail_memory(err);

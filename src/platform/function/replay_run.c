@@ -1,11 +1,10 @@
-#include "platform/function/replay_run.h"
+#include "platform/function/replay_run_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/assert.h"
 #include "codec/headers.h"
-#include "fabric/object/object.h"
 #include "platform/function/invocation.h"
 
 enum {
@@ -17,87 +16,27 @@ enum {
     SCRATCH_SIZE_MAX = 256 * 1024 * 1024, /* bytes that one batch's decoded records may take */
 };
 
-enum state {
-    ASK_ID, /* what the id names */
-    TAKE_ID,
-    TAKE_REFERENCES, /* the invocations of an event */
-    ASK_BATCH,       /* range: the next invocations */
-    TAKE_BATCH,
-    ASK_EVENTS, /* the events of the batch, those that are not here yet */
-    TAKE_EVENTS,
-    ASK_BLOB, /* the current invocation's stored tape */
-    TAKE_BLOB,
-    BEGIN_CHECK,
-    ASK_MODULE, /* its code, the first time */
-    TAKE_MODULE,
-    CHECKING,
-    ASK_CURRENT, /* an id: is the function still what it was? */
-    TAKE_CURRENT,
-    ASK_LIVE,
-    TAKE_LIVE,
-    TAKE_LIVE_RECORD, /* what the live call left */
-    DONE,
-};
-
-/* An invocation of the batch. */
-struct subject {
-    struct nx_record *record;
-    struct nx_invocation invocation;
-    uint64_t event_sequence;
-    const struct nx_record *event;
-    bool is_unreadable;
-    bool is_tape_gone;
-};
-
-struct nx_replay_run {
-    struct nx_replay_run_options options;
-    struct nx_check *check;
-    enum state state;
-    struct nx_read *read; /* asked and not taken, or just given */
-    struct nx_dispatch_live *live;
-    bool is_range;
-    /* The batch: */
-    struct nx_read *batch;
-    struct nx_arena arena; /* decoded invocations */
-    struct subject *subjects;
-    size_t subject_count;
-    size_t index; /* of the subject at hand */
-    struct nx_read **event_reads;
-    size_t event_read_count;
-    uint64_t events_low; /* what of EVENTS is still to be read for this batch */
-    uint64_t events_high;
-    size_t event_index; /* single reads: the next subject whose event is wanted */
-    struct nx_buf blob; /* a stored tape */
-    struct nx_buf wasm;
-    struct nx_error blob_error; /* why a tape or a module cannot be had */
-    struct nx_object_get get;   /* of either */
-    uint64_t next_sequence;     /* range: of INVOCATIONS */
-    bool is_last_batch;
-    struct nx_replay_item scratch; /* the item at hand, where it is not kept */
-    struct nx_replay_item *item;
-    enum nx_status status;
-    struct nx_error error;
-};
-
-static enum nx_replay_need finish(struct nx_replay_run *run, enum nx_status status) {
+enum nx_replay_need nx_replay_run_finish(struct nx_replay_run *run, enum nx_status status) {
     run->status = status;
     run->state = DONE;
     return NX_REPLAY_NEEDS_NONE;
 }
 
 /* Send a question: the state in which its answer is looked at comes next. */
-static enum nx_replay_need ask(struct nx_replay_run *run, struct nx_read *read, enum state then) {
+enum nx_replay_need nx_replay_run_ask(struct nx_replay_run *run, struct nx_read *read,
+                                      enum nx_replay_state then) {
     run->read = read;
     run->state = then;
     return NX_REPLAY_NEEDS_READ;
 }
 
 /* A reading of a stream at a sequence; NULL after finishing for want of memory. */
-static struct nx_read *new_read(struct nx_replay_run *run, enum nx_read_kind kind, struct nx_str stream) {
+struct nx_read *nx_replay_run_new_read(struct nx_replay_run *run, enum nx_read_kind kind,
+                                       struct nx_str stream) {
     struct nx_read *read = NULL;
     const enum nx_status status = nx_read_new(kind, &read, &run->error);
     if (status != NX_OK) {
-        (void)finish(run, status);
+        (void)nx_replay_run_finish(run, status);
         return NULL;
     }
     read->stream = nx_arena_copy(&read->arena, stream);
@@ -118,13 +57,14 @@ static enum nx_replay_need ask_id(struct nx_replay_run *run) {
     struct nx_str stream = NX_STR_EMPTY;
     uint64_t sequence = 0;
     const bool is_reference = parse_reference(id, &stream, &sequence);
-    struct nx_read *read = new_read(run, is_reference ? NX_READ_BY_SEQUENCE : NX_READ_BY_ID, stream);
+    struct nx_read *read =
+        nx_replay_run_new_read(run, is_reference ? NX_READ_BY_SEQUENCE : NX_READ_BY_ID, stream);
     if (read == NULL) {
         return NX_REPLAY_NEEDS_NONE;
     }
     read->from_sequence = sequence;
     read->key = nx_arena_copy(&read->arena, id);
-    return ask(run, read, TAKE_ID);
+    return nx_replay_run_ask(run, read, TAKE_ID);
 }
 
 /* Several sources used this id: all of them are named, none is guessed. */
@@ -140,7 +80,7 @@ static enum nx_replay_need ambiguous(struct nx_replay_run *run, const struct nx_
         nx_fail_kind(&run->error, NX_KIND_AMBIGUOUS, "%zu events have this id: %.*s", read->record_count,
                      NX_STR_ARG(nx_buf_str(&list)));
     nx_hint(&run->error, "name one of them as EVENTS:<sequence>");
-    return finish(run, status);
+    return nx_replay_run_finish(run, status);
 }
 
 /* Events whose id this is: an id names records of EVENTS only. */
@@ -177,8 +117,9 @@ static enum nx_status make_subjects(struct nx_replay_run *run) {
     }
     for (size_t i = 0; i < batch->record_count; i++) {
         struct nx_record *record = &batch->records[i];
-        struct subject *subject = &run->subjects[run->subject_count];
-        *subject = (struct subject){ .record = record, .event_sequence = nx_record_event_sequence(record) };
+        struct nx_replay_subject *subject = &run->subjects[run->subject_count];
+        *subject = (struct nx_replay_subject){ .record = record,
+                                               .event_sequence = nx_record_event_sequence(record) };
         struct nx_error error = { 0 };
         if (nx_invocation_decode(record->payload, &run->arena, &subject->invocation, &error) != NX_OK) {
             subject->is_unreadable = true;
@@ -195,7 +136,7 @@ static enum nx_status make_subjects(struct nx_replay_run *run) {
 static void keep_last_attempts(struct nx_replay_run *run) {
     size_t kept = 0;
     for (size_t i = 0; i < run->subject_count; i++) {
-        const struct subject *subject = &run->subjects[i];
+        const struct nx_replay_subject *subject = &run->subjects[i];
         bool is_last = (subject->invocation.flags & NX_INVOCATION_LIVE_REPLAY) == 0;
         for (size_t k = i + 1; k < run->subject_count && is_last; k++) {
             is_last = !nx_str_equal(run->subjects[k].record->subject, subject->record->subject) ||
@@ -214,7 +155,7 @@ static enum nx_replay_need take_batch(struct nx_replay_run *run) {
     run->batch = NX_TAKE(run->read);
     const enum nx_status status = make_subjects(run);
     if (status != NX_OK) {
-        return finish(run, status);
+        return nx_replay_run_finish(run, status);
     }
     if (!run->is_range) {
         if (run->options.question->attempt == 0 && run->batch->kind == NX_READ_BY_REFERENCE) {
@@ -223,12 +164,12 @@ static enum nx_replay_need take_batch(struct nx_replay_run *run) {
         run->is_last_batch = true;
         report->items = nx_arena_alloc(&report->arena, (run->subject_count + 1) * sizeof *report->items);
         if (report->items == NULL) {
-            return finish(run, nx_fail_memory(&run->error));
+            return nx_replay_run_finish(run, nx_fail_memory(&run->error));
         }
     } else if (report->items == NULL) {
         report->items = nx_arena_alloc(&report->arena, NX_REPLAY_DETAILS_MAX * sizeof *report->items);
         if (report->items == NULL) {
-            return finish(run, nx_fail_memory(&run->error));
+            return nx_replay_run_finish(run, nx_fail_memory(&run->error));
         }
     }
     run->events_low = UINT64_MAX;
@@ -251,14 +192,15 @@ static enum nx_replay_need take_id(struct nx_replay_run *run) {
             nx_hint(&run->error, "ids look like 01JDN4ZQ8R7V5T3K2M1N0P9Q8R, EVENTS:17 or INVOCATIONS:17; "
                                  "nexus events lists what there is");
         }
-        return finish(run, read->status);
+        return nx_replay_run_finish(run, read->status);
     }
     if (read->kind == NX_READ_BY_SEQUENCE && nx_str_is(read->stream, "INVOCATIONS")) {
         return take_batch(run);
     }
     const size_t count = keep_events(read);
     if (count == 0) {
-        return finish(run, nx_fail(&run->error, NX_NOT_FOUND, "there is no event '%.*s'", NX_STR_ARG(id)));
+        return nx_replay_run_finish(
+            run, nx_fail(&run->error, NX_NOT_FOUND, "there is no event '%.*s'", NX_STR_ARG(id)));
     }
     if (count > 1) {
         return ambiguous(run, read);
@@ -266,12 +208,12 @@ static enum nx_replay_need take_id(struct nx_replay_run *run) {
     char reference[64];
     (void)snprintf(reference, sizeof reference, "EVENTS:%" PRIu64, read->records[0].sequence);
     nx_read_free(NX_TAKE(run->read));
-    struct nx_read *references = new_read(run, NX_READ_BY_REFERENCE, NX_STR_EMPTY);
+    struct nx_read *references = nx_replay_run_new_read(run, NX_READ_BY_REFERENCE, NX_STR_EMPTY);
     if (references == NULL) {
         return NX_REPLAY_NEEDS_NONE;
     }
     references->key = nx_arena_copy(&references->arena, nx_str_from_c(reference));
-    return ask(run, references, TAKE_REFERENCES);
+    return nx_replay_run_ask(run, references, TAKE_REFERENCES);
 }
 
 /* "'01J…' has no recorded call", with what was asked for besides. */
@@ -294,18 +236,18 @@ static enum nx_status fail_no_call(struct nx_replay_run *run) {
 static enum nx_replay_need take_references(struct nx_replay_run *run) {
     if (run->read->status != NX_OK && run->read->status != NX_NOT_FOUND) {
         run->error = run->read->error;
-        return finish(run, run->read->status);
+        return nx_replay_run_finish(run, run->read->status);
     }
     const enum nx_replay_need need = take_batch(run);
     if (run->state == DONE && run->status == NX_OK) {
-        return finish(run, fail_no_call(run));
+        return nx_replay_run_finish(run, fail_no_call(run));
     }
     return need;
 }
 
 static enum nx_replay_need ask_batch(struct nx_replay_run *run) {
     const struct nx_replay_question *question = run->options.question;
-    struct nx_read *read = new_read(run, NX_READ_SCAN, NX_STR("INVOCATIONS"));
+    struct nx_read *read = nx_replay_run_new_read(run, NX_READ_SCAN, NX_STR("INVOCATIONS"));
     if (read == NULL) {
         return NX_REPLAY_NEEDS_NONE;
     }
@@ -322,17 +264,17 @@ static enum nx_replay_need ask_batch(struct nx_replay_run *run) {
     read->to_time_ns = question->until_ns;
     read->count_max = BATCH_RECORDS;
     read->size_max = BATCH_SIZE;
-    return ask(run, read, TAKE_BATCH);
+    return nx_replay_run_ask(run, read, TAKE_BATCH);
 }
 
 static enum nx_replay_need take_range(struct nx_replay_run *run) {
     struct nx_read *read = run->read;
     if (read->status != NX_OK && read->status != NX_DATA_LOSS) {
         if (read->status == NX_NOT_FOUND) {
-            return finish(run, NX_OK);
+            return nx_replay_run_finish(run, NX_OK);
         }
         run->error = read->error;
-        return finish(run, read->status);
+        return nx_replay_run_finish(run, read->status);
     }
     run->options.report->lost_count += read->lost_count;
     run->is_last_batch = read->at_end;
@@ -345,13 +287,13 @@ static enum nx_replay_need ask_events(struct nx_replay_run *run) {
     const bool is_dense = run->events_low > 0 && run->events_high >= run->events_low &&
                           run->events_high - run->events_low < 4 * run->subject_count + 64;
     if (is_dense) {
-        struct nx_read *read = new_read(run, NX_READ_SCAN, NX_STR("EVENTS"));
+        struct nx_read *read = nx_replay_run_new_read(run, NX_READ_SCAN, NX_STR("EVENTS"));
         if (read == NULL) {
             return NX_REPLAY_NEEDS_NONE;
         }
         read->from_sequence = run->events_low;
         read->to_sequence = run->events_high;
-        return ask(run, read, TAKE_EVENTS);
+        return nx_replay_run_ask(run, read, TAKE_EVENTS);
     }
     while (run->event_index < run->subject_count && run->subjects[run->event_index].event_sequence == 0) {
         run->event_index++;
@@ -360,18 +302,18 @@ static enum nx_replay_need ask_events(struct nx_replay_run *run) {
         run->state = ASK_BLOB;
         return NX_REPLAY_NEEDS_STEP;
     }
-    struct nx_read *read = new_read(run, NX_READ_BY_SEQUENCE, NX_STR("EVENTS"));
+    struct nx_read *read = nx_replay_run_new_read(run, NX_READ_BY_SEQUENCE, NX_STR("EVENTS"));
     if (read == NULL) {
         return NX_REPLAY_NEEDS_NONE;
     }
     read->from_sequence = run->subjects[run->event_index++].event_sequence;
-    return ask(run, read, TAKE_EVENTS);
+    return nx_replay_run_ask(run, read, TAKE_EVENTS);
 }
 
 static void match_events(struct nx_replay_run *run, const struct nx_read *read) {
     /* Both are in rising order, but for events handled out of turn: a binary search each. */
     for (size_t i = 0; i < run->subject_count; i++) {
-        struct subject *subject = &run->subjects[i];
+        struct nx_replay_subject *subject = &run->subjects[i];
         size_t low = 0;
         size_t high = read->record_count;
         while (low < high) {
@@ -413,14 +355,15 @@ static void end_batch(struct nx_replay_run *run) {
 
 /* The next read of the object under way: `take` looks at the answer; when all of it is there, `then` comes.
  */
-static enum nx_replay_need ask_object(struct nx_replay_run *run, enum state take, enum state then) {
+static enum nx_replay_need ask_object(struct nx_replay_run *run, enum nx_replay_state take,
+                                      enum nx_replay_state then) {
     struct nx_read *read = NULL;
     const enum nx_status status = nx_object_get_next(&run->get, &read, &run->error);
     if (status != NX_OK) {
-        return finish(run, status);
+        return nx_replay_run_finish(run, status);
     }
     if (read != NULL) {
-        return ask(run, read, take);
+        return nx_replay_run_ask(run, read, take);
     }
     run->state = then;
     return NX_REPLAY_NEEDS_STEP;
@@ -439,7 +382,7 @@ static enum nx_replay_need ask_blob(struct nx_replay_run *run) {
         end_batch(run);
         return run->state == DONE ? NX_REPLAY_NEEDS_NONE : NX_REPLAY_NEEDS_STEP;
     }
-    const struct subject *subject = &run->subjects[run->index];
+    const struct nx_replay_subject *subject = &run->subjects[run->index];
     const bool is_live = run->options.question->mode == NX_REPLAY_LIVE;
     if (is_live || subject->is_unreadable || (subject->invocation.flags & NX_INVOCATION_TAPE_STORED) == 0) {
         run->state = is_live ? ASK_LIVE : BEGIN_CHECK;
@@ -450,7 +393,7 @@ static enum nx_replay_need ask_blob(struct nx_replay_run *run) {
 }
 
 static enum nx_replay_need take_blob(struct nx_replay_run *run) {
-    struct subject *subject = &run->subjects[run->index];
+    struct nx_replay_subject *subject = &run->subjects[run->index];
     const enum nx_status status = take_object(run);
     if (status != NX_OK) {
         run->state = BEGIN_CHECK; /* without a tape: the check says so */
@@ -463,13 +406,13 @@ static enum nx_replay_need take_blob(struct nx_replay_run *run) {
 }
 
 /* Where the verdict on the subject at hand is put: in the report while it describes, else aside. */
-static void choose_item(struct nx_replay_run *run) {
+void nx_replay_run_choose_item(struct nx_replay_run *run) {
     struct nx_replay_report *report = run->options.report;
     const bool is_kept = !run->is_range || report->item_count < NX_REPLAY_DETAILS_MAX;
     run->item = is_kept ? &report->items[report->item_count] : &run->scratch;
 }
 
-static void end_subject(struct nx_replay_run *run) {
+void nx_replay_run_end_subject(struct nx_replay_run *run) {
     struct nx_replay_report *report = run->options.report;
     report->counts[run->item->verdict]++;
     report->total++;
@@ -482,7 +425,7 @@ static void end_subject(struct nx_replay_run *run) {
 }
 
 /* The arena that the item's strings go to: the report's when it is kept. */
-static struct nx_arena *item_arena(struct nx_replay_run *run) {
+struct nx_arena *nx_replay_run_item_arena(struct nx_replay_run *run) {
     return run->is_range ? &run->arena : &run->options.report->arena;
 }
 
@@ -507,7 +450,7 @@ static void keep_strings(struct nx_replay_run *run) {
     item->log_line_count = 0;
 }
 
-static struct nx_check_subject check_subject(const struct subject *subject) {
+static struct nx_check_subject check_subject(const struct nx_replay_subject *subject) {
     return (struct nx_check_subject){ .record = subject->record,
                                       .invocation = &subject->invocation,
                                       .event = subject->event };
@@ -516,16 +459,17 @@ static struct nx_check_subject check_subject(const struct subject *subject) {
 /* The verdict on the subject at hand is there without a run. */
 static enum nx_replay_need end_early(struct nx_replay_run *run) {
     keep_strings(run);
-    end_subject(run);
+    nx_replay_run_end_subject(run);
     return NX_REPLAY_NEEDS_STEP;
 }
 
 static enum nx_replay_need begin_check(struct nx_replay_run *run) {
-    struct subject *subject = &run->subjects[run->index];
+    struct nx_replay_subject *subject = &run->subjects[run->index];
     const struct nx_check_subject what = check_subject(subject);
-    choose_item(run);
+    nx_replay_run_choose_item(run);
     if (subject->is_unreadable || subject->is_tape_gone) {
-        nx_check_describe(subject->record, &subject->invocation, subject->event, item_arena(run), run->item);
+        nx_check_describe(subject->record, &subject->invocation, subject->event,
+                          nx_replay_run_item_arena(run), run->item);
         run->item->verdict = NX_REPLAY_FAILED;
         run->item->error = subject->is_unreadable ? NX_STR("the invocation record is damaged")
                                                   : NX_STR("the stored tape is damaged or gone");
@@ -535,7 +479,7 @@ static enum nx_replay_need begin_check(struct nx_replay_run *run) {
         run->state = ASK_MODULE;
         return NX_REPLAY_NEEDS_STEP;
     }
-    if (nx_check_begin(run->check, &what, item_arena(run), run->item)) {
+    if (nx_check_begin(run->check, &what, nx_replay_run_item_arena(run), run->item)) {
         run->state = CHECKING;
         return NX_REPLAY_NEEDS_STEP;
     }
@@ -565,13 +509,13 @@ static enum nx_replay_need take_module(struct nx_replay_run *run) {
         return NX_REPLAY_NEEDS_STEP;
     }
     (void)nx_wrap(&run->blob_error, status, "the module of the invocation");
-    nx_check_miss_module(run->check, &what, item_arena(run), run->item, &run->blob_error);
+    nx_check_miss_module(run->check, &what, nx_replay_run_item_arena(run), run->item, &run->blob_error);
     return end_early(run);
 }
 
 /* The function's registration names the module that it runs now. */
 static enum nx_replay_need ask_current(struct nx_replay_run *run) {
-    struct nx_read *read = new_read(run, NX_READ_LAST, NX_STR("FUNCTIONS"));
+    struct nx_read *read = nx_replay_run_new_read(run, NX_READ_LAST, NX_STR("FUNCTIONS"));
     NX_AUTO(nx_buf) subject;
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     if (read == NULL) {
@@ -580,7 +524,7 @@ static enum nx_replay_need ask_current(struct nx_replay_run *run) {
     nx_buf_append(&subject, NX_STR("functions."));
     nx_buf_append(&subject, run->item->function);
     read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
-    return ask(run, read, TAKE_CURRENT);
+    return nx_replay_run_ask(run, read, TAKE_CURRENT);
 }
 
 static enum nx_replay_need take_current(struct nx_replay_run *run) {
@@ -592,84 +536,7 @@ static enum nx_replay_need take_current(struct nx_replay_run *run) {
             nx_digest_equal(&current, &run->subjects[run->index].invocation.module_digest);
     }
     nx_read_free(read);
-    end_subject(run);
-    return NX_REPLAY_NEEDS_STEP;
-}
-
-static enum nx_replay_need ask_live(struct nx_replay_run *run) {
-    struct subject *subject = &run->subjects[run->index];
-    struct nx_dispatch_live *live = NULL;
-    choose_item(run);
-    nx_check_describe(subject->record, &subject->invocation, subject->event, item_arena(run), run->item);
-    if (subject->event == NULL) {
-        run->item->verdict = NX_REPLAY_EVENT_GONE;
-        run->item->error = NX_STR("the event is gone");
-        end_subject(run);
-        return NX_REPLAY_NEEDS_STEP;
-    }
-    const enum nx_status status = nx_dispatch_live_new(&live, &run->error);
-    if (status != NX_OK) {
-        return finish(run, status);
-    }
-    (void)snprintf(live->function, sizeof live->function, "%.*s", NX_STR_ARG(run->item->function));
-    live->replay_of = subject->record->sequence;
-    live->event = nx_event_copy_new(subject->event);
-    if (live->event == NULL) {
-        nx_message_release(&live->message);
-        return finish(run, nx_fail_memory(&run->error));
-    }
-    run->live = live;
-    run->state = TAKE_LIVE;
-    return NX_REPLAY_NEEDS_LIVE;
-}
-
-static enum nx_replay_need take_live(struct nx_replay_run *run) {
-    struct nx_dispatch_live *live = NX_TAKE(run->live);
-    struct nx_replay_item *item = run->item;
-    item->live_invocation = live->invocation;
-    item->outcome = live->outcome;
-    if (live->status != NX_OK || live->outcome != NX_OUTCOME_OK) {
-        item->verdict = NX_REPLAY_FAILED;
-        item->error = nx_arena_copy(&run->options.report->arena, nx_str_from_c(live->error.message));
-    }
-    const uint64_t invocation = live->status == NX_OK ? live->invocation : 0;
-    nx_message_release(&live->message);
-    if (invocation == 0) {
-        end_subject(run);
-        return NX_REPLAY_NEEDS_STEP;
-    }
-    struct nx_read *read = new_read(run, NX_READ_BY_SEQUENCE, NX_STR("INVOCATIONS"));
-    if (read == NULL) {
-        return NX_REPLAY_NEEDS_NONE;
-    }
-    read->from_sequence = invocation;
-    return ask(run, read, TAKE_LIVE_RECORD);
-}
-
-/* What the live call printed and logged is in its record. */
-static enum nx_replay_need take_live_record(struct nx_replay_run *run) {
-    struct nx_read *read = NX_TAKE(run->read);
-    struct nx_arena *arena = &run->options.report->arena;
-    struct nx_replay_item *item = run->item;
-    struct nx_invocation invocation;
-    if (read->status == NX_OK && read->record_count > 0 &&
-        nx_invocation_decode(read->records[0].payload, arena, &invocation, NULL) == NX_OK) {
-        struct nx_invocation_log_line *lines =
-            nx_arena_alloc(arena, (invocation.log_line_count + 1) * sizeof *lines);
-        for (size_t i = 0; i < invocation.log_line_count && lines != NULL; i++) {
-            lines[i] = invocation.log_lines[i];
-            lines[i].text = nx_arena_copy(arena, lines[i].text);
-            lines[i].fields = nx_arena_copy(arena, lines[i].fields);
-        }
-        item->log_lines = lines;
-        item->log_line_count = lines == NULL ? 0 : invocation.log_line_count;
-        item->output = nx_arena_copy(arena, invocation.output.bytes);
-        item->duration_ns = invocation.duration_ns;
-        item->fuel = invocation.fuel;
-        memcpy(item->trace_id, invocation.trace_id, NX_TRACE_ID_SIZE);
-    }
-    nx_read_free(read);
-    end_subject(run);
+    nx_replay_run_end_subject(run);
     return NX_REPLAY_NEEDS_STEP;
 }
 
@@ -708,18 +575,18 @@ static enum nx_replay_need step_once(struct nx_replay_run *run) {
             return NX_REPLAY_NEEDS_STEP;
         }
         keep_strings(run);
-        end_subject(run);
+        nx_replay_run_end_subject(run);
         return NX_REPLAY_NEEDS_STEP;
     case ASK_CURRENT:
         return ask_current(run);
     case TAKE_CURRENT:
         return take_current(run);
     case ASK_LIVE:
-        return ask_live(run);
+        return nx_replay_live_ask(run);
     case TAKE_LIVE:
-        return take_live(run);
+        return nx_replay_live_take(run);
     case TAKE_LIVE_RECORD:
-        return take_live_record(run);
+        return nx_replay_live_take_record(run);
     case DONE:
         break;
     }
@@ -732,6 +599,10 @@ enum nx_replay_need nx_replay_run_step(struct nx_replay_run *run) {
         need = step_once(run);
     }
     return need;
+}
+
+uint64_t nx_replay_run_position(const struct nx_replay_run *run) {
+    return run->index < run->subject_count ? run->subjects[run->index].record->sequence : run->next_sequence;
 }
 
 struct nx_read *nx_replay_run_take_read(struct nx_replay_run *run) {

@@ -37,6 +37,8 @@ NX_MUST_CHECK enum nx_status nx_replay_run_new(const struct nx_replay_run_option
 void nx_replay_run_free(struct nx_replay_run *run); /* NULL allowed */
 /** A bounded piece of work. */
 enum nx_replay_need nx_replay_run_step(struct nx_replay_run *run);
+/** Ranges: the INVOCATIONS sequence that it has come to; every earlier one of the range is done with. */
+uint64_t nx_replay_run_position(const struct nx_replay_run *run);
 /** After NEEDS_READ: the question, moved out. */
 struct nx_read *nx_replay_run_take_read(struct nx_replay_run *run);
 /** Its answer, moved in. */

@@ -165,9 +165,29 @@ static void answer_requeue(struct nx_functions_requeue *requeue, enum nx_status 
     nx_message_reply(&requeue->message);
 }
 
+/* The function's dead letters from this one on: as many as one answer holds. */
+static void ask_dead_letters(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                             struct nx_functions_requeue *requeue, uint64_t from) {
+    struct nx_read *read = NULL;
+    NX_AUTO(nx_buf) subject;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_append_format(&subject, "dlq.%s", consumer->name);
+    const enum nx_status status = nx_read_new(NX_READ_SCAN, &read, &requeue->error);
+    if (status != NX_OK) {
+        answer_requeue(requeue, status);
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
+    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    read->from_sequence = from;
+    const struct nx_asked asked = { .purpose = NX_FOR_DLQ_INFO, .consumer = consumer, .requeue = requeue };
+    if (!nx_dispatch_ask(dispatch, read, &asked)) {
+        answer_requeue(requeue, nx_fail_memory(&requeue->error));
+    }
+}
+
 static void begin_requeue(struct nx_dispatch *dispatch, struct nx_functions_requeue *requeue) {
     struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, nx_str_from_c(requeue->function));
-    struct nx_read *read = NULL;
     if (consumer == NULL || consumer->registered == NULL || consumer->phase != NX_CONSUMER_LOADED) {
         answer_requeue(
             requeue, nx_fail(&requeue->error, NX_NOT_FOUND, "there is no function '%s'", requeue->function));
@@ -177,21 +197,8 @@ static void begin_requeue(struct nx_dispatch *dispatch, struct nx_functions_requ
         answer_requeue(requeue, nx_fail(&requeue->error, NX_UNAVAILABLE, "the functions are not running"));
         return;
     }
-    const enum nx_status status = nx_read_new(NX_READ_SCAN, &read, &requeue->error);
-    if (status != NX_OK) {
-        answer_requeue(requeue, status);
-        return;
-    }
-    NX_AUTO(nx_buf) subject;
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    nx_buf_append_format(&subject, "dlq.%s", consumer->name);
-    read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
-    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
-    read->from_sequence = consumer->requeue_end;
-    const struct nx_asked asked = { .purpose = NX_FOR_DLQ_INFO, .consumer = consumer, .requeue = requeue };
-    if (!nx_dispatch_ask(dispatch, read, &asked)) {
-        answer_requeue(requeue, nx_fail_memory(&requeue->error));
-    }
+    requeue->end = consumer->requeue_end;
+    ask_dead_letters(dispatch, consumer, requeue, requeue->end);
 }
 
 void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_asked *asked,
@@ -203,15 +210,20 @@ void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_ask
         answer_requeue(requeue, read->status);
         return;
     }
-    if (read->record_count == 0) {
+    requeue->count += read->record_count;
+    if (read->record_count > 0) {
+        requeue->end = read->records[read->record_count - 1].sequence + 1;
+    }
+    if (read->status != NX_NOT_FOUND && !read->at_end && read->next_sequence > read->from_sequence) {
+        ask_dead_letters(dispatch, consumer, requeue, read->next_sequence);
+        return;
+    }
+    if (requeue->count == 0) {
         answer_requeue(requeue, NX_OK); /* none since the last time */
         return;
     }
-    /* A full answer is the first part of them; the person is told how many go back, and asks again. */
-    requeue->count = read->record_count;
-    const uint64_t end = read->records[read->record_count - 1].sequence + 1;
-    if (end > consumer->requeue_end) {
-        consumer->requeue_end = end;
+    if (requeue->end > consumer->requeue_end) {
+        consumer->requeue_end = requeue->end;
     }
     consumer->changed = true;
     dispatch->checkpoint_changed = true;
