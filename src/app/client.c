@@ -175,9 +175,19 @@ static enum nx_status read_all(struct nx_dial *dial, struct nx_buf *answer, stru
     }
 }
 
+/* Send what is in `bytes` and leave the answer there. */
+static enum nx_status exchange(const struct nx_client *client, struct nx_buf *bytes, struct nx_error *err) {
+    NX_AUTO(nx_dial) *dial = NULL;
+
+    NX_TRY(nx_dial_open(client->ports.host, client->ports.port, client->timeout_ms, &dial, err));
+    NX_TRY(nx_dial_write(dial, nx_buf_str(bytes), err));
+    nx_buf_reset(bytes);
+    NX_TRY(read_all(dial, bytes, err));
+    return bytes->len > 0 ? NX_OK : nx_fail(err, NX_UNAVAILABLE, "the server ended before it answered");
+}
+
 enum nx_status nx_client_request(const struct nx_client *client, const char *method, struct nx_str target,
                                  struct nx_str body, struct nx_buf *body_out, struct nx_error *err) {
-    NX_AUTO(nx_dial) *dial = NULL;
     NX_AUTO(nx_buf) bytes = { 0 };
     const size_t body_start = body_out->len;
     const bool is_v6 = nx_str_find_byte(nx_str_from_c(client->ports.host), ':') != SIZE_MAX;
@@ -198,13 +208,7 @@ enum nx_status nx_client_request(const struct nx_client *client, const char *met
     nx_buf_append_c(&bytes, "\r\n");
     nx_buf_append(&bytes, body);
     NX_TRY(nx_buf_check(&bytes, err));
-    NX_TRY(nx_dial_open(client->ports.host, client->ports.port, client->timeout_ms, &dial, err));
-    NX_TRY(nx_dial_write(dial, nx_buf_str(&bytes), err));
-    nx_buf_reset(&bytes);
-    enum nx_status status = read_all(dial, &bytes, err);
-    if (status == NX_OK && bytes.len == 0) {
-        status = nx_fail(err, NX_UNAVAILABLE, "the server ended before it answered");
-    }
+    const enum nx_status status = exchange(client, &bytes, err);
     if (status == NX_UNAVAILABLE) {
         nx_hint(err, "it was stopped or killed; start it again by: nexus dev");
     }
