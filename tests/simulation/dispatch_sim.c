@@ -2,12 +2,13 @@
  * as oracle.
  *
  * A client publishes events; scripted functions handle them: some fail always, some at random, some keep an
- * order, fight for one key, sleep, publish events that others handle. A run is a few lives, each ended by a
- * kill, a loss of power, a failed write or sync, or in good order; the last one is left alone until nothing
- * is left to do. Then all streams are read: every event on disk was handled by every function that it fires,
- * attempts are counted without a gap or a repetition, there is exactly one end to each, effects are there
- * once for each success and never for a failure, events of one key did not overtake each other, and each that
- * was given up is in the dead letters. */
+ * order, fight for one key, sleep, publish events that others handle. Meanwhile dead letters are put back,
+ * events are replayed live, and the functions change: one goes, others get new code. A run is a few lives,
+ * each ended by a kill, a loss of power, a failed write or sync, or in good order; the last one is left alone
+ * until nothing is left to do. Then all streams are read: every event on disk was handled by every function
+ * that it fires, attempts are counted without a gap or a repetition, there is exactly one end to each,
+ * effects are there once for each success and never for a failure, events of one key did not overtake each
+ * other, and each that was given up is in the dead letters. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,9 @@
 enum {
     FUNCTIONS = 7,
     FLAKY = 1, /* the one with an order key */
+    BROKEN = 4,
+    SLEEPER = 5,
+    ECHO = 6,
     LIVES = 5,
     EVENTS_PER_LIFE = 25,
     EVENTS_MAX = 4096, /* published ones and those that functions publish */
@@ -52,8 +56,12 @@ static const struct model_function models[FUNCTIONS] = {
 /* What the records say of one event and one function. */
 struct story {
     uint32_t attempts;
-    uint64_t first; /* INVOCATIONS sequence of the first attempt */
-    uint64_t end;   /* of the one that ended it; 0: not ended */
+    uint64_t first;     /* INVOCATIONS sequence of the first attempt */
+    uint64_t end;       /* of the one that ended the series; 0: not ended */
+    uint64_t first_end; /* of the first series */
+    uint32_t series;    /* put back so often */
+    uint32_t deaths;    /* series that ended in the dead letters */
+    uint32_t letters;
     bool succeeded;
 };
 
@@ -75,6 +83,10 @@ struct run {
     struct nx_object_put put;
     unsigned stored; /* modules in the object store */
     bool is_storing;
+    uint64_t requeued_end[FUNCTIONS]; /* DLQ: letters before this go back, as was answered */
+    bool put_back[EVENTS_MAX];        /* by DLQ sequence */
+    bool live_answered[EVENTS_MAX];   /* by INVOCATIONS sequence */
+    size_t live_count;                /* of them */
     bool is_ready;
     bool was_ready; /* in some life: every function has its start */
     bool is_stopped;
@@ -188,6 +200,92 @@ static void take_describe(struct run *run, struct nx_functions_describe *describ
     nx_message_release(&describe->message);
 }
 
+/* As a person would, now and then: dead letters go back, an event is replayed live, nexus.yaml changes. */
+
+static void send_requeue(struct run *run) {
+    struct nx_functions_requeue *requeue = NULL;
+    const char *name = models[nx_sim_chance(run->sim, 500000) ? FLAKY : BROKEN].name;
+    EXPECT(run, nx_functions_requeue_new(nx_str_from_c(name), &requeue, NULL) == NX_OK, "no memory");
+    requeue->message.reply_to = run->mailbox;
+    EXPECT(run, nx_mailbox_send(nx_functions_mailbox(run->functions), &requeue->message), "full");
+}
+
+static void take_requeue(struct run *run, struct nx_functions_requeue *requeue) {
+    for (int i = 0; i < FUNCTIONS; i++) {
+        if (requeue->status == NX_OK && requeue->count > 0 &&
+            strcmp(models[i].name, requeue->function) == 0 && requeue->end > run->requeued_end[i]) {
+            run->requeued_end[i] = requeue->end;
+        }
+    }
+    nx_message_release(&requeue->message);
+}
+
+static void send_live(struct run *run) {
+    char id[32];
+    struct nx_functions_replay *replay = NULL;
+    const size_t which = nx_sim_below(run->sim, run->acknowledged_count);
+    (void)snprintf(id, sizeof id, "EVENTS:%" PRIu64, run->acknowledged[which]);
+    /* The sleeper has no effects that could be counted twice. */
+    const struct nx_replay_question question = { .mode = NX_REPLAY_LIVE,
+                                                 .id = nx_str_from_c(id),
+                                                 .function = nx_str_from_c(models[SLEEPER].name) };
+    EXPECT(run, nx_functions_replay_new(&question, &replay, NULL) == NX_OK, "no memory");
+    replay->message.reply_to = run->mailbox;
+    EXPECT(run, nx_mailbox_send(nx_functions_mailbox(run->functions), &replay->message), "full");
+}
+
+static void take_live(struct run *run, struct nx_functions_replay *replay) {
+    for (size_t i = 0; replay->status == NX_OK && i < replay->report.item_count; i++) {
+        const uint64_t invocation = replay->report.items[i].live_invocation;
+        EXPECT(run, invocation < EVENTS_MAX, "too many invocations");
+        if (invocation != 0) {
+            run->live_answered[invocation] = true;
+            run->live_count++;
+        }
+    }
+    nx_message_release(&replay->message);
+}
+
+/* Sleeper and echo change places; sometimes the broken one is gone until the next life. */
+static void send_update(struct run *run) {
+    struct nx_registry_entry entries[FUNCTIONS];
+    struct nx_functions_update *update = NULL;
+    struct nx_registry *registry = NULL;
+    size_t count = 0;
+    const bool is_one_gone = nx_sim_chance(run->sim, 300000);
+    const bool is_swapped = nx_sim_chance(run->sim, 500000);
+    for (int i = 0; i < FUNCTIONS; i++) {
+        const int code = is_swapped && i == SLEEPER ? ECHO : is_swapped && i == ECHO ? SLEEPER : i;
+        if (!is_one_gone || i != BROKEN) {
+            entries[count++] = (struct nx_registry_entry){ .function = &run->list[i],
+                                                           .module = nx_str_from_c(models[code].script) };
+        }
+    }
+    const struct nx_registry_options options = { .entries = entries,
+                                                 .count = count,
+                                                 .random = nx_sim_random(run->sim) };
+    EXPECT(run, nx_registry_new(&options, &registry, NULL) == NX_OK, "no memory");
+    EXPECT(run, nx_functions_update_new(registry, &update, NULL) == NX_OK, "no memory");
+    update->message.reply_to = run->mailbox;
+    EXPECT(run, nx_mailbox_send(nx_functions_mailbox(run->functions), &update->message), "full");
+}
+
+static void meddle(struct run *run) {
+    switch (nx_sim_below(run->sim, 60)) {
+    case 0:
+        send_requeue(run);
+        break;
+    case 1:
+        send_live(run);
+        break;
+    case 2:
+        send_update(run);
+        break;
+    default:
+        break;
+    }
+}
+
 static int64_t client_step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
     struct run *run = state;
     struct nx_message *message;
@@ -198,6 +296,15 @@ static int64_t client_step(void *state, struct nx_now now, struct nx_message_que
             break;
         case NX_FUNCTIONS_READY:
             run->is_ready = run->was_ready = true;
+            nx_message_release(message);
+            break;
+        case NX_FUNCTIONS_REQUEUE:
+            take_requeue(run, (struct nx_functions_requeue *)(void *)message);
+            break;
+        case NX_FUNCTIONS_REPLAY:
+            take_live(run, (struct nx_functions_replay *)(void *)message);
+            break;
+        case NX_FUNCTIONS_UPDATE:
             nx_message_release(message);
             break;
         case NX_FUNCTIONS_STOP:
@@ -213,7 +320,10 @@ static int64_t client_step(void *state, struct nx_now now, struct nx_message_que
         send_event(run);
     }
     if (!run->is_last_life) {
-        return NX_STEP_IDLE;
+        if (run->is_ready && run->acknowledged_count > 0) {
+            meddle(run);
+        }
+        return now.monotonic_ns + 5 * NX_NS_PER_MS;
     }
     if (run->is_ready && !run->is_describing && !run->is_quiet && now.monotonic_ns >= run->look_ns) {
         run->look_ns = now.monotonic_ns + 500 * NX_NS_PER_MS;
@@ -428,11 +538,26 @@ static void visit_invocation(struct run *run, const struct nx_record *record) {
     struct story *story = story_of(run, record, function);
     struct nx_invocation invocation;
     EXPECT(run, nx_invocation_decode_head(record->payload, &invocation, NULL) == NX_OK, "damaged");
+    if ((invocation.flags & NX_INVOCATION_LIVE_REPLAY) != 0) {
+        EXPECT(run, function == SLEEPER, "%s was not replayed", models[function].name);
+        run->live_count -= run->live_answered[record->sequence];
+        return;
+    }
+    if (invocation.series != story->series) {
+        EXPECT(run, invocation.series == story->series + 1 && story->end != 0 && !story->succeeded,
+               "%s: series %u after %u", models[function].name, invocation.series, story->series);
+        EXPECT(run, invocation.dead_letter != 0 && !run->put_back[invocation.dead_letter],
+               "DLQ:%" PRIu64 " was put back twice", invocation.dead_letter);
+        run->put_back[invocation.dead_letter] = true;
+        story->series = invocation.series;
+        story->attempts = 0;
+        story->end = 0;
+    }
     EXPECT(run, story->end == 0, "%s: another attempt after the end, INVOCATIONS:%" PRIu64,
            models[function].name, record->sequence);
     EXPECT(run, invocation.attempt == story->attempts + 1, "%s: attempt %u after %u", models[function].name,
            invocation.attempt, story->attempts);
-    story->first = story->attempts == 0 ? record->sequence : story->first;
+    story->first = story->attempts == 0 && story->series == 0 ? record->sequence : story->first;
     story->attempts = invocation.attempt;
     story->succeeded = invocation.outcome == NX_OUTCOME_OK;
     const bool is_dead = (invocation.flags & NX_INVOCATION_DEAD_LETTER) != 0;
@@ -440,14 +565,17 @@ static void visit_invocation(struct run *run, const struct nx_record *record) {
            "%s: dead letter after %u attempts", models[function].name, story->attempts);
     if (story->succeeded || is_dead) {
         story->end = record->sequence;
+        story->first_end = story->series == 0 ? story->end : story->first_end;
+        story->deaths += is_dead;
     }
 }
 
 static void visit_dead_letter(struct run *run, const struct nx_record *record) {
-    struct story *story = story_of(run, record, function_of(record->subject, NX_STR("dlq.")));
-    EXPECT(run, story->end != 0 && !story->succeeded, "a dead letter of what is not dead");
-    EXPECT(run, story->attempts < 100, "two dead letters of one event");
-    story->attempts += 100;
+    const int function = function_of(record->subject, NX_STR("dlq."));
+    struct story *story = story_of(run, record, function);
+    story->letters++;
+    EXPECT(run, record->sequence >= run->requeued_end[function] || run->put_back[record->sequence],
+           "%s: DLQ:%" PRIu64 " did not go back", models[function].name, record->sequence);
 }
 
 static void check_stories(struct run *run) {
@@ -467,15 +595,15 @@ static void check_stories(struct run *run) {
                    models[i].name);
             EXPECT(run, !is_wanted || story->end != 0, "%s has not ended EVENTS:%" PRIu64 " (%u attempts)",
                    models[i].name, sequence, story->attempts);
-            EXPECT(run, !is_wanted || story->succeeded || story->attempts > 100,
-                   "%s: EVENTS:%" PRIu64 " was given up, and is not in the dead letters", models[i].name,
-                   sequence);
+            EXPECT(run, story->letters == story->deaths,
+                   "%s: EVENTS:%" PRIu64 " was given up %u times, and is %u times in the dead letters",
+                   models[i].name, sequence, story->deaths, story->letters);
         }
         if (!event->is_made) {
             const struct story *story = &run->stories[sequence * FUNCTIONS + FLAKY];
             EXPECT(run, story->first > last_end[event->key], "EVENTS:%" PRIu64 " overtook one of its key",
                    sequence);
-            last_end[event->key] = story->end;
+            last_end[event->key] = story->first_end;
             makers++;
         }
     }
@@ -506,6 +634,7 @@ static void check(struct run *run) {
     }
     walk(run, NX_STR("INVOCATIONS"), visit_invocation);
     walk(run, NX_STR("DLQ"), visit_dead_letter);
+    EXPECT(run, run->live_count == 0, "%zu live replays were answered, and are not there", run->live_count);
     check_stories(run);
     for (size_t i = 0; i < EVENTS_MAX; i++) {
         hellos += run->events[i].is_there && !run->events[i].is_made;
