@@ -11,5 +11,8 @@
         }                                                     \
     } while (0)
 
+/* For a place that nothing can reach: says in words what would have come there. */
+#define nx_assert_never(what) nx_assert_failed("never: " what, __FILE__, __LINE__)
+
 /** Print the condition and its place on standard error, then abort. */
 __attribute__((noreturn, cold)) void nx_assert_failed(const char *condition, const char *file, int line);

@@ -140,6 +140,7 @@ static void test_a_waiting_scan_is_answered_by_the_next_record_or_by_time(void *
     struct nx_append *append = harness_append_new(&harness, 1, 0);
     harness_add(append, "EVENTS", "events.a", NULL, "x", NULL);
     NX_AUTO(nx_append) *other = harness_send(&harness, append);
+    assert_int_equal(other->status, NX_OK);
     append = harness_append_new(&harness, 1, 0);
     append->message.reply_to = NULL;
     harness_add(append, "EVENTS", "events.b", NULL, "x", NULL);

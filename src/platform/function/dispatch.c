@@ -439,7 +439,7 @@ static void take_append(struct nx_dispatch *dispatch, struct nx_append *append) 
         nx_dispatch_requeue_written(dispatch, &asked, append);
         break;
     default:
-        nx_assert(!"an append that dispatch did not send");
+        nx_assert_never("an append that dispatch did not send");
     }
     nx_append_free(append);
 }

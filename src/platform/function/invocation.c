@@ -388,6 +388,6 @@ const struct nx_append_entry *nx_invocation_entry(const struct nx_append *append
             return &append->entries[i - 1];
         }
     }
-    nx_assert(!"an append without its invocation");
+    nx_assert_never("an append without its invocation");
     return NULL;
 }

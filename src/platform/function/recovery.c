@@ -368,7 +368,7 @@ void nx_dispatch_take_loading(struct nx_dispatch *dispatch, const struct nx_aske
         }
         break;
     default:
-        nx_assert(!"an answer that recovery did not ask for");
+        nx_assert_never("an answer that recovery did not ask for");
     }
 }
 

@@ -193,7 +193,7 @@ static void take_message(struct nx_replayer *replayer, struct nx_message *messag
         nx_message_release(message);
         break;
     default:
-        nx_assert(!"a message that the replayer does not know");
+        nx_assert_never("a message that the replayer does not know");
     }
 }
 

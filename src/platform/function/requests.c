@@ -359,6 +359,6 @@ void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *m
         nx_message_queue_push(&dispatch->live_waiting, message);
         break;
     default:
-        nx_assert(!"a request that dispatch does not know");
+        nx_assert_never("a request that dispatch does not know");
     }
 }

@@ -435,7 +435,7 @@ static void take_messages(struct nx_worker *worker, struct nx_message_queue *inb
             take_append(worker, (struct nx_append *)(void *)message, now);
             break;
         default:
-            nx_assert(!"a message that a worker does not know");
+            nx_assert_never("a message that a worker does not know");
         }
     }
 }
