@@ -594,6 +594,7 @@ enum nx_status nx_dispatch_open(const struct nx_dispatch_options *options, struc
     dispatch->is_look_due = true;
     nx_list_init(&dispatch->ready);
     nx_list_init(&dispatch->flights);
+    nx_list_init(&dispatch->requeues);
     nx_map_init(&dispatch->consumers, CONSUMERS_MAX, nx_random_u64(&options->random));
     nx_modules_init(&dispatch->modules, options->guests, options->loader, NULL,
                     nx_random_u64(&options->random));
@@ -630,6 +631,9 @@ void nx_dispatch_close(struct nx_dispatch *dispatch) {
         struct nx_flight *flight = nx_container_of(node, struct nx_flight, node);
         nx_message_release(flight->live);
         free(flight);
+    }
+    while ((node = nx_list_take_first(&dispatch->requeues)) != NULL) {
+        nx_message_release(&nx_container_of(node, struct nx_functions_requeue, node)->message);
     }
     nx_map_fini(&dispatch->consumers);
     nx_append_free(dispatch->checkpoint_last);

@@ -87,6 +87,7 @@ struct nx_dispatch {
     struct nx_list flights; /* struct nx_flight: tasks under way, in the order in which they were sent */
     struct nx_message_queue ready_waiting; /* requests: nx_functions_ready, nx_functions_update */
     struct nx_message_queue stop_waiting;
+    struct nx_list requeues;              /* struct nx_functions_requeue under way */
     struct nx_message_queue live_waiting; /* struct nx_dispatch_live that no worker has room for */
     int64_t checkpoint_due_ns;
     uint64_t checkpointed_invocations; /* invocations_next of the last checkpoint */

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "codec/digest.h"
@@ -154,7 +155,8 @@ struct nx_functions_requeue {
     struct nx_message message; /* first */
     char function[NX_FUNCTION_NAME_SIZE_MAX + 1];
     uint64_t count;
-    uint64_t end; /* dispatch's own: one more than the last DLQ sequence that goes back */
+    struct nx_list_node node; /* dispatch's own, as `end` */
+    uint64_t end;             /* one more than the last DLQ sequence that goes back */
     enum nx_status status;
     struct nx_error error;
 };

@@ -160,7 +160,9 @@ static void describe(struct nx_dispatch *dispatch, struct nx_functions_describe 
 
 /* Dead letters, back again. */
 
-static void answer_requeue(struct nx_functions_requeue *requeue, enum nx_status status) {
+static void answer_requeue(struct nx_dispatch *dispatch, struct nx_functions_requeue *requeue,
+                           enum nx_status status) {
+    nx_list_remove(&dispatch->requeues, &requeue->node);
     requeue->status = status;
     nx_message_reply(&requeue->message);
 }
@@ -174,7 +176,7 @@ static void ask_dead_letters(struct nx_dispatch *dispatch, struct nx_consumer *c
     nx_buf_append_format(&subject, "dlq.%s", consumer->name);
     const enum nx_status status = nx_read_new(NX_READ_SCAN, &read, &requeue->error);
     if (status != NX_OK) {
-        answer_requeue(requeue, status);
+        answer_requeue(dispatch, requeue, status);
         return;
     }
     read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
@@ -182,19 +184,22 @@ static void ask_dead_letters(struct nx_dispatch *dispatch, struct nx_consumer *c
     read->from_sequence = from;
     const struct nx_asked asked = { .purpose = NX_FOR_DLQ_INFO, .consumer = consumer, .requeue = requeue };
     if (!nx_dispatch_ask(dispatch, read, &asked)) {
-        answer_requeue(requeue, nx_fail_memory(&requeue->error));
+        answer_requeue(dispatch, requeue, nx_fail_memory(&requeue->error));
     }
 }
 
 static void begin_requeue(struct nx_dispatch *dispatch, struct nx_functions_requeue *requeue) {
     struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, nx_str_from_c(requeue->function));
+    nx_list_append(&dispatch->requeues, &requeue->node);
     if (consumer == NULL || consumer->registered == NULL || consumer->phase != NX_CONSUMER_LOADED) {
         answer_requeue(
-            requeue, nx_fail(&requeue->error, NX_NOT_FOUND, "there is no function '%s'", requeue->function));
+            dispatch, requeue,
+            nx_fail(&requeue->error, NX_NOT_FOUND, "there is no function '%s'", requeue->function));
         return;
     }
     if (dispatch->phase != NX_DISPATCH_RUNNING) {
-        answer_requeue(requeue, nx_fail(&requeue->error, NX_UNAVAILABLE, "the functions are not running"));
+        answer_requeue(dispatch, requeue,
+                       nx_fail(&requeue->error, NX_UNAVAILABLE, "the functions are not running"));
         return;
     }
     requeue->end = consumer->requeue_end;
@@ -207,7 +212,7 @@ void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_ask
     struct nx_consumer *consumer = asked->consumer;
     if (read->status != NX_OK && read->status != NX_NOT_FOUND && read->status != NX_DATA_LOSS) {
         requeue->error = read->error;
-        answer_requeue(requeue, read->status);
+        answer_requeue(dispatch, requeue, read->status);
         return;
     }
     requeue->count += read->record_count;
@@ -219,7 +224,7 @@ void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_ask
         return;
     }
     if (requeue->count == 0) {
-        answer_requeue(requeue, NX_OK); /* none since the last time */
+        answer_requeue(dispatch, requeue, NX_OK); /* none since the last time */
         return;
     }
     if (requeue->end > consumer->requeue_end) {
@@ -231,7 +236,7 @@ void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_ask
                                     .consumer = consumer,
                                     .requeue = requeue };
     if (!nx_dispatch_write_consumer(dispatch, consumer, &write)) {
-        answer_requeue(requeue, nx_fail_memory(&requeue->error));
+        answer_requeue(dispatch, requeue, nx_fail_memory(&requeue->error));
     }
 }
 
@@ -241,7 +246,7 @@ void nx_dispatch_requeue_written(struct nx_dispatch *dispatch, const struct nx_a
         asked->requeue->error = append->error;
     }
     dispatch->is_look_due = true;
-    answer_requeue(asked->requeue, append->status);
+    answer_requeue(dispatch, asked->requeue, append->status);
 }
 
 /* Live replays. */
