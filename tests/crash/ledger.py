@@ -28,6 +28,14 @@ def make_project(folder):
     return folder
 
 
+def build_shim(folder):
+    """power_cut_shim.c as a library that LD_PRELOAD takes."""
+    library = folder / "power_cut_shim.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, FOLDER / "power_cut_shim.c", "-ldl", "-lpthread"],
+                   check=True)
+    return library
+
+
 class Ledger:
     """What was sent and what was acknowledged, over all runs of the server."""
 

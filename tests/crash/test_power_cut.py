@@ -7,7 +7,6 @@ sets how many seeds run (50; 1,000 at full size), NEXUS_CUT_FIRST_SEED where the
 
 import os
 import random
-import subprocess
 import threading
 
 import ledger
@@ -21,10 +20,7 @@ BATCH = 10  # seeds in one test, so that a report names a range
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
-    library = tmp_path_factory.mktemp("shim") / "power_cut_shim.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, ledger.FOLDER / "power_cut_shim.c", "-ldl",
-                    "-lpthread"], check=True)
-    return library
+    return ledger.build_shim(tmp_path_factory.mktemp("shim"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,69 @@
+"""A disk that fails a sync or a write, and one that is full: what clients are told, and that nothing is lost."""
+
+import os
+import subprocess
+import threading
+import time
+
+import ledger
+import pytest
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory):
+    return ledger.build_shim(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.mark.parametrize("fault", ["NX_SHIM_FAIL_SYNC_AT", "NX_SHIM_FAIL_WRITE_AT"])
+def test_a_failed_sync_or_write_freezes_the_log_until_a_restart(fault, tmp_path, shim, servers):
+    folder = ledger.make_project(tmp_path / "p")
+    book = ledger.Ledger(1)
+    server = servers(folder, "start", environment={"LD_PRELOAD": str(shim), "NX_SHIM_DIR": ".nexus",
+                                                   "NX_SHIM_SEED": "3", fault: "60"})
+    book.post_until_it_ends(server, 0, threading.Event())
+    assert book.acknowledged, "some were acknowledged before the fault"
+    status, headers, refusal = server.request("POST", "/events/ledger.input", {"n": 1})
+    assert (status, refusal["kind"]) == (503, "log-frozen")
+    assert headers["content-type"] == "application/problem+json"
+    status, _, ready = server.request("GET", "/readyz")
+    assert status == 503, ready
+    assert server.get(f"/events/{book.acknowledged[0]}")["id"] == book.acknowledged[0], "reads go on"
+    assert server.request("GET", "/healthz")[0] == 200
+    server.end()
+    book.check(servers(folder, "start"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 100 MiB; one segment of the log takes 64."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", folder], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount a small disk: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_refuses_and_recovers_by_itself(small_disk, servers):
+    folder = ledger.make_project(small_disk / "p")
+    ballast = small_disk / "ballast"
+    server = servers(folder, "start")
+    first = server.publish("ledger.input", {"n": 0})
+    free = os.statvfs(small_disk)
+    ballast.write_bytes(b"\0" * max(0, free.f_bavail * free.f_frsize - 4096))
+    accepted, status = [first], 202
+    while status == 202:
+        status, _, content = server.request("POST", "/events/ledger.input", {"fill": "x" * 900_000})
+        if status == 202:
+            accepted.append(content["event_id"])
+    assert (status, content["kind"]) == (507, "disk-full")
+    assert server.request("GET", "/readyz")[0] == 503
+    assert server.get(f"/events/{accepted[-1]}")["id"] == accepted[-1], "reads go on"
+    ballast.unlink()
+    deadline = time.monotonic() + 30
+    while server.request("POST", "/events/ledger.input", {"n": 2})[0] != 202:
+        assert time.monotonic() < deadline, "there is room again"
+        time.sleep(0.1)
+    for event in accepted:
+        assert server.get(f"/events/{event}")["id"] == event
