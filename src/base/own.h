@@ -1,7 +1,7 @@
 /* src/base/own.h: ownership that can be read off the declaration.
  *
  * NX_AUTO releases a local at the end of its scope; NX_TAKE moves ownership out and leaves NULL behind. The
- * words (STYLE: new/free, init/fini, open/close, ref/unref, take, borrowed) are the same everywhere. */
+ * words (new/free, init/fini, open/close, ref/unref, take, borrowed) are the same everywhere. */
 #pragma once
 
 #include <stdlib.h>
