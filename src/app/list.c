@@ -69,14 +69,7 @@ static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct
 /* From the directory: the same JSON. */
 
 static void write_event(struct nx_json_writer *json, const struct nx_record *record, struct nx_arena *arena) {
-    const struct nx_cloudevent_record stored = {
-        .stream = record->stream,
-        .sequence = record->sequence,
-        .time_ns = record->time_ns,
-        .subject = record->subject,
-        .headers = record->headers,
-        .payload = record->payload,
-    };
+    const struct nx_cloudevent_record stored = nx_record_as_event(record);
     char reference[NX_STREAM_NAME_SIZE_MAX + 32];
     char time[NX_TIME_TEXT_SIZE + 1];
     struct nx_cloudevent event;

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "codec/cloudevents.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/mailbox.h"
@@ -45,6 +46,15 @@ struct nx_record {
         headers; /* "K: v\r\n" lines, without the NATS/1.0 line and the closing empty line; may be empty */
     struct nx_str payload;
 };
+/** The same record as codec/cloudevents reads it; borrows what `record` borrows. */
+static inline struct nx_cloudevent_record nx_record_as_event(const struct nx_record *record) {
+    return (struct nx_cloudevent_record){ .stream = record->stream,
+                                          .sequence = record->sequence,
+                                          .time_ns = record->time_ns,
+                                          .subject = record->subject,
+                                          .headers = record->headers,
+                                          .payload = record->payload };
+}
 
 enum nx_fabric_message_kind {
     NX_FABRIC_APPEND = 0x100, /* struct nx_append, to the append mailbox */

@@ -31,14 +31,7 @@ uint64_t nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path
     NX_AUTO(nx_arena) arena;
     NX_AUTO(nx_buf) text;
     struct nx_cloudevent event;
-    const struct nx_cloudevent_record source = {
-        .stream = record->stream,
-        .sequence = record->sequence,
-        .time_ns = record->time_ns,
-        .subject = record->subject,
-        .headers = record->headers,
-        .payload = record->payload,
-    };
+    const struct nx_cloudevent_record source = nx_record_as_event(record);
     nx_arena_init(&arena, EVENT_ARENA_SIZE_MAX);
     nx_buf_init(&text, NX_RECORD_SIZE_MAX);
     if (nx_cloudevent_from_record(&source, &arena, &event, NULL) != NX_OK ||

@@ -67,14 +67,7 @@ static void mark_live(const struct nx_record *record, struct nx_arena *arena, st
 enum nx_status nx_event_to_input(const struct nx_event_input *input, struct nx_arena *arena,
                                  struct nx_cloudevent *event_out, struct nx_buf *out, struct nx_error *err) {
     const struct nx_record *record = input->record;
-    const struct nx_cloudevent_record source = {
-        .stream = record->stream,
-        .sequence = record->sequence,
-        .time_ns = record->time_ns,
-        .subject = record->subject,
-        .headers = record->headers,
-        .payload = record->payload,
-    };
+    const struct nx_cloudevent_record source = nx_record_as_event(record);
     NX_TRY(nx_cloudevent_from_record(&source, arena, event_out, err));
     if (input->is_live_replay) {
         mark_live(record, arena, event_out);

@@ -8,15 +8,6 @@ enum { ARENA_SIZE_MAX = 64 * 1024 * 1024 };
 
 static const struct nx_str stream = { "EVENTS", 6 };
 
-static struct nx_cloudevent_record as_event_record(const struct nx_record *record) {
-    return (struct nx_cloudevent_record){ .stream = record->stream,
-                                          .sequence = record->sequence,
-                                          .time_ns = record->time_ns,
-                                          .subject = record->subject,
-                                          .headers = record->headers,
-                                          .payload = record->payload };
-}
-
 /* One event of the log */
 
 static void respond_several(struct nx_http_exchange *exchange, const struct nx_read *read,
@@ -33,7 +24,7 @@ static void respond_several(struct nx_http_exchange *exchange, const struct nx_r
     nx_json_key(&writer, NX_STR("matches"));
     nx_json_array_begin(&writer);
     for (size_t i = 0; i < read->record_count; i++) {
-        const struct nx_cloudevent_record record = as_event_record(&read->records[i]);
+        const struct nx_cloudevent_record record = nx_record_as_event(&read->records[i]);
         struct nx_cloudevent event;
         nx_json_object_begin(&writer);
         nx_http_member_reference(&writer, "reference", record.stream, record.sequence);
@@ -59,7 +50,7 @@ static void respond_event(struct nx_http_exchange *exchange, const struct nx_rec
     NX_AUTO(nx_buf) headers;
     struct nx_cloudevent event;
     struct nx_error err = { 0 };
-    const struct nx_cloudevent_record record = as_event_record(found);
+    const struct nx_cloudevent_record record = nx_record_as_event(found);
     nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
     nx_buf_init(&headers, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
     if (nx_cloudevent_from_record(&record, arena, &event, &err) == NX_OK) {
@@ -165,7 +156,7 @@ static void events_read(struct nx_http_exchange *exchange, struct nx_message *me
     nx_json_key(&writer, NX_STR("events"));
     nx_json_array_begin(&writer);
     for (size_t i = 0; i < read->record_count; i++) {
-        const struct nx_cloudevent_record record = as_event_record(&read->records[i]);
+        const struct nx_cloudevent_record record = nx_record_as_event(&read->records[i]);
         struct nx_cloudevent event;
         struct nx_error err = { 0 };
         nx_json_object_begin(&writer);
