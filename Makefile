@@ -8,7 +8,7 @@ DESTDIR ?=
 HOURS ?= 8
 ONLY ?=
 
-.PHONY: all help setup test check check-fast demo bench fuzz nightly install clean hooks
+.PHONY: all help setup test check check-fast demo bench fuzz nightly install package clean hooks
 .PHONY: release asan clang dev tsan coverage fuzz-build format
 
 all: release ## Build build/nexus (optimised, with debug information)
@@ -78,8 +78,16 @@ fuzz: fuzz-build ## Fuzz each fuzzer for EACH=60 seconds (ONLY=<name> for one)
 nightly: ## The long tests within HOURS=8 (ONLY=<part>,... for some); finished parts are kept
 	@$(PYTHON) tools/nightly.py --hours $(HOURS) $(if $(ONLY),--only $(ONLY))
 
-install: release ## Install the program under PREFIX=/usr/local (DESTDIR= for packaging)
+install: release ## Install the program, its manual page and completions under PREFIX=/usr/local (DESTDIR= for packaging)
 	install -D -m 755 build/release/src/app/nexus $(DESTDIR)$(PREFIX)/bin/nexus
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 bash-completion/completions zsh/vendor-completions fish/vendor_completions.d)
+	build/nexus manual > $(DESTDIR)$(PREFIX)/share/man/man1/nexus.1
+	build/nexus completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nexus
+	build/nexus completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_nexus
+	build/nexus completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nexus.fish
+
+package: release ## Make build/nexus_<version>_<architecture>.deb, with the systemd service
+	@tools/package
 
 hooks: ## Run check-fast before each commit of this clone
 	git config core.hooksPath tools/hooks

@@ -18,6 +18,7 @@
 #include "app/terminal.h"
 #include "codec/time_format.h"
 #include "io/clock.h"
+#include "io/service.h"
 
 enum { OUTPUT_SIZE_MAX = 16 * 1024 * 1024, WATCHED_MAX = 1 + NX_CONFIG_FUNCTIONS_MAX };
 
@@ -279,7 +280,9 @@ static enum nx_status serve(struct server *server, size_t workers, struct nx_err
         status = print_start(server, started_ns, err);
     }
     if (status == NX_OK) {
+        nx_service_notify("READY=1");
         nx_node_run(server->node);
+        nx_service_notify("STOPPING=1");
         nx_log_info(&server->log,
                     "stopping: what is under way is finished first; a second signal ends it now");
     }

@@ -12,4 +12,13 @@ extern const struct nx_command nx_command_events;
 extern const struct nx_command nx_command_replay;
 extern const struct nx_command nx_command_journal;
 extern const struct nx_command nx_command_config;
+extern const struct nx_command nx_command_completion;
+extern const struct nx_command nx_command_manual;
 extern const struct nx_command nx_command_version;
+
+enum { NX_COMMANDS_MAX = 32 };
+
+/** The commands in the order of the help; NULL behind the last one. */
+const struct nx_command *nx_command_at(size_t index);
+/** NULL: there is none of this name. */
+const struct nx_command *nx_command_find(const char *name);

@@ -9,12 +9,6 @@
 #include "app/terminal.h"
 #include "codec/word.h"
 
-static const struct nx_command *const commands[] = {
-    &nx_command_new,    &nx_command_build,  &nx_command_dev,    &nx_command_start,   &nx_command_logs,
-    &nx_command_events, &nx_command_replay, &nx_command_config, &nx_command_journal, &nx_command_version,
-};
-enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
-
 static int report(const struct nx_error *err) {
     (void)fflush(stdout);
     (void)fprintf(stderr, "%snexus: %s [%s]%s\n", nx_terminal_colour(stderr, NX_COLOUR_RED), err->message,
@@ -28,8 +22,9 @@ static int report(const struct nx_error *err) {
 static void print_help(FILE *out) {
     (void)fprintf(out, "nexus: events stored, run in a sandbox, and replayed exactly\n\n"
                        "Usage: nexus <command> [flags]\n\nCommands:\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        (void)fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+    const struct nx_command *command;
+    for (size_t i = 0; (command = nx_command_at(i)) != NULL; i++) {
+        (void)fprintf(out, "  %-10s %s\n", command->name, command->summary);
     }
     (void)fprintf(out, "\nEach command explains itself: nexus <command> --help\n\n"
                        "Example:\n"
@@ -38,23 +33,15 @@ static void print_help(FILE *out) {
                        "-H 'content-type: application/json' -d '{\"user_id\":\"u42\"}'\n");
 }
 
-static const struct nx_command *find_command(const char *name) {
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i]->name, name) == 0) {
-            return commands[i];
-        }
-    }
-    return NULL;
-}
-
 static int fail_unknown(const char *name) {
     struct nx_error err = { 0 };
-    const char *names[COMMAND_COUNT];
+    const char *names[NX_COMMANDS_MAX];
+    size_t count = 0;
 
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        names[i] = commands[i]->name;
+    for (; nx_command_at(count) != NULL; count++) {
+        names[count] = nx_command_at(count)->name;
     }
-    const char *nearest = nx_word_nearest(nx_str_from_c(name), names, COMMAND_COUNT);
+    const char *nearest = nx_word_nearest(nx_str_from_c(name), names, count);
     (void)nx_fail(&err, NX_INVALID_ARGUMENT, "there is no command '%s'", name);
     if (nearest != NULL) {
         nx_hint(&err, "did you mean: nexus %s?", nearest);
@@ -94,7 +81,7 @@ int main(int argc, char **argv) {
     }
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        const struct nx_command *about = argc > 2 ? find_command(argv[2]) : NULL;
+        const struct nx_command *about = argc > 2 ? nx_command_find(argv[2]) : NULL;
         if (argc > 2 && about == NULL) {
             return fail_unknown(argv[2]);
         }
@@ -108,7 +95,7 @@ int main(int argc, char **argv) {
     if (strcmp(name, "--version") == 0) {
         name = "version";
     }
-    const struct nx_command *command = find_command(name);
+    const struct nx_command *command = nx_command_find(name);
     if (command == NULL) {
         return fail_unknown(name);
     }

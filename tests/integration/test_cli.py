@@ -7,7 +7,8 @@ import pytest
 
 from conftest import NEXUS, run_nexus
 
-COMMANDS = ["new", "build", "dev", "start", "logs", "events", "replay", "config", "journal", "version"]
+COMMANDS = ["new", "build", "dev", "start", "logs", "events", "replay", "config", "journal", "completion", "manual",
+            "version"]
 
 
 def test_help_lists_every_command(tmp_path):
