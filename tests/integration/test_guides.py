@@ -1,0 +1,53 @@
+"""The guides say what is so: commands in them run, and what they list is complete."""
+import json
+import re
+import subprocess
+
+from conftest import NEXUS, ROOT
+
+GUIDES = ROOT / "docs" / "guides"
+
+
+def test_getting_started_runs_as_written(tmp_path, servers):
+    text = (GUIDES / "GETTING_STARTED.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    assert len(blocks) >= 4
+    folder, server = tmp_path, None
+    environment = {"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    (tmp_path / "nexus").symlink_to(NEXUS)
+    for block in blocks:
+        if block.strip() == "nexus dev":
+            folder = tmp_path / "my-app"
+            server = servers(folder)
+            continue
+        if server:
+            block = block.replace("localhost:8080", f"localhost:{server.port}")
+            server.wait_until_idle()
+        done = subprocess.run(["bash", "-ec", block], cwd=folder, env=environment, capture_output=True, text=True,
+                              timeout=120, check=False)
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    assert "1 identical" in done.stdout
+
+
+def test_configuration_names_every_key_of_the_schema():
+    schema = json.loads((ROOT / "spec" / "nexus.schema.json").read_text())
+    text = (GUIDES / "CONFIGURATION.md").read_text()
+    keys = set(schema["properties"]) | set(schema["$defs"]["function"]["properties"])
+    for name in ("stream", "retry", "order"):
+        keys |= set(schema["$defs"][name]["properties"])
+    assert {key for key in keys if f"`{key}`" not in text} == set()
+
+
+def test_troubleshooting_names_every_kind_and_every_outcome():
+    text = (GUIDES / "TROUBLESHOOTING.md").read_text()
+    kinds = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "spec" / "errors.md").read_text(), re.M)
+    outcomes = re.findall(r'X\(NX_OUTCOME_\w+, "([a-z-]+)"\)', (ROOT / "src" / "codec" / "outcome.h").read_text())
+    assert len(kinds) > 15 and len(outcomes) > 10
+    assert {name for name in kinds + outcomes if name != "ok" and f"`{name}`" not in text} == set()
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [ROOT / name for name in ("README.md", "GUARANTEES.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
+    for page in [*pages, *sorted((ROOT / "docs").rglob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
