@@ -8,6 +8,7 @@
 
 #include "app/code.h"
 #include "app/config.h"
+#include "app/toolchain.h"
 #include "io/process.h"
 #include "sandbox/instance/call.h"
 
@@ -35,6 +36,10 @@ static enum nx_status run_command(const struct nx_config *config, const struct n
                                   struct nx_error *err) {
     int exit_status;
 
+    const enum nx_status status = nx_toolchain_check(function->build_command, config->folder.ptr, err);
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "building %.*s", NX_STR_ARG(function->name));
+    }
     (void)printf("-- %.*s: %.*s\n", NX_STR_ARG(function->name), NX_STR_ARG(function->build_command));
     (void)fflush(stdout);
     NX_TRY(nx_process_run(function->build_command.ptr, config->folder.ptr, NULL, &exit_status, err));
@@ -51,6 +56,7 @@ static enum nx_status run_command(const struct nx_config *config, const struct n
 
 static enum nx_status build(const struct nx_args *args, const struct nx_config *config, size_t *count_out,
                             struct nx_error *err) {
+    nx_toolchain_offer_nexus();
     *count_out = 0;
     for (size_t i = 0; i < config->function_count; i++) {
         const struct nx_function *function = &config->functions[i];

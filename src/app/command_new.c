@@ -1,4 +1,4 @@
-/* src/app/command_new.c: nexus new NAME --lang=c: a project that builds and runs as it is.
+/* src/app/command_new.c: nexus new NAME --lang=LANGUAGE: a project that builds and runs as it is.
  *
  * The files are compiled in (templates.h). A folder that holds anything is left alone. */
 #include "app/commands.h"
@@ -15,27 +15,42 @@
 enum { FILE_SIZE_MAX = 256 * 1024, PATH_SIZE_MAX = 4096 };
 
 static const struct nx_flag flags[] = {
-    { .name = "lang", .value = "LANGUAGE", .help = "what the function is written in: c (default)" },
+    { .name = "lang", .value = "LANGUAGE", .help = "what the function is written in: c (default), rust" },
 };
 
-static enum nx_status check_language(struct nx_args *args, struct nx_error *err) {
-    static const char *const known[] = { "c", "rust", "go", "javascript", "assemblyscript", "python" };
-    const char *language = nx_args_value(args, "lang");
+enum { LANGUAGES_MAX = 16 };
 
-    if (language == NULL || strcmp(language, "c") == 0) {
-        return NX_OK;
-    }
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(known[i], language) == 0) {
-            (void)nx_args_fail(args, err, "there is no template for --lang=%s yet", language);
-            nx_hint(err, "anything that compiles to WASI preview 1 runs: make a project with --lang=c, then "
-                         "let code: in nexus.yaml name your .wasm");
-            return NX_INVALID_ARGUMENT;
+/* The languages there are templates for, each once. */
+static size_t list_languages(const char *languages[LANGUAGES_MAX]) {
+    size_t count = 0;
+    for (size_t i = 0; i < nx_template_count && count < LANGUAGES_MAX; i++) {
+        if (count == 0 || strcmp(languages[count - 1], nx_templates[i].language) != 0) {
+            languages[count++] = nx_templates[i].language;
         }
     }
-    const char *nearest = nx_word_nearest(nx_str_from_c(language), known, sizeof known / sizeof known[0]);
-    (void)nx_args_fail(args, err, "--lang=%s is not known", language);
-    nx_hint(err, "did you mean --lang=%s?", nearest == NULL ? "c" : nearest);
+    return count;
+}
+
+static enum nx_status choose_language(struct nx_args *args, const char **language_out, struct nx_error *err) {
+    const char *known[LANGUAGES_MAX];
+    const size_t count = list_languages(known);
+    const char *asked = nx_args_value(args, "lang");
+    const char *language = asked == NULL ? "c" : asked;
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(known[i], language) == 0) {
+            *language_out = known[i];
+            return NX_OK;
+        }
+    }
+    const char *nearest = nx_word_nearest(nx_str_from_c(language), known, count);
+    (void)nx_args_fail(args, err, "there is no template for --lang=%s", language);
+    if (nearest != NULL) {
+        nx_hint(err, "did you mean --lang=%s?", nearest);
+    } else {
+        nx_hint(err, "anything that compiles to WASI preview 1 runs: make a project with --lang=c, then "
+                     "let code: in nexus.yaml name your .wasm");
+    }
     return NX_INVALID_ARGUMENT;
 }
 
@@ -137,22 +152,30 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     const char *folder = args->words[0];
     struct nx_str name = NX_STR_EMPTY;
     char here[PATH_SIZE_MAX] = "";
+    const char *language;
+    size_t count = 0;
 
-    NX_TRY(check_language(args, err));
+    NX_TRY(choose_language(args, &language, err));
     if (getcwd(here, sizeof here) == NULL) {
         here[0] = '\0';
     }
     NX_TRY(project_name(args, folder, here, &name, err));
     NX_TRY(check_empty(disk, folder, err));
     for (size_t i = 0; i < nx_template_count; i++) {
+        if (strcmp(nx_templates[i].language, language) != 0) {
+            continue;
+        }
+        count++;
         const enum nx_status status = write_template(disk, folder, name, &nx_templates[i], err);
         if (status != NX_OK) {
             return nx_wrap(err, status, "writing %s/%s", folder, nx_templates[i].path);
         }
     }
-    (void)printf("OK Created %s with %zu files:\n", folder, nx_template_count);
+    (void)printf("OK Created %s with %zu files:\n", folder, count);
     for (size_t i = 0; i < nx_template_count; i++) {
-        (void)printf("     %s/%s\n", folder, nx_templates[i].path);
+        if (strcmp(nx_templates[i].language, language) == 0) {
+            (void)printf("     %s/%s\n", folder, nx_templates[i].path);
+        }
     }
     if (strcmp(folder, ".") == 0) {
         (void)printf("Next: nexus build && nexus dev\n");
@@ -166,7 +189,7 @@ const struct nx_command nx_command_new = {
     .name = "new",
     .words = "NAME",
     .summary = "write a project that builds and runs as it is",
-    .text = "Makes the folder NAME with nexus.yaml, one function in C, its Makefile and a README.\n"
+    .text = "Makes the folder NAME with nexus.yaml, one function, an event to try it with and a README.\n"
             "NAME may be a path, or . for the folder you are in. One that holds files is left as it is.",
     .example = "nexus new my-app --lang=c",
     .flags = flags,

@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 struct nx_template {
-    const char *path; /* relative to the project's folder */
+    const char *language; /* of the project: "c", "rust" ...; a language's files stand together */
+    const char *path;     /* relative to the project's folder */
     const char *text;
     size_t size; /* bytes */
 };

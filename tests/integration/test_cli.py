@@ -30,7 +30,7 @@ def test_every_command_has_help_with_an_example(command, tmp_path):
     (["replay", "--verfy"], "did you mean --verify?"),
     (["events", "--output", "yaml"], "see: nexus events --help"),
     (["new"], "see: nexus new --help"),
-    (["new", "a", "--lang=rust"], "anything that compiles to WASI preview 1 runs"),
+    (["new", "a", "--lang=cobol"], "anything that compiles to WASI preview 1 runs"),
     (["replay"], "see: nexus replay --help"),
     (["replay", "x", "--since", "yesterday"], "see: nexus replay --help"),
     (["dev", "--http", "0.0.0.0:80"], None),
