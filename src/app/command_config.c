@@ -19,7 +19,8 @@ static void describe_trigger(struct nx_buf *out, const struct nx_trigger *trigge
     if (trigger->kind == NX_TRIGGER_HTTP) {
         nx_buf_append_format(out, "%.*s %.*s", NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path));
     } else {
-        nx_buf_append_format(out, "events of type %.*s", NX_STR_ARG(trigger->event_type));
+        nx_buf_append_format(out, "%sevents of type %.*s", trigger->filter == NULL ? "" : "filtered ",
+                             NX_STR_ARG(trigger->event_type));
     }
 }
 
@@ -58,6 +59,10 @@ static void write_function(struct nx_json_writer *json, const struct nx_function
             nx_json_member_str(json, "path", trigger->path);
         }
         nx_json_member_str(json, "type", trigger->event_type);
+        if (trigger->filter != NULL) {
+            nx_json_key(json, NX_STR("filter"));
+            nx_event_filter_write(json, trigger->filter);
+        }
         nx_json_object_end(json);
     }
     nx_json_array_end(json);

@@ -82,7 +82,8 @@ static void append_trigger(struct nx_buf *out, const struct nx_trigger *trigger)
     if (trigger->kind == NX_TRIGGER_HTTP) {
         nx_buf_append_format(out, "%.*s %.*s", NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path));
     } else {
-        nx_buf_append_format(out, "events of type %.*s", NX_STR_ARG(trigger->event_type));
+        nx_buf_append_format(out, "%sevents of type %.*s", trigger->filter == NULL ? "" : "filtered ",
+                             NX_STR_ARG(trigger->event_type));
     }
 }
 

@@ -13,6 +13,7 @@
 
 enum {
     LINE_SIZE_MAX = 4 * 1024 * 1024,
+    EVENT_SIZE_MAX = 16 * 1024 * 1024, /* of one event as JSON, and what is read of it */
     DATA_SHOWN_MAX = 100,
     REFERENCE_WIDTH = 11, /* columns: EVENTS:9999 */
     ID_WIDTH = 26,        /* a ULID */
@@ -44,10 +45,30 @@ static struct nx_str text_of(const struct nx_json_value *object, const char *nam
     return text;
 }
 
-static bool is_matched(const struct nx_config *config, struct nx_str type) {
+/* An event, as the list shows it, against a filter. One that cannot be read passes none. */
+static bool passes(const struct nx_json_value *event, const struct nx_event_filter *filter) {
+    NX_AUTO(nx_buf) text = { 0 };
+    NX_AUTO(nx_arena) arena = { 0 };
+    struct nx_json_writer json;
+    struct nx_cloudevent read;
+
+    nx_buf_init(&text, EVENT_SIZE_MAX);
+    nx_arena_init(&arena, EVENT_SIZE_MAX);
+    nx_json_writer_init(&json, &text);
+    nx_json_value(&json, event);
+    nx_json_writer_end(&json);
+    return !nx_buf_failed(&text) &&
+           nx_cloudevent_from_json(nx_buf_str(&text), &arena, &read, NULL) == NX_OK &&
+           nx_event_filter_matches(filter, &read);
+}
+
+static bool is_matched(const struct nx_config *config, const struct nx_json_value *event) {
+    const struct nx_str type = text_of(event, "type");
     for (size_t i = 0; i < config->function_count; i++) {
         for (size_t j = 0; j < config->functions[i].trigger_count; j++) {
-            if (nx_str_equal(config->functions[i].triggers[j].event_type, type)) {
+            const struct nx_trigger *trigger = &config->functions[i].triggers[j];
+            if (nx_str_equal(trigger->event_type, type) &&
+                (trigger->filter == NULL || passes(event, trigger->filter))) {
                 return true;
             }
         }
@@ -124,8 +145,7 @@ static void append_dead_letter(struct nx_buf *line, const struct nx_json_value *
 static enum nx_status show(struct listing *listing, const struct nx_json_value *item, struct nx_error *err) {
     NX_AUTO(nx_buf) line = { 0 };
 
-    if (listing->unmatched &&
-        is_matched(listing->config, text_of(nx_json_get(item, NX_STR("event")), "type"))) {
+    if (listing->unmatched && is_matched(listing->config, nx_json_get(item, NX_STR("event")))) {
         return NX_OK;
     }
     nx_buf_init(&line, LINE_SIZE_MAX);

@@ -136,15 +136,22 @@ static void read_type(struct nx_config_reader *reader, const struct nx_yaml_node
     (void)nx_config_read_text(reader, node, &trigger->event_type);
 }
 
+static void read_filters(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_trigger *trigger = target;
+
+    trigger->filter = nx_config_read_filters(reader, node);
+}
+
 static void read_event_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                                void *target) {
     static const struct nx_config_field fields[] = {
         { .key = "type", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_type },
+        { .key = "filters", .kind = NX_FIELD_CUSTOM, .read = read_filters },
     };
     struct nx_trigger *trigger = target;
 
     trigger->kind = NX_TRIGGER_EVENT;
-    (void)nx_config_read_mapping(reader, node, "event", fields, 1, trigger);
+    (void)nx_config_read_mapping(reader, node, "event", fields, sizeof fields / sizeof fields[0], trigger);
 }
 
 static void read_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,

@@ -50,5 +50,9 @@ bool nx_config_read_text(struct nx_config_reader *reader, const struct nx_yaml_n
 /** The index of the word the node holds; false, with a mistake noted, when it is none of them. */
 bool nx_config_read_word(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                          const char *const *words, size_t word_count, size_t *index_out);
+/** Read `filters:`, a list of filters in CloudEvents' form, all of which must hold. NULL, with its mistakes
+ * noted, when it cannot be read. */
+const struct nx_event_filter *nx_config_read_filters(struct nx_config_reader *reader,
+                                                     const struct nx_yaml_node *node);
 /** Read `functions:`, a sequence of mappings. */
 void nx_config_read_functions(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target);

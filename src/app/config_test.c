@@ -254,8 +254,91 @@ static void test_agrees_with_the_schema(void **state) {
     }
 }
 
+static void test_reads_filters_in_cloudevents_form(void **state) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems = { 0 };
+    NX_AUTO(nx_buf) written = { 0 };
+    struct nx_json_writer json;
+    struct nx_error err = { 0 };
+
+    (void)state;
+    const enum nx_status status =
+        parse("version: v1\n"
+              "functions:\n"
+              "  - name: a\n"
+              "    code: a.wasm\n"
+              "    on:\n"
+              "      event:\n"
+              "        type: t\n"
+              "        filters:\n"
+              "          - prefix: {source: /shop, data.x: 1}\n"
+              "          - any: [{exact: {tenant: a}}, {not: {suffix: {subject: b}}}]\n",
+              &config, &problems, &err);
+    nx_buf_append_u8(&problems, 0);
+    assert_string_equal(problems.ptr, "");
+    assert_int_equal(status, NX_OK);
+    nx_buf_init(&written, 4096);
+    nx_json_writer_init(&json, &written);
+    nx_event_filter_write(&json, config->functions[0].triggers[0].filter);
+    nx_json_writer_end(&json);
+    nx_buf_append_u8(&written, 0);
+    assert_string_equal(
+        written.ptr,
+        "{\"all\":[{\"all\":[{\"prefix\":{\"source\":\"/shop\"}},{\"prefix\":{\"data.x\":\"1\"}}]},"
+        "{\"any\":[{\"exact\":{\"tenant\":\"a\"}},{\"not\":{\"suffix\":{\"subject\":\"b\"}}}]}]}");
+}
+
+static void test_tells_every_wrong_filter_at_its_place(void **state) {
+    (void)state;
+    assert_problems(
+        "version: v1\n"
+        "functions:\n"
+        "  - name: a\n"
+        "    code: a.wasm\n"
+        "    on:\n"
+        "      event:\n"
+        "        type: t\n"
+        "        filters:\n"
+        "          - exakt: {source: /shop}\n"
+        "          - exact: {Source: /shop}\n"
+        "          - exact: {source: ''}\n"
+        "          - any: []\n"
+        "          - {exact: {id: a}, prefix: {id: b}}\n"
+        "          - not: [a]\n",
+        "project/nexus.yaml:9:13: there is no filter 'exakt': did you mean 'exact'?\n"
+        "project/nexus.yaml:10:21: 'Source' is no attribute (small letters and digits), nor a path "
+        "such as data.user_id\n"
+        "project/nexus.yaml:11:29: an empty text cannot be filtered for\n"
+        "project/nexus.yaml:12:18: this list of filters is empty\n"
+        "project/nexus.yaml:13:13: a filter is one of exact, prefix, suffix, all, any, not; for more "
+        "make it a list\n"
+        "project/nexus.yaml:14:18: expected a mapping, found a list\n");
+}
+
+static void test_filters_inside_each_other_have_a_limit(void **state) {
+    NX_AUTO(nx_buf) text = { 0 };
+    (void)state;
+    nx_buf_init(&text, 4096);
+    nx_buf_append_c(&text,
+                    "version: v1\nfunctions: [{name: a, code: a.wasm, on: {event: {type: t, filters: [");
+    for (int i = 0; i < NX_EVENT_FILTER_DEPTH_MAX; i++) {
+        nx_buf_append_c(&text, "{not: ");
+    }
+    nx_buf_append_c(&text, "{exact: {id: a}}");
+    for (int i = 0; i < NX_EVENT_FILTER_DEPTH_MAX; i++) {
+        nx_buf_append_c(&text, "}");
+    }
+    nx_buf_append_c(&text, "]}}}]\n");
+    nx_buf_append_u8(&text, 0);
+    assert_problems((const char *)text.ptr,
+                    "project/nexus.yaml:2:117: filters are at most 8 inside each other\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_filters_in_cloudevents_form),
+        cmocka_unit_test(test_tells_every_wrong_filter_at_its_place),
+        cmocka_unit_test(test_filters_inside_each_other_have_a_limit),
         cmocka_unit_test(test_reads_every_key),
         cmocka_unit_test(test_tells_every_mistake_at_once_with_its_place),
         cmocka_unit_test(test_counts_the_mistakes),

@@ -135,6 +135,7 @@ bool nx_cloudevent_lookup(struct nx_buf *out, const struct nx_cloudevent *event,
         const char *name;
         struct nx_str value;
     } attributes[] = {
+        { "specversion", NX_STR("1.0") },
         { "id", event->id },
         { "source", event->source },
         { "type", event->type },

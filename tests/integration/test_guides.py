@@ -35,6 +35,8 @@ def test_configuration_names_every_key_of_the_schema():
     keys = set(schema["properties"]) | set(schema["$defs"]["function"]["properties"])
     for name in ("stream", "retry", "order"):
         keys |= set(schema["$defs"][name]["properties"])
+    for dialect in schema["$defs"]["filter"]["properties"]:
+        assert f"`{{{dialect}: " in text
     assert {key for key in keys if f"`{key}`" not in text} == set()
 
 

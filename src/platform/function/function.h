@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "codec/event_filter.h"
 
 enum {
     NX_FUNCTION_TRIGGERS_MAX = 32,
@@ -24,6 +25,7 @@ struct nx_trigger {
     /* The CloudEvents type that fires it. For an HTTP path under /events/ the type which that path stores;
      * for other paths "http.<function>". */
     struct nx_str event_type;
+    const struct nx_event_filter *filter; /* of these events only; NULL: all */
 };
 
 struct nx_env_entry {

@@ -68,23 +68,23 @@ bool nx_dispatch_ask_item(struct nx_dispatch *dispatch, struct nx_item *item) {
     return nx_dispatch_ask(dispatch, read, &asked);
 }
 
-/* Take one event in for one consumer; its window has room. */
-static void take_in(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
-                    const struct nx_record *record) {
+/* Take one event in for one consumer; its window has room. False when there is no memory for it: the cursor
+ * stays before it, and the consumer must not go on to a later one. */
+NX_MUST_CHECK static bool take_in(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                                  const struct nx_record *record) {
     const struct nx_str order_key = consumer->registered->function->order_key;
     struct nx_item *item = NULL;
     if (nx_consumer_add(consumer, record->sequence, 0, 0, &item, NULL) != NX_OK) {
-        /* Not taken in: it stands behind the cursor's new place, so the consumer must read it again. */
-        consumer->attached = false;
-        return;
+        return false;
     }
     consumer->cursor = record->sequence + 1;
     if (item == NULL) {
-        return; /* done before the restart */
+        return true; /* done before the restart */
     }
     dispatch->checkpoint_changed = true;
     nx_dispatch_hold_body(dispatch, item, record);
     nx_dispatch_queue_item(dispatch, item, order_key.len == 0 ? 0 : nx_dispatch_key_hash(record, order_key));
+    return true;
 }
 
 /* The type of a stored event, decoded into `buf` where it has to be. */
@@ -103,24 +103,68 @@ static struct nx_str type_of(const struct nx_record *record, struct nx_buf *buf)
     return nx_percent_decode(buf, type, NULL) == NX_OK ? nx_buf_str(buf) : type;
 }
 
+/* Which of the functions of its type an event fires. It is read only once, and only for one with a filter. */
+struct selection {
+    const struct nx_record *record;
+    struct nx_str type;
+    struct nx_arena arena;
+    struct nx_cloudevent event;
+    bool is_read;
+    bool no_memory; /* it cannot be read now: nothing is known of who wants it */
+};
+
+static bool passes(struct selection *selection, const struct nx_event_filter *filter) {
+    if (!selection->is_read) {
+        const struct nx_cloudevent_record source = nx_record_as_event(selection->record);
+        nx_arena_init(&selection->arena, EVENT_ARENA_SIZE_MAX);
+        selection->no_memory =
+            nx_cloudevent_from_record(&source, &selection->arena, &selection->event, NULL) != NX_OK;
+        selection->is_read = true;
+    }
+    return selection->no_memory || nx_event_filter_matches(filter, &selection->event);
+}
+
+static bool fires(struct selection *selection, const struct nx_function *function) {
+    for (size_t i = 0; i < function->trigger_count; i++) {
+        const struct nx_trigger *trigger = &function->triggers[i];
+        if (nx_str_equal(trigger->event_type, selection->type) &&
+            (trigger->filter == NULL || passes(selection, trigger->filter))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void selection_end(struct selection *selection) {
+    if (selection->is_read) {
+        nx_arena_fini(&selection->arena);
+    }
+}
+
 /* A new event: into the window of every function that it fires, or, where that is full, left for later. */
 static void take_new(struct nx_dispatch *dispatch, const struct nx_record *record, struct nx_buf *buf) {
-    const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, type_of(record, buf));
+    struct selection selection = { .record = record, .type = type_of(record, buf) };
+    const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, selection.type);
     for (size_t i = 0; i < list.count; i++) {
         struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, list.items[i]->function->name);
         if (consumer == NULL || !consumer->attached || consumer->phase == NX_CONSUMER_LOADING ||
-            record->sequence < consumer->cursor) {
+            record->sequence < consumer->cursor || !fires(&selection, list.items[i]->function)) {
             continue;
         }
-        if (!nx_consumer_has_room(consumer)) {
-            consumer->attached = false;
-            consumer->cursor = record->sequence;
-            consumer->changed = true;
+        const bool has_room = nx_consumer_has_room(consumer);
+        if (has_room && !selection.no_memory && take_in(dispatch, consumer, record)) {
+            continue;
+        }
+        consumer->attached = false;
+        consumer->cursor = record->sequence;
+        consumer->changed = true;
+        if (has_room) {
+            dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        } else {
             dispatch->is_look_due = true;
-            continue;
         }
-        take_in(dispatch, consumer, record);
     }
+    selection_end(&selection);
 }
 
 void nx_dispatch_note_failure(struct nx_dispatch *dispatch, const struct nx_read *read, const char *text) {
@@ -208,11 +252,9 @@ void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer 
     }
     for (size_t i = 0; i < read->record_count && consumer->registered != NULL; i++) {
         const struct nx_record *record = &read->records[i];
-        const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, type_of(record, &buf));
-        bool is_wanted = false;
-        for (size_t k = 0; k < list.count; k++) {
-            is_wanted = is_wanted || list.items[k] == consumer->registered;
-        }
+        struct selection selection = { .record = record, .type = type_of(record, &buf) };
+        const bool is_wanted = fires(&selection, consumer->registered->function);
+        selection_end(&selection);
         if (!is_wanted || record->sequence < consumer->cursor) {
             continue;
         }
@@ -220,7 +262,11 @@ void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer 
             is_whole = false;
             break;
         }
-        take_in(dispatch, consumer, record);
+        if (selection.no_memory || !take_in(dispatch, consumer, record)) {
+            dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+            is_whole = false;
+            break;
+        }
     }
     if (consumer->registered == NULL || !is_whole) {
         return;

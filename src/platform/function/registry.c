@@ -47,6 +47,10 @@ static enum nx_status copy_function(struct nx_registry *registry, const struct n
         is_copied &= copy_str(arena, &copy->triggers[i].method);
         is_copied &= copy_str(arena, &copy->triggers[i].path);
         is_copied &= copy_str(arena, &copy->triggers[i].event_type);
+        if (copy->triggers[i].filter != NULL) {
+            copy->triggers[i].filter = nx_event_filter_copy(arena, copy->triggers[i].filter);
+            is_copied &= copy->triggers[i].filter != NULL;
+        }
     }
     for (size_t i = 0; i < copy->env_count; i++) {
         is_copied &= copy_str(arena, &copy->env[i].name);

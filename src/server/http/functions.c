@@ -32,6 +32,10 @@ static void write_triggers(struct nx_json_writer *writer, const struct nx_functi
             nx_json_member_str(writer, "path", trigger->path);
         }
         nx_json_member_str(writer, "type", trigger->event_type);
+        if (trigger->filter != NULL) {
+            nx_json_key(writer, NX_STR("filter"));
+            nx_event_filter_write(writer, trigger->filter);
+        }
         nx_json_object_end(writer);
     }
     nx_json_array_end(writer);
