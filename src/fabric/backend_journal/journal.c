@@ -286,7 +286,14 @@ static enum nx_status write_checkpoint(struct nx_journal *journal, struct nx_err
 enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err) {
     enum nx_status status = nx_wal_roll(journal->wal, err);
     if (status == NX_OK) {
+        journal->must_checkpoint = true; /* until it stands in the segment, nothing else may */
         status = write_checkpoint(journal, err);
+    }
+    if (status != NX_OK) {
+        nx_wal_discard(journal->wal); /* half a checkpoint */
+    }
+    if (status == NX_RESOURCE_EXHAUSTED && err->kind == NX_KIND_OUT_OF_MEMORY) {
+        return status; /* this append is refused; the next one tries again */
     }
     if (status != NX_OK) {
         struct nx_error why = { 0 };

@@ -1,8 +1,14 @@
 #include "fabric/backend_journal/library.h"
 
+#include <inttypes.h>
+
 #include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/backend_journal/library_internal.h"
+
+#define RETRY_NS                                                                               \
+    (20 * (int64_t)NX_NS_PER_MS) /* after which the log is followed again when it could not be \
+                                  */
 
 /* ---- what the log says ---- */
 
@@ -56,6 +62,7 @@ enum nx_status nx_library_init(struct nx_library *library, const struct nx_fabri
                                     .directory = directory,
                                     .seed = nx_random_u64(&options->random),
                                     .cache = calloc(1, sizeof *library->cache),
+                                    .runs_generation = 1,
                                     .next_deadline_ns = INT64_MAX };
     if (library->cache == NULL) {
         return nx_fail_memory(err);
@@ -116,6 +123,42 @@ static enum nx_status give_number(struct nx_library *library, struct nx_library_
     return NX_OK;
 }
 
+static void park(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
+    const int64_t until_ns = read->wait_until_ns;
+    stream->deadline_ns =
+        stream->parked.count == 0 || until_ns < stream->deadline_ns ? until_ns : stream->deadline_ns;
+    library->next_deadline_ns = until_ns < library->next_deadline_ns ? until_ns : library->next_deadline_ns;
+    library->parked_count++;
+    nx_message_queue_push(&stream->parked, &read->message);
+    if (!stream->is_waiting) {
+        stream->is_waiting = true;
+        stream->next_waiting = library->waiting;
+        library->waiting = stream;
+    }
+}
+
+/* The stream is about to be freed: `heir` gets the scans that wait for it. */
+static void leave_lists(struct nx_library *library, struct nx_library_stream *stream,
+                        struct nx_library_stream *heir) {
+    struct nx_message *message;
+    while ((message = nx_message_queue_pop(&stream->parked)) != NULL) {
+        library->parked_count--;
+        park(library, heir, (struct nx_read *)message);
+    }
+    for (struct nx_library_stream **at = &library->waiting; *at != NULL; at = &(*at)->next_waiting) {
+        if (*at == stream) {
+            *at = stream->next_waiting;
+            break;
+        }
+    }
+    for (struct nx_library_stream **at = &library->news; *at != NULL; at = &(*at)->next_news) {
+        if (*at == stream) {
+            *at = stream->next_news;
+            break;
+        }
+    }
+}
+
 enum nx_status nx_library_see_stream(struct nx_library *library, uint32_t number, struct nx_str name,
                                      uint64_t last_sequence, struct nx_error *err) {
     struct nx_library_stream *stream = numbered(library, number);
@@ -132,6 +175,7 @@ enum nx_status nx_library_see_stream(struct nx_library *library, uint32_t number
         named->lost = NX_TAKE(stream->lost);
         named->lost_count = stream->lost_count;
         named->lost_capacity = stream->lost_capacity;
+        leave_lists(library, stream, named);
         (void)nx_map_remove(&library->streams, stream->name);
         stream_free(stream);
     } else {
@@ -172,6 +216,14 @@ static enum nx_status obtain_tail(struct nx_library *library, uint64_t number, s
     return NX_OK;
 }
 
+static void note_news(struct nx_library *library, struct nx_library_stream *stream) {
+    if (!stream->has_news) {
+        stream->has_news = true;
+        stream->next_news = library->news;
+        library->news = stream;
+    }
+}
+
 enum nx_status nx_library_see_record(struct nx_library *library, const struct nx_segment *segment,
                                      const struct nx_frame *frame, struct nx_error *err) {
     struct nx_library_stream *stream = numbered(library, frame->header.stream);
@@ -182,7 +234,7 @@ enum nx_status nx_library_see_record(struct nx_library *library, const struct nx
     NX_TRY(obtain_tail(library, segment->number, &tail, err));
     NX_TRY(nx_tail_add(tail, frame, err));
     stream->last_sequence = frame->header.sequence;
-    stream->has_news = true;
+    note_news(library, stream);
     return NX_OK;
 }
 
@@ -265,11 +317,15 @@ static enum nx_status follow_segment(struct nx_library *library, uint64_t number
     }
 }
 
-/* Where the segment ends, as the one behind it says. */
+/* Where the segment ends, as the one behind it says: the journal leaves no number out. */
 static enum nx_status end_of(struct nx_library *library, uint64_t number, uint64_t *end_out,
                              struct nx_error *err) {
     NX_AUTO(nx_segment) *next = NULL;
     NX_TRY(nx_segment_open(library->options->disk, library->directory, number + 1, &next, err));
+    if (next->header.previous_number != number) {
+        return nx_fail(err, NX_DATA_LOSS, "segment %" PRIu64 " does not go on from the one before it",
+                       number + 1);
+    }
     *end_out = next->header.previous_end;
     return NX_OK;
 }
@@ -279,7 +335,7 @@ static enum nx_status catch_up(struct nx_library *library, struct nx_error *err)
     const uint64_t segment = committed >> 32;
     const uint64_t end = committed & UINT32_MAX;
     while (library->segment < segment) {
-        uint64_t limit;
+        uint64_t limit = 0;
         NX_TRY(end_of(library, library->segment, &limit, err));
         NX_TRY(follow_segment(library, library->segment, limit, err));
         library->segment++;
@@ -290,24 +346,17 @@ static enum nx_status catch_up(struct nx_library *library, struct nx_error *err)
 
 /* ---- the actor ---- */
 
-static void park(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
-    if (read->wait_until_ns < library->next_deadline_ns) {
-        library->next_deadline_ns = read->wait_until_ns;
-    }
-    library->parked_count++;
-    nx_message_queue_push(&stream->parked, &read->message);
-}
-
-/* Look again at the scans that wait for this stream; `now_ns`: answer those whose time is up. */
-static void look_at_parked(struct nx_library *library, struct nx_library_stream *stream, int64_t now_ns) {
+/* Look again at the scans that wait for this stream. `has_news`: more may be there than when they were
+ * parked. */
+static void look_at_parked(struct nx_library *library, struct nx_library_stream *stream, bool has_news,
+                           int64_t now_ns) {
     struct nx_message_queue parked = stream->parked;
     struct nx_message *message;
     stream->parked = (struct nx_message_queue){ 0 };
-    stream->has_news = false;
     while ((message = nx_message_queue_pop(&parked)) != NULL) {
         struct nx_read *read = (struct nx_read *)message;
         library->parked_count--;
-        if (nx_library_scan(library, stream, read) || read->wait_until_ns <= now_ns) {
+        if ((has_news && nx_library_scan(library, stream, read)) || read->wait_until_ns <= now_ns) {
             nx_message_reply(message);
         } else {
             park(library, stream, read);
@@ -315,23 +364,38 @@ static void look_at_parked(struct nx_library *library, struct nx_library_stream 
     }
 }
 
-static void look_at_all_parked(struct nx_library *library, int64_t now_ns) {
-    const bool is_due = library->next_deadline_ns <= now_ns;
-    size_t cursor = 0;
-    struct nx_str name;
-    void *value;
-    if (library->parked_count == 0) {
-        library->next_deadline_ns = INT64_MAX;
-        return;
-    }
-    if (is_due) {
-        library->next_deadline_ns = INT64_MAX;
-    }
-    while (nx_map_next(&library->streams, &cursor, &name, &value)) {
-        struct nx_library_stream *stream = value;
-        if (stream->parked.count > 0 && (is_due || stream->has_news)) {
-            look_at_parked(library, stream, now_ns);
+static void look_at_due(struct nx_library *library, int64_t now_ns) {
+    struct nx_library_stream **at = &library->waiting;
+    library->next_deadline_ns = INT64_MAX;
+    while (*at != NULL) {
+        struct nx_library_stream *stream = *at;
+        if (stream->parked.count > 0 && stream->deadline_ns <= now_ns) {
+            look_at_parked(library, stream, false, now_ns);
         }
+        if (stream->parked.count == 0) {
+            *at = stream->next_waiting;
+            stream->is_waiting = false;
+            continue;
+        }
+        if (stream->deadline_ns < library->next_deadline_ns) {
+            library->next_deadline_ns = stream->deadline_ns;
+        }
+        at = &stream->next_waiting;
+    }
+}
+
+/* Only streams that have news, or scans whose time is up, are looked at: there may be very many. */
+static void look_at_all_parked(struct nx_library *library, int64_t now_ns) {
+    while (library->news != NULL) {
+        struct nx_library_stream *stream = library->news;
+        library->news = stream->next_news;
+        stream->has_news = false;
+        if (stream->parked.count > 0) {
+            look_at_parked(library, stream, true, now_ns);
+        }
+    }
+    if (library->next_deadline_ns <= now_ns) {
+        look_at_due(library, now_ns);
     }
 }
 
@@ -346,8 +410,17 @@ static bool may_park(const struct nx_library *library, struct nx_read *read) {
     return false;
 }
 
-static void handle_read(struct nx_library *library, struct nx_read *read, struct nx_now now) {
+/* `behind`: why what was committed could not be taken in, or NULL. Then nothing is answered from what is
+ * known: a record that the asker saw acknowledged may be missing in it. */
+static void handle_read(struct nx_library *library, struct nx_read *read, const struct nx_error *behind,
+                        struct nx_now now) {
     struct nx_library_stream *stream;
+    if (behind != NULL) {
+        read->status = behind->status;
+        read->error = *behind;
+        nx_message_reply(&read->message);
+        return;
+    }
     if (read->kind != NX_READ_SCAN || !read->wait || read->backward) {
         nx_library_answer(library, read);
         nx_message_reply(&read->message);
@@ -366,12 +439,13 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     struct nx_error err = { 0 };
     struct nx_message *message;
     uint64_t notices = 0;
-    if (catch_up(library, &err) != NX_OK) {
+    const bool is_behind = catch_up(library, &err) != NX_OK;
+    if (is_behind) {
         nx_log_error(library->options->log, "cannot follow the log", NX_F_C("error", err.message));
     }
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
         if (message->kind == NX_FABRIC_READ) {
-            handle_read(library, (struct nx_read *)message, now);
+            handle_read(library, (struct nx_read *)message, is_behind ? &err : NULL, now);
         } else {
             notices += message->kind == NX_FABRIC_NOTICE ? 1 : 0;
             if (message->kind == NX_FABRIC_PROTECT) {
@@ -386,6 +460,9 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     look_at_all_parked(library, now.monotonic_ns);
     const int64_t seal_ns = nx_library_seal(library, now);
     const int64_t retain_ns = nx_library_retain(library, now);
-    const int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
+    int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
+    if (is_behind && again_ns > now.monotonic_ns + RETRY_NS) {
+        again_ns = now.monotonic_ns + RETRY_NS;
+    }
     return again_ns < library->next_deadline_ns ? again_ns : library->next_deadline_ns;
 }

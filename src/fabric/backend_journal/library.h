@@ -40,7 +40,13 @@ struct nx_library_stream {
     size_t lost_sealed;                        /* of them stand in runs */
     struct nx_library_protection *protections; /* owned */
     struct nx_message_queue parked;            /* scans that wait for its next record */
-    bool has_news;                             /* records came since the parked scans were looked at */
+    int64_t deadline_ns;                       /* of those, no later than the earliest */
+    struct nx_library_stream *next_waiting;    /* in library.waiting */
+    struct nx_library_stream *next_news;       /* in library.news */
+    bool is_waiting;
+    bool has_news;
+    struct nx_stream_info sealed; /* what the runs hold of it, as of runs_generation */
+    uint64_t sealed_generation;   /* 0: not known */
 };
 
 /* Turning the oldest segments into a run, a piece at a time. */
@@ -75,7 +81,11 @@ struct nx_library {
     uint64_t segment; /* position in the log: everything before it is known */
     uint64_t offset;
     uint64_t seed;
-    int64_t next_deadline_ns; /* of the parked scans, the earliest */
+    uint64_t info_generation;          /* of what was added up for all streams */
+    uint64_t runs_generation;          /* see nx_library_runs_changed() */
+    struct nx_library_stream *waiting; /* those with parked scans; perhaps some that have none any more */
+    struct nx_library_stream *news;    /* those with records since their parked scans were looked at */
+    int64_t next_deadline_ns;          /* of the parked scans, the earliest */
     size_t parked_count;
     struct nx_record *found; /* scratch: the records of the answer that is being made */
     size_t found_capacity;

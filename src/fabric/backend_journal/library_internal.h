@@ -17,9 +17,20 @@ uint64_t nx_library_last_of_subject(const struct nx_library *library, const stru
 /** The first sequence whose record is not older than `time_ns`; past the last one when all are. */
 uint64_t nx_library_sequence_at(const struct nx_library *library, const struct nx_library_stream *stream,
                                 int64_t time_ns);
-/** What is stored of the stream. */
-void nx_library_info(const struct nx_library *library, const struct nx_library_stream *stream,
+/** What is stored of the stream. What the runs hold is added up once for each change of them. */
+void nx_library_info(const struct nx_library *library, struct nx_library_stream *stream,
                      struct nx_stream_info *info_out);
+/** As nx_library_info() is about to be asked of every stream: add up what the runs hold in one walk. */
+void nx_library_info_prepare(struct nx_library *library);
+/** A run was added, replaced or removed, or a part of it is gone: what was added up is no longer true. */
+static inline void nx_library_runs_changed(struct nx_library *library) {
+    library->runs_generation++;
+}
+/** Retention leaves the stream's records from this one on. */
+static inline void nx_library_expire_before(struct nx_library_stream *stream, uint64_t first_sequence) {
+    stream->first_sequence = first_sequence;
+    stream->sealed_generation = 0;
+}
 /** The sequence from which on a record can match the filter: runs whose subjects do not are passed over.
  * `*until_out`: up to there it need not be asked again. */
 uint64_t nx_library_skip(const struct nx_library *library, const struct nx_library_stream *stream,

@@ -2,14 +2,21 @@
 #include "fabric/backend_journal/library_internal.h"
 #include "fabric/subject/subject.h"
 
-enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
-                                            const struct nx_library_stream *stream, uint64_t sequence,
-                                            struct nx_stored *stored_out) {
-    if (sequence < stream->first_sequence) {
-        sequence = stream->first_sequence;
-    }
-    /* New records are asked for most: the newest run that can hold it is found from the end. */
+/* Index of the first run that can hold a record of the stream with at least this sequence. New records are
+ * asked for most: for what is not sealed yet no run is looked at, and the others are looked at from the end.
+ */
+static size_t first_run(const struct nx_library *library, const struct nx_library_stream *stream,
+                        uint64_t sequence) {
     size_t first = library->run_count;
+    for (size_t i = 0; i < library->tail_count; i++) {
+        const struct nx_extent *extent = nx_tail_extent(library->tails[i], stream->number);
+        if (extent != NULL) {
+            if (extent->first_sequence <= sequence) {
+                return first;
+            }
+            break;
+        }
+    }
     while (first > 0) {
         struct nx_extent extent;
         if (nx_run_extent(library->runs[first - 1], stream->number, &extent) &&
@@ -18,7 +25,16 @@ enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
         }
         first--;
     }
-    for (size_t i = first; i < library->run_count; i++) {
+    return first;
+}
+
+enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
+                                            const struct nx_library_stream *stream, uint64_t sequence,
+                                            struct nx_stored *stored_out) {
+    if (sequence < stream->first_sequence) {
+        sequence = stream->first_sequence;
+    }
+    for (size_t i = first_run(library, stream, sequence); i < library->run_count; i++) {
         const enum nx_stored_found found =
             nx_run_at_or_after(library->runs[i], library->cache, stream->number, sequence, stored_out);
         if (found != NX_STORED_NONE) {
@@ -104,18 +120,59 @@ static void add_extent(const struct nx_library_stream *stream, const struct nx_e
     }
 }
 
-void nx_library_info(const struct nx_library *library, const struct nx_library_stream *stream,
-                     struct nx_stream_info *info_out) {
-    *info_out = (struct nx_stream_info){ .name = stream->name, .last_sequence = stream->last_sequence };
-    for (size_t i = 0; i < library->run_count; i++) {
-        struct nx_extent extent;
-        uint64_t offset;
-        uint64_t size;
-        if (nx_run_extent(library->runs[i], stream->number, &extent) &&
-            nx_run_region(library->runs[i], stream->number, &offset, &size)) {
-            add_extent(stream, &extent, size, info_out);
+static void add_run(struct nx_library_stream *stream, const struct nx_run *run,
+                    const struct nx_extent *extent) {
+    uint64_t offset;
+    uint64_t size;
+    if (extent->count > 0 && nx_run_region(run, stream->number, &offset, &size)) {
+        add_extent(stream, extent, size, &stream->sealed);
+    }
+}
+
+void nx_library_info_prepare(struct nx_library *library) {
+    if (library->info_generation == library->runs_generation) {
+        return;
+    }
+    library->info_generation = library->runs_generation;
+    for (size_t i = 0; i < library->by_number_count; i++) {
+        struct nx_library_stream *stream = library->by_number[i];
+        if (stream != NULL) {
+            stream->sealed = (struct nx_stream_info){ 0 };
+            stream->sealed_generation = library->runs_generation;
         }
     }
+    for (size_t i = 0; i < library->run_count; i++) {
+        for (size_t k = 0; k < nx_run_extent_count(library->runs[i]); k++) {
+            struct nx_str name;
+            const struct nx_extent extent = nx_run_extent_at(library->runs[i], k, &name);
+            struct nx_library_stream *stream =
+                extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+            if (stream != NULL) {
+                add_run(stream, library->runs[i], &extent);
+            }
+        }
+    }
+}
+
+static void add_up_runs(const struct nx_library *library, struct nx_library_stream *stream) {
+    stream->sealed = (struct nx_stream_info){ 0 };
+    stream->sealed_generation = library->runs_generation;
+    for (size_t i = 0; i < library->run_count; i++) {
+        struct nx_extent extent;
+        if (nx_run_extent(library->runs[i], stream->number, &extent)) {
+            add_run(stream, library->runs[i], &extent);
+        }
+    }
+}
+
+void nx_library_info(const struct nx_library *library, struct nx_library_stream *stream,
+                     struct nx_stream_info *info_out) {
+    if (stream->sealed_generation != library->runs_generation) {
+        add_up_runs(library, stream);
+    }
+    *info_out = stream->sealed;
+    info_out->name = stream->name;
+    info_out->last_sequence = stream->last_sequence;
     for (size_t i = 0; i < library->tail_count; i++) {
         const struct nx_extent *extent = nx_tail_extent(library->tails[i], stream->number);
         if (extent != NULL) {

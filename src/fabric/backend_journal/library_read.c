@@ -103,7 +103,7 @@ static void fail_no_stream(struct nx_read *read) {
 }
 
 static void answer_sequence(struct nx_library *library, struct nx_read *read) {
-    const struct nx_library_stream *stream = nx_map_get(&library->streams, read->stream);
+    struct nx_library_stream *stream = nx_map_get(&library->streams, read->stream);
     struct answer answer = answer_of(library, read);
     const uint64_t sequence = read->from_sequence;
     struct nx_stored stored;
@@ -180,8 +180,7 @@ static void answer_key(struct nx_library *library, struct nx_read *read, enum nx
     }
 }
 
-static bool copy_info(struct nx_library *library, const struct nx_library_stream *stream,
-                      struct nx_read *read) {
+static bool copy_info(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
     struct nx_stream_info *info = &read->infos[read->info_count++];
     nx_library_info(library, stream, info);
     info->name = nx_arena_copy(&read->arena, stream->name);
@@ -193,7 +192,7 @@ static void answer_info(struct nx_library *library, struct nx_read *read) {
     struct nx_str name;
     void *value = NULL;
     bool ok = true;
-    const struct nx_library_stream *only =
+    struct nx_library_stream *only =
         read->stream.len == 0 ? NULL : nx_map_get(&library->streams, read->stream);
     if (read->stream.len > 0 && only == NULL) {
         fail_no_stream(read);
@@ -208,6 +207,9 @@ static void answer_info(struct nx_library *library, struct nx_read *read) {
     }
     if (only != NULL) {
         ok = copy_info(library, only, read);
+    }
+    if (only == NULL) {
+        nx_library_info_prepare(library);
     }
     while (only == NULL && ok && nx_map_next(&library->streams, &cursor, &name, &value)) {
         ok = copy_info(library, value, read);

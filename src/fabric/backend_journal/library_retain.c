@@ -76,7 +76,7 @@ static void retain_stream(const struct nx_library *library, struct nx_library_st
         if ((!is_old && !is_much) || !may_drop(stream, &extent)) {
             return;
         }
-        stream->first_sequence = extent.last_sequence + 1;
+        nx_library_expire_before(stream, extent.last_sequence + 1);
         info.size -= size < info.size ? size : info.size;
     }
 }
@@ -93,6 +93,7 @@ static void punch(struct nx_library *library, struct nx_run *run, uint32_t strea
         return;
     }
     nx_run_mark_gone(run, stream);
+    nx_library_runs_changed(library);
     if (nx_file_open(library->options->disk, path, NX_FILE_WRITE, &file, NULL) != NX_OK ||
         nx_file_punch_hole(file, offset, len, NULL) != NX_OK) {
         nx_log_debug(library->options->log, "cannot give back the space of expired records");
@@ -137,6 +138,7 @@ static void clean(struct nx_library *library) {
             continue;
         }
         nx_run_close(run, library->cache);
+        nx_library_runs_changed(library);
     }
     library->run_count = kept;
 }
@@ -187,7 +189,9 @@ static void retain_budget(struct nx_library *library) {
     if (budget == 0) {
         return;
     }
-    for (size_t i = 0; i < library->run_count && size_of_all(library) > budget; i++) {
+    uint64_t size = size_of_all(library);
+    for (size_t i = 0; i < library->run_count && size > budget; i++) {
+        const uint64_t before = size_of_run(library, library->runs[i]);
         for (size_t k = 0; k < nx_run_extent_count(library->runs[i]); k++) {
             struct nx_str name;
             const struct nx_extent extent = nx_run_extent_at(library->runs[i], k, &name);
@@ -198,11 +202,12 @@ static void retain_budget(struct nx_library *library) {
                 continue; /* keys are values, not history; objects are named by records that stay */
             }
             if (may_drop(stream, &extent)) {
-                stream->first_sequence = extent.last_sequence + 1;
+                nx_library_expire_before(stream, extent.last_sequence + 1);
             } else {
                 held = held == NULL ? stream : held;
             }
         }
+        size -= before - size_of_run(library, library->runs[i]);
     }
     say_budget(library, size_of_all(library) > budget ? held : NULL);
 }
@@ -219,6 +224,7 @@ int64_t nx_library_retain(struct nx_library *library, struct nx_now now) {
     if (library->retention_at_ns > now.monotonic_ns) {
         return library->retention_at_ns;
     }
+    nx_library_info_prepare(library);
     while (nx_map_next(&library->streams, &cursor, &name, &stream)) {
         retain_stream(library, stream, now.wall_ns);
     }

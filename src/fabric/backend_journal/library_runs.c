@@ -74,6 +74,7 @@ static enum nx_status add_run(struct nx_library *library, struct nx_run *run, st
         library->run_capacity = capacity;
     }
     library->runs[library->run_count++] = run;
+    nx_library_runs_changed(library);
     return NX_OK;
 }
 

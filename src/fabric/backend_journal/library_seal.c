@@ -179,6 +179,7 @@ static enum nx_status finish(struct nx_library *library, struct nx_error *err) {
     NX_TRY(nx_run_writer_finish(sealing->writer, err));
     NX_TRY(nx_run_open(library->options->disk, library->directory, first, last, &run, err));
     library->runs[library->run_count++] = run;
+    nx_library_runs_changed(library);
     for (size_t i = 0; i < sealing->tail_count; i++) {
         nx_tail_free(library->tails[i]);
     }

@@ -152,19 +152,13 @@ static enum nx_status table_grow(struct key_table *table, struct nx_error *err) 
     return NX_OK;
 }
 
-/* `replace`: the hash keeps one entry, which now says `offset`. */
-static enum nx_status table_add(struct key_table *table, uint64_t hash, uint32_t offset, bool replace,
-                                struct nx_error *err) {
-    if ((table->used + 1) * 4 > table->slot_count * 3) {
+/* Room for so many more entries, fewer than TABLE_MIN: then adding them cannot fail. */
+static enum nx_status table_reserve(struct key_table *table, size_t count, struct nx_error *err) {
+    nx_assert(count < TABLE_MIN / 2);
+    if ((table->used + count) * 4 > table->slot_count * 3) {
         NX_TRY(table_grow(table, err));
     }
-    const size_t slot = find_slot(table, hash);
-    const uint32_t previous = table->slots[slot];
-    if (previous != NONE && replace) {
-        table->entries[previous].offset = offset;
-        return NX_OK;
-    }
-    if (table->count == table->capacity) {
+    if (table->count + count > table->capacity) {
         const size_t capacity = table->capacity == 0 ? TABLE_MIN : table->capacity + table->capacity / 2;
         struct key_entry *entries = reallocarray(table->entries, capacity, sizeof *entries);
         if (entries == NULL) {
@@ -173,10 +167,20 @@ static enum nx_status table_add(struct key_table *table, uint64_t hash, uint32_t
         table->entries = entries;
         table->capacity = capacity;
     }
+    return NX_OK;
+}
+
+/* `replace`: the hash keeps one entry, which now says `offset`. Room was reserved. */
+static void table_add(struct key_table *table, uint64_t hash, uint32_t offset, bool replace) {
+    const size_t slot = find_slot(table, hash);
+    const uint32_t previous = table->slots[slot];
+    if (previous != NONE && replace) {
+        table->entries[previous].offset = offset;
+        return;
+    }
     table->used += previous == NONE ? 1 : 0;
     table->entries[table->count] = (struct key_entry){ .hash = hash, .offset = offset, .previous = previous };
     table->slots[slot] = (uint32_t)table->count++;
-    return NX_OK;
 }
 
 static uint32_t table_get(const struct key_table *table, uint64_t hash) {
@@ -224,23 +228,34 @@ static struct stream_entry *obtain_stream(struct nx_tail *tail, const struct nx_
     return entry;
 }
 
+/* A new part that starts with this sequence. It is linked only with room for one: readers rely on that. */
+static enum nx_status add_part(struct nx_tail *tail, struct stream_entry *entry, uint64_t sequence,
+                               struct nx_error *err) {
+    struct part *part = calloc(1, sizeof *part);
+    uint32_t *offsets = calloc(OFFSETS_MIN, sizeof *offsets);
+    if (part == NULL || offsets == NULL) {
+        free(part);
+        free(offsets);
+        return nx_fail_memory(err);
+    }
+    *part = (struct part){
+        .previous = entry->newest, .base = sequence, .capacity = OFFSETS_MIN, .offsets = offsets
+    };
+    entry->newest = part;
+    tail->memory += sizeof *part + OFFSETS_MIN * sizeof *offsets;
+    return NX_OK;
+}
+
 /* Make the stream's newest part able to take this sequence. */
 static enum nx_status make_room(struct nx_tail *tail, struct stream_entry *entry, uint64_t sequence,
                                 struct nx_error *err) {
     struct part *part = entry->newest;
     if (part == NULL || sequence - part->base - part->count > HOLE_MAX) {
-        part = calloc(1, sizeof *part);
-        if (part == NULL) {
-            return nx_fail_memory(err);
-        }
-        part->base = sequence;
-        part->previous = entry->newest;
-        entry->newest = part;
-        tail->memory += sizeof *part;
+        return add_part(tail, entry, sequence, err);
     }
     const size_t wanted = (size_t)(sequence - part->base) + 1;
     if (wanted > part->capacity) {
-        size_t capacity = part->capacity == 0 ? OFFSETS_MIN : part->capacity + part->capacity / 2;
+        size_t capacity = part->capacity + part->capacity / 2;
         capacity = capacity < wanted ? wanted : capacity;
         uint32_t *offsets = reallocarray(part->offsets, capacity, sizeof *offsets);
         if (offsets == NULL) {
@@ -257,16 +272,16 @@ static uint64_t subject_hash(const struct nx_tail *tail, uint32_t stream, struct
     return nx_key_hash(NX_KEY_SUBJECT, subject, tail->seed + stream);
 }
 
-static enum nx_status add_keys(struct nx_tail *tail, const struct nx_stored *stored, uint32_t offset,
-                               struct nx_error *err) {
-    static const enum nx_key_kind kinds[] = { NX_KEY_ID, NX_KEY_REFERENCE };
-    for (size_t i = 0; stored->headers.len > 0 && i < sizeof kinds / sizeof kinds[0]; i++) {
-        const struct nx_str key = nx_stored_key(stored, kinds[i]);
+static const enum nx_key_kind key_kinds[] = { NX_KEY_ID, NX_KEY_REFERENCE };
+
+static void add_keys(struct nx_tail *tail, const struct nx_stored *stored, uint32_t offset) {
+    for (size_t i = 0; stored->headers.len > 0 && i < sizeof key_kinds / sizeof key_kinds[0]; i++) {
+        const struct nx_str key = nx_stored_key(stored, key_kinds[i]);
         if (key.len > 0) {
-            NX_TRY(table_add(&tail->keys, nx_key_hash(kinds[i], key, tail->seed), offset, false, err));
+            table_add(&tail->keys, nx_key_hash(key_kinds[i], key, tail->seed), offset, false);
         }
     }
-    return table_add(&tail->subjects, subject_hash(tail, stored->stream, stored->subject), offset, true, err);
+    table_add(&tail->subjects, subject_hash(tail, stored->stream, stored->subject), offset, true);
 }
 
 enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame, struct nx_error *err) {
@@ -277,10 +292,12 @@ enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame, s
         return nx_fail_memory(err);
     }
     nx_assert(sequence > entry->extent.last_sequence);
-    NX_TRY(make_room(tail, entry, sequence, err));
+    NX_TRY(table_reserve(&tail->keys, sizeof key_kinds / sizeof key_kinds[0], err));
+    NX_TRY(table_reserve(&tail->subjects, 1, err));
+    NX_TRY(make_room(tail, entry, sequence, err)); /* the last thing that can fail */
     nx_stored_of_frame(frame, &stored);
     const uint32_t offset = (uint32_t)(frame->offset / NX_FRAME_ALIGNMENT);
-    NX_TRY(add_keys(tail, &stored, offset, err));
+    add_keys(tail, &stored, offset);
     struct part *part = entry->newest;
     const size_t index = (size_t)(sequence - part->base);
     memset(part->offsets + part->count, 0, (index - part->count) * sizeof *part->offsets);

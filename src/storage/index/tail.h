@@ -48,7 +48,7 @@ NX_MUST_CHECK enum nx_status nx_tail_new(struct nx_segment *segment, uint64_t se
 void nx_tail_free(struct nx_tail *tail); /* NULL allowed */
 const struct nx_segment *nx_tail_segment(const struct nx_tail *tail);
 /** Add a RECORD frame of this segment; sequences of a stream must rise.
- * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory; the index is as before) */
 NX_MUST_CHECK enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame,
                                          struct nx_error *err);
 /** What it holds of the stream, borrowed until the next addition; NULL: nothing. */

@@ -565,6 +565,25 @@ bool nx_run_may_match(const struct nx_run *run, uint32_t number, struct nx_str f
 
 /* ---- keys ---- */
 
+/* The stream whose block this is: the last one whose blocks begin no later. */
+static const struct nx_run_stream *stream_of_block(const struct nx_run *run, uint32_t block) {
+    size_t low = 0;
+    size_t high = nx_run_extent_count(run);
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (run->streams[middle].block_first <= block) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == 0 || run->gone[low - 1] ||
+        block - run->streams[low - 1].block_first >= run->streams[low - 1].block_count) {
+        return NULL;
+    }
+    return &run->streams[low - 1];
+}
+
 /* The stream and block that hold the record with this ordinal. */
 static const struct nx_run_stream *locate(const struct nx_run *run, uint32_t ordinal, uint32_t *block_out) {
     uint32_t low = 0;
@@ -581,13 +600,7 @@ static const struct nx_run_stream *locate(const struct nx_run *run, uint32_t ord
         }
     }
     *block_out = low;
-    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
-        const struct nx_run_stream *stream = &run->streams[i];
-        if (low >= stream->block_first && low - stream->block_first < stream->block_count) {
-            return run->gone[i] ? NULL : stream;
-        }
-    }
-    return NULL;
+    return stream_of_block(run, low);
 }
 
 static uint64_t first_hash(const struct nx_run *run, uint64_t hash) {

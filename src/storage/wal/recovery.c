@@ -58,14 +58,18 @@ enum nx_status nx_wal_tracker_know(struct nx_wal_tracker *tracker, uint32_t stre
     return NX_OK;
 }
 
+/* Here and below, a stream has come further only once the visitor has taken what was told: a frame that it
+ * had no memory for can be given again. */
 static enum nx_status tell_gap(struct nx_wal_tracker *tracker, uint32_t stream, uint64_t first, uint64_t last,
                                bool lost, struct nx_error *err) {
+    NX_TRY(tracker->visitor.gap(tracker->visitor.data, stream, first, last, lost, err));
+    tracker->last[stream] = last + 1;
     if (lost) {
         tracker->lost_count += last - first + 1;
         nx_wal_tracker_report(tracker, "lost: stream %u, records %" PRIu64 " to %" PRIu64, stream, first,
                               last);
     }
-    return tracker->visitor.gap(tracker->visitor.data, stream, first, last, lost, err);
+    return NX_OK;
 }
 
 /* A stream of which records stand here but whose name does not: the frame that said it is destroyed. The next
@@ -77,9 +81,10 @@ static enum nx_status name_stream(struct nx_wal_tracker *tracker, uint32_t strea
         return NX_OK;
     }
     (void)snprintf(name, sizeof name, "UNNAMED_%u", stream);
+    NX_TRY(tracker->visitor.stream(tracker->visitor.data, stream, nx_str_from_c(name), 1, 0, 0, err));
     nx_wal_tracker_report(tracker, "the name of stream %u is destroyed", stream);
     tracker->last[stream] = 1;
-    return tracker->visitor.stream(tracker->visitor.data, stream, nx_str_from_c(name), 1, 0, 0, err);
+    return NX_OK;
 }
 
 /* Sequences of the stream up to `last` are used up, and nobody has told what they hold. */
@@ -89,9 +94,7 @@ static enum nx_status lose_up_to(struct nx_wal_tracker *tracker, uint32_t stream
     if (last == UINT64_MAX || last < tracker->last[stream]) {
         return NX_OK;
     }
-    const uint64_t first = tracker->last[stream];
-    tracker->last[stream] = last + 1;
-    return tell_gap(tracker, stream, first, last, true, err);
+    return tell_gap(tracker, stream, tracker->last[stream], last, true, err);
 }
 
 static enum nx_status track_stream(struct nx_wal_tracker *tracker, const struct nx_frame *frame,
@@ -127,7 +130,6 @@ static enum nx_status track_void(struct nx_wal_tracker *tracker, const struct nx
         NX_TRY(lose_up_to(tracker, stream, first - 1, err));
     }
     first = tracker->last[stream]; /* the part before may have been told by an earlier segment */
-    tracker->last[stream] = last + 1;
     return tell_gap(tracker, stream, first, last, false, err);
 }
 
@@ -144,8 +146,9 @@ static enum nx_status track_record(struct nx_wal_tracker *tracker, const struct 
     if (sequence > tracker->last[stream]) {
         NX_TRY(lose_up_to(tracker, stream, sequence - 1, err));
     }
+    NX_TRY(tracker->visitor.record(tracker->visitor.data, segment, frame, err));
     tracker->last[stream] = sequence + 1;
-    return tracker->visitor.record(tracker->visitor.data, segment, frame, err);
+    return NX_OK;
 }
 
 enum nx_status nx_wal_tracker_frame(struct nx_wal_tracker *tracker, const struct nx_segment *segment,
@@ -302,7 +305,6 @@ static enum nx_status burn(struct nx_wal_tracker *tracker, uint32_t stream, uint
         return NX_OK;
     }
     const uint64_t first = tracker->last[stream];
-    tracker->last[stream] = last + 1;
     nx_wal_tracker_report(tracker, "cut off: stream %u, records %" PRIu64 " to %" PRIu64, stream, first,
                           last);
     return tell_gap(tracker, stream, first, last, false, err);

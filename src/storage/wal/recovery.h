@@ -46,7 +46,9 @@ void nx_wal_tracker_fini(struct nx_wal_tracker *tracker);
  * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_wal_tracker_know(struct nx_wal_tracker *tracker, uint32_t stream,
                                                  uint64_t last, struct nx_error *err);
-/** Take in the next frame of the log. Errors: the visitor's, NX_RESOURCE_EXHAUSTED (out of memory) */
+/** Take in the next frame of the log. After an error the same frame can be given again: the visitor is told
+ * what it has not taken yet, and nothing twice.
+ * Errors: the visitor's, NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_wal_tracker_frame(struct nx_wal_tracker *tracker,
                                                   const struct nx_segment *segment,
                                                   const struct nx_frame *frame, struct nx_error *err);

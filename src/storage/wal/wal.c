@@ -139,6 +139,9 @@ enum nx_status nx_wal_roll(struct nx_wal *wal, struct nx_error *err) {
     if (wal->unsynced) {
         NX_TRY(nx_wal_sync(wal, err));
     }
+    if (wal->file != NULL && !wal->header_written) {
+        return NX_OK; /* nothing stands in it yet: it is the next segment */
+    }
     NX_TRY(nx_wal_prepare(wal, err));
     if (wal->file != NULL && nx_file_truncate(wal->file, wal->end, NULL) != NX_OK) {
         /* Only space is wasted: the end stands in the next segment's header. */
@@ -348,6 +351,12 @@ static void end_batch(struct nx_wal *wal) {
         free(NX_TAKE(wal->pending));
         wal->pending_capacity = 0;
     }
+}
+
+void nx_wal_discard(struct nx_wal *wal) {
+    wal->pending_count = 0;
+    wal->directory_count = 0;
+    wal->frames_size = 0;
 }
 
 static enum nx_status freeze(struct nx_wal *wal, const struct nx_error *cause, const char *what,

@@ -66,14 +66,16 @@ static inline uint64_t nx_wal_entry_size(uint64_t body_size) {
 /** Have the next segment reserved already, so that rolling does not wait for the disk. Cheap when it is.
  * Errors: kind disk-full, NX_UNAVAILABLE; nothing is lost, try again later */
 NX_MUST_CHECK enum nx_status nx_wal_prepare(struct nx_wal *wal, struct nx_error *err);
-/** Go to the next segment; the batch must be empty, and the next batch starts with the checkpoint.
- * Errors: as nx_wal_prepare() */
+/** Go to the next segment; the batch must be empty, and the next batch starts with the checkpoint. One in
+ * which nothing was written yet is the next segment still. Errors: as nx_wal_prepare() */
 NX_MUST_CHECK enum nx_status nx_wal_roll(struct nx_wal *wal, struct nx_error *err);
 /** Room for this many more frames, so that adding them cannot fail. Errors: NX_RESOURCE_EXHAUSTED */
 NX_MUST_CHECK enum nx_status nx_wal_reserve(struct nx_wal *wal, size_t count, struct nx_error *err);
 /** Add a frame to the batch. Errors: NX_RESOURCE_EXHAUSTED (out of memory; the batch is as before) */
 NX_MUST_CHECK enum nx_status nx_wal_add(struct nx_wal *wal, const struct nx_wal_entry *entry,
                                         struct nx_error *err);
+/** Drop what was added since the last commit. */
+void nx_wal_discard(struct nx_wal *wal);
 /** Write the batch, and sync it when `sync`. It must fit into nx_wal_room(). An empty batch is written too:
  * it proves that the one before is whole. Errors:    NX_UNAVAILABLE  kind log-frozen: this log takes nothing
  * more */
