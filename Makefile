@@ -7,6 +7,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 HOURS ?= 8
 ONLY ?=
+SCALE ?= 1
+RECORD ?=
 
 .PHONY: all help setup test check check-fast demo bench fuzz nightly install package clean hooks
 .PHONY: release asan clang dev tsan coverage fuzz-build format
@@ -75,8 +77,8 @@ fuzz-build: build/fuzz/build.ninja
 fuzz: fuzz-build ## Fuzz each fuzzer for EACH=60 seconds (ONLY=<name> for one)
 	@$(PYTHON) tools/fuzz.py --seconds $(or $(EACH),60) $(ONLY)
 
-nightly: ## The long tests within HOURS=8 (ONLY=<part>,... for some); finished parts are kept
-	@$(PYTHON) tools/nightly.py --hours $(HOURS) $(if $(ONLY),--only $(ONLY))
+nightly: ## The long tests within HOURS=8 (ONLY=<part>,... for some, SCALE=0.01 small, RECORD=1 into docs); done parts are kept
+	@$(PYTHON) tools/nightly.py --hours $(HOURS) --scale $(SCALE) $(if $(ONLY),--only $(ONLY)) $(if $(RECORD),--record)
 
 install: release ## Install the program, its manual page and completions under PREFIX=/usr/local (DESTDIR= for packaging)
 	install -D -m 755 build/release/src/app/nexus $(DESTDIR)$(PREFIX)/bin/nexus

@@ -9,7 +9,9 @@ hexadecimal floats for integers. Coverage runs the unit tests of build/coverage 
 reached with a floor for each layer that has one.
 """
 
+import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -33,18 +35,23 @@ def sources():
             yield path, shlex.split(entry["command"])
 
 
+def failures_of(commands):
+    """Run the commands, one a core; how many failed."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return sum(pool.map(lambda c: subprocess.run(c, cwd=DATABASE.parent, check=False).returncode != 0, commands))
+
+
 def gcc():
-    failed = 0
-    for path, arguments in sources():
+    commands = []
+    for _, arguments in sources():
         kept = [a for a in arguments if not re.match(r"-M|-o$|.*\.o(\.d)?$", a)]
-        done = subprocess.run([*kept, "-fanalyzer", "-Werror", "-o", "/dev/null"], cwd=DATABASE.parent, check=False)
-        failed += done.returncode != 0
-    return failed
+        commands.append([*kept, "-fanalyzer", "-Werror", "-o", "/dev/null"])
+    return failures_of(commands)
 
 
 def cppcheck():
     return subprocess.run(
-        ["cppcheck", f"--project={DATABASE}", "--quiet", "--inline-suppr", "--enable=warning,portability",
+        ["cppcheck", f"-j{os.cpu_count() or 1}", f"--project={DATABASE}", "--quiet", "--inline-suppr", "--enable=warning,portability",
          "--suppress=memleak", "--suppress=internalAstError", "--suppress=incorrectLogicOperator",
          "--suppress=*:*/build/*", "--suppress=normalCheckLevelMaxBranches",
          "-i", str(ROOT / "build"), "--error-exitcode=1"], cwd=ROOT, check=False).returncode
@@ -52,8 +59,8 @@ def cppcheck():
 
 def clang_tidy():
     paths = sorted({str(path) for path, _ in sources()})
-    return subprocess.run(["clang-tidy-14", "-p", str(DATABASE.parent), f"--checks={TIDY_CHECKS}",
-                           "--warnings-as-errors=*", "--quiet", *paths], cwd=ROOT, check=False).returncode
+    return failures_of([["clang-tidy-14", "-p", str(DATABASE.parent), f"--checks={TIDY_CHECKS}",
+                         "--warnings-as-errors=*", "--quiet", path] for path in paths])
 
 
 def coverage():

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Run the tests and sum them up: the last line is "N passed, N failed, N skipped", alone.
 
-    tools/run_tests.py [--quick] [--binary PATH] [PART ...]
+    tools/run_tests.py [--quick] [--binary PATH] [--jobs CORES] [PART ...]
 
 Parts, in the order they run:
   checkers     tools/*_test.py: each checker catches what it is there for
   unit         Meson's tests under the address and undefined sanitizers, fuzz corpora replayed among them
   slow         Meson's tests of suite "slow", in the release build
   integration, conformance, crash, simulation, ...
-               the pytest suites in tests/<part>, against --binary (default: the release build)
+               the pytest suites in tests/<part>, against --binary (default: the release build); the files of a
+               suite run beside each other. <part>/<file> without its ending is one file of a suite
 
 --quick is for the pre-commit hook: checkers and unit tests of a developer build, without sanitizers.
 Results are read from JUnit files, never from printed text. Every skip is listed by name; with CI=true in the
@@ -16,6 +17,7 @@ environment a skip is a failure unless tests/skips.txt names it and gives the re
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -25,7 +27,7 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "build" / "results"
+RESULTS = pathlib.Path(os.environ.get("NEXUS_RESULTS", ROOT / "build" / "results"))
 PYTEST_FIRST = ["integration", "conformance", "crash", "simulation"]
 NOT_SUITES = {"load", "torture"}  # part of make bench, of make nightly
 PART_LIMIT_S = int(os.environ.get("NEXUS_PART_LIMIT_S", 25 * 60))
@@ -80,6 +82,8 @@ def environment(binary):
     env["PATH"] = f"{ROOT / 'build/deps/tools'}:{env.get('PATH', '')}:/usr/sbin"
     env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=1:strict_string_checks=1")
     env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+    env.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1:report_signal_unsafe=0:"
+                   f"suppressions={ROOT / 'tools/tsan.supp'}")
     return env
 
 
@@ -109,17 +113,36 @@ def run_meson(part, folder, selection, env, tally):
         tally.failed.append(f"{part}/meson (status {status})")
 
 
-def run_pytest(part, paths, env, tally):
-    """A pytest suite. Status 5 is pytest's for "there is no test"."""
-    report = RESULTS / f"{part}.xml"
+def test_files(path):
+    """The test files of a folder, the largest first: the longest should not begin last. A file is itself."""
+    found = path.glob("**/test_*.py") if path.is_dir() else [path]
+    return sorted(found, key=lambda file: (-file.stat().st_size, file))
+
+
+def run_pytest_file(part, path, env):
+    """Run one file: (status, where its report is, what it printed)."""
+    report = RESULTS / f"{part.replace('/', '-')}-{path.stem}.xml"
     report.unlink(missing_ok=True)
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "--color=no", "-p", "no:cacheprovider",
-               f"--timeout={TEST_LIMIT_S}"]
-    status = run(command + [f"--junitxml={report}", *map(str, paths)], env)
-    before = len(tally.failed)
-    read = tally.add_junit(part, report)
-    if status not in (0, 5) and (not read or len(tally.failed) == before):
-        tally.failed.append(f"{part}/pytest (status {status})")
+               f"--timeout={TEST_LIMIT_S}", f"--junitxml={report}", str(path)]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=env, timeout=PART_LIMIT_S, check=False, text=True,
+                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except subprocess.TimeoutExpired:
+        return 124, report, f"  stopped after {PART_LIMIT_S} s\n"
+    return done.returncode, report, done.stdout
+
+
+def run_pytest(part, paths, env, tally, jobs):
+    """A pytest suite, `jobs` files at a time. Status 5 is pytest's for "there is no test"."""
+    files = [file for path in paths for file in test_files(path)]
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for file, (status, report, output) in zip(files, pool.map(lambda f: run_pytest_file(part, f, env), files)):
+            print(output, end="", flush=True)
+            before = len(tally.failed)
+            read = tally.add_junit(part, report)
+            if status not in (0, 5) and (not read or len(tally.failed) == before):
+                tally.failed.append(f"{part}/{file.stem}/pytest (status {status})")
 
 
 def all_parts():
@@ -131,16 +154,19 @@ def all_parts():
 
 def run_part(part, arguments, tally):
     env = environment(ROOT / arguments.binary)
+    folder = ROOT / "tests" / part
     if part == "checkers":
-        run_pytest(part, sorted((ROOT / "tools").glob("*_test.py")), env, tally)
+        run_pytest(part, sorted((ROOT / "tools").glob("*_test.py")), env, tally, arguments.jobs)
     elif part == "unit" and arguments.quick:
         run_meson(part, "build/dev", ["--no-suite", "slow", "--quiet"], env, tally)
     elif part == "unit":
-        run_meson(part, "build/asan", ["--no-suite", "slow"], env, tally)
+        run_meson(part, arguments.unit_build, ["--no-suite", "slow"], env, tally)
     elif part == "slow":
         run_meson(part, "build/release", ["--suite", "slow"], env, tally)
-    elif (ROOT / "tests" / part).is_dir():
-        run_pytest(part, [ROOT / "tests" / part], env, tally)
+    elif folder.is_dir():
+        run_pytest(part, [folder], env, tally, arguments.jobs)
+    elif folder.with_suffix(".py").is_file():
+        run_pytest(folder.parent.name, [folder.with_suffix(".py")], env, tally, arguments.jobs)
     else:
         print("  no such part")
         tally.failed.append(f"{part}/no such part")
@@ -168,6 +194,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="checkers and unit tests, without sanitizers")
     parser.add_argument("--binary", default="build/release/src/app/nexus", help="what the pytest suites drive")
+    parser.add_argument("--unit-build", default="build/asan", help="the build folder of the unit tests")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="test files beside each other")
     parser.add_argument("parts", nargs="*", metavar="PART")
     arguments = parser.parse_args()
     RESULTS.mkdir(parents=True, exist_ok=True)

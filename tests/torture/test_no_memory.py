@@ -2,9 +2,11 @@
 
 A unit test may then fail (it asserted success): it ends the process there and then, since cmocka would otherwise jump
 out of it and leave half of its world behind. But nothing may read or write where it must not, and no assertion of ours
-may fail, those of the simulated world aside, which is a test's own machinery. NEXUS_TORTURE_LIMIT is the number of N tried for a program, spread evenly (0: every one).
+may fail, those of the simulated world aside, which is a test's own machinery. NEXUS_TORTURE_LIMIT
+is the number of N tried for a program, spread evenly (0: every one); NEXUS_JOBS of them run beside each other.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -16,6 +18,7 @@ import pytest
 
 BUILD = pathlib.Path(os.environ.get("NEXUS_BUILD", "build/release"))
 LIMIT = int(os.environ.get("NEXUS_TORTURE_LIMIT", "40"))
+JOBS = int(os.environ.get("NEXUS_JOBS", os.cpu_count() or 1))
 CRASH = re.compile(r"Segmentation fault|Bus error|Illegal instruction|free\(\)|corrupt|"
                    r"this must hold and does not: (?!.*/io/sim).*")
 TEST_FAILED = re.compile(r"error: Failure!|this must hold and does not: .*/io/sim")
@@ -51,5 +54,5 @@ def test_survives_each_allocation_failing(program, shim):
     total = run(program, shim, 0)
     assert total is not None
     step = 1 if LIMIT == 0 else max(1, total // LIMIT)
-    for at in range(1, total + 1, step):
-        run(program, shim, at)
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        list(pool.map(lambda at: run(program, shim, at), range(1, total + 1, step)))
