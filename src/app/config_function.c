@@ -5,6 +5,7 @@
 
 #include "codec/percent.h"
 #include "codec/time_format.h"
+#include "codec/word.h"
 #include "io/clock.h"
 
 enum { DECODED_TYPE_SIZE_MAX = 1024 };
@@ -112,21 +113,69 @@ static void read_type_of_path(struct nx_config_reader *reader, const struct nx_y
     }
 }
 
+/* One name of keep_headers; those of headers come in any case. */
+static void read_kept_header(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                             struct nx_trigger *trigger) {
+    const char *names[NX_CREDENTIAL_COUNT];
+    struct nx_error err = { 0 };
+    struct nx_str text;
+
+    if (nx_yaml_to_str(node, &text, &err) != NX_OK) {
+        nx_config_problem_from(reader, &err);
+        return;
+    }
+    for (unsigned i = 0; i < NX_CREDENTIAL_COUNT; i++) {
+        names[i] = nx_credential_name((enum nx_credential)i);
+        if (nx_str_equal_ignore_case(text, nx_str_from_c(names[i]))) {
+            trigger->kept_credentials |= 1U << i;
+            return;
+        }
+    }
+    const char *nearest = nx_word_nearest(text, names, NX_CREDENTIAL_COUNT);
+    if (nearest != NULL) {
+        nx_config_problem(reader, node, "'%.*s' is not known here: did you mean '%s'?", NX_STR_ARG(text),
+                          nearest);
+    } else {
+        nx_config_problem(reader, node,
+                          "'%.*s' needs no mention: every header is kept but authorization, cookie and "
+                          "proxy-authorization, which are dropped unless they stand here",
+                          NX_STR_ARG(text));
+    }
+}
+
+static void read_kept_headers(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                              void *target) {
+    if (node->kind != NX_YAML_SEQUENCE) {
+        read_kept_header(reader, node, target);
+        return;
+    }
+    for (const struct nx_yaml_node *child = node->first; child != NULL; child = child->next) {
+        read_kept_header(reader, child, target);
+    }
+}
+
 static void read_http_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                               void *target) {
     static const struct nx_config_field fields[] = {
         { .key = "method", .kind = NX_FIELD_CUSTOM, .read = read_method },
         { .key = "path", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_path },
+        { .key = "keep_headers", .kind = NX_FIELD_CUSTOM, .read = read_kept_headers },
     };
     struct nx_trigger *trigger = target;
 
     trigger->kind = NX_TRIGGER_HTTP;
     trigger->method = NX_STR("POST");
-    if (!nx_config_read_mapping(reader, node, "http", fields, 2, trigger) || trigger->path.len == 0) {
+    if (!nx_config_read_mapping(reader, node, "http", fields, 3, trigger) || trigger->path.len == 0) {
         return;
     }
     if (nx_str_starts_with(trigger->path, NX_STR("/events/"))) {
+        const struct nx_yaml_node *kept = nx_yaml_get(node, "keep_headers");
         read_type_of_path(reader, nx_yaml_get(node, "path"), trigger);
+        if (kept != NULL) {
+            nx_config_problem_at_key(reader, kept,
+                                     "under /events/ no request header becomes part of the event: "
+                                     "'keep_headers' goes with other paths");
+        }
     }
 }
 

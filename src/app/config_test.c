@@ -12,31 +12,33 @@
 #include "app/config.h"
 #include "codec/json.h"
 
-static const char whole[] = "version: v1\n"
-                            "listen: {http: 127.0.0.1:0}\n"
-                            "data: .nexus\n"
-                            "disk_budget: 20GiB\n"
-                            "streams: {EVENTS: {max_age: 7d, max_size: 10GiB, sync: always}}\n"
-                            "functions:\n"
-                            "  - name: user-welcome\n"
-                            "    on: {http: {method: POST, path: /events/user.created}}\n"
-                            "    runtime: wasi-preview1\n"
-                            "    code: ./build/welcome.wasm\n"
-                            "    build: make\n"
-                            "    timeout: 5s\n"
-                            "    memory: 128Mi\n"
-                            "    env: {LOG_LEVEL: info}\n"
-                            "    retry: {max_attempts: 5, backoff: 1s, backoff_max: 5m, jitter: 0.2}\n"
-                            "    order: {key: data.user_id}\n"
-                            "    max_concurrency: 16\n"
-                            "    from: new\n"
-                            "    input: event\n"
-                            "  - name: other\n"
-                            "    on:\n"
-                            "      - event: {type: user.created}\n"
-                            "      - http: {method: GET, path: /hello}\n"
-                            "    code: /abs/other.wasm\n"
-                            "    from: 2025-11-26T10:23:45Z\n";
+static const char whole[] =
+    "version: v1\n"
+    "listen: {http: 127.0.0.1:0}\n"
+    "data: .nexus\n"
+    "disk_budget: 20GiB\n"
+    "streams: {EVENTS: {max_age: 7d, max_size: 10GiB, sync: always}}\n"
+    "functions:\n"
+    "  - name: user-welcome\n"
+    "    on: {http: {method: POST, path: /events/user.created}}\n"
+    "    runtime: wasi-preview1\n"
+    "    code: ./build/welcome.wasm\n"
+    "    build: make\n"
+    "    timeout: 5s\n"
+    "    memory: 128Mi\n"
+    "    env: {LOG_LEVEL: info}\n"
+    "    retry: {max_attempts: 5, backoff: 1s, backoff_max: 5m, jitter: 0.2}\n"
+    "    order: {key: data.user_id}\n"
+    "    max_concurrency: 16\n"
+    "    from: new\n"
+    "    input: event\n"
+    "  - name: other\n"
+    "    on:\n"
+    "      - event: {type: user.created}\n"
+    "      - http: {method: GET, path: /hello, keep_headers: [Authorization, cookie]}\n"
+    "      - http: {path: /hello, keep_headers: proxy-authorization}\n"
+    "    code: /abs/other.wasm\n"
+    "    from: 2025-11-26T10:23:45Z\n";
 
 static enum nx_status parse(const char *text, struct nx_config **config_out, struct nx_buf *problems,
                             struct nx_error *err) {
@@ -89,8 +91,10 @@ static void test_reads_every_key(void **state) {
     assert_int_equal(function->from, NX_FROM_NEW);
 
     function = &config->functions[1];
-    assert_int_equal(function->trigger_count, 2);
+    assert_int_equal(function->trigger_count, 3);
     assert_true(nx_str_is(function->triggers[1].event_type, "http.other"));
+    assert_int_equal(function->triggers[1].kept_credentials, 1U << NX_AUTHORIZATION | 1U << NX_COOKIE);
+    assert_int_equal(function->triggers[2].kept_credentials, 1U << NX_PROXY_AUTHORIZATION);
     assert_true(nx_str_is(function->code_path, "/abs/other.wasm"));
     assert_int_equal(function->from, NX_FROM_TIME);
     assert_int_equal(function->retry.attempts_max, 5);
@@ -155,6 +159,26 @@ static void test_refuses_reading_under_events_and_one_path_for_two(void **state)
         "project/nexus.yaml:3:58: GET /events/x collides with reading events: under /events/ only "
         "POST fires\n"
         "project/nexus.yaml:5:31: POST /p belongs to 'b' already\n");
+}
+
+static void test_refuses_headers_to_keep_that_need_no_mention(void **state) {
+    (void)state;
+    assert_problems(
+        "version: v1\n"
+        "functions:\n"
+        "- name: a\n"
+        "  code: a.wasm\n"
+        "  on:\n"
+        "  - http: {path: /a, keep_headers: [x-signature]}\n"
+        "  - http: {path: /b, keep_headers: authorisation}\n"
+        "  - http: {path: /c, keep_headers: [{}]}\n"
+        "  - http: {path: /events/x, keep_headers: [cookie]}\n",
+        "project/nexus.yaml:6:37: 'x-signature' needs no mention: every header is kept but authorization, "
+        "cookie and proxy-authorization, which are dropped unless they stand here\n"
+        "project/nexus.yaml:7:36: 'authorisation' is not known here: did you mean 'authorization'?\n"
+        "project/nexus.yaml:8:37: expected text, found a mapping\n"
+        "project/nexus.yaml:9:29: under /events/ no request header becomes part of the event: "
+        "'keep_headers' goes with other paths\n");
 }
 
 static void test_refuses_to_listen_beyond_this_machine(void **state) {
@@ -344,6 +368,7 @@ int main(void) {
         cmocka_unit_test(test_counts_the_mistakes),
         cmocka_unit_test(test_refuses_paths_that_the_server_answers_itself),
         cmocka_unit_test(test_refuses_reading_under_events_and_one_path_for_two),
+        cmocka_unit_test(test_refuses_headers_to_keep_that_need_no_mention),
         cmocka_unit_test(test_refuses_to_listen_beyond_this_machine),
         cmocka_unit_test(test_agrees_with_the_schema),
     };

@@ -404,7 +404,8 @@ static void assert_structured_refused(const char *json, const char *message) {
 static void test_refuses_damaged_structured_events(void **state) {
     (void)state;
     assert_structured_refused("[]", "a structured event is a JSON object");
-    assert_structured_refused("{", "line 1, column 2: expected a name in quotes, but the text ends here");
+    assert_structured_refused("{",
+                              "line 1, column 2 (byte 1): expected a name in quotes, but the text ends here");
     assert_structured_refused("{}", "attribute 'specversion' is missing or empty");
     assert_structured_refused("{\"specversion\":1.0}", "attribute 'specversion' is missing or empty");
     assert_structured_refused("{\"specversion\":\"1.0\",\"id\":1}", "attribute 'id' is not a string");

@@ -39,7 +39,8 @@ enum nx_json_kind {
 /** True when `text` is one JSON value and nothing else but space. Allocates nothing. */
 bool nx_json_is_valid(struct nx_str text);
 /** As nx_json_is_valid(), saying why not.
- * Errors: NX_INVALID_ARGUMENT  "line 3, column 14: expected a value" */
+ * Errors: NX_INVALID_ARGUMENT  "line 3, column 14 (byte 57): expected a value"; the byte counts
+ *         from 0, for whoever has the text as bytes and not as lines */
 NX_MUST_CHECK enum nx_status nx_json_check(struct nx_str text, struct nx_error *err);
 /** Parse one JSON value. `memory_max` bounds the bytes allocated (16 times the text is always enough).
  * Ownership: `text` is borrowed for the call; the caller owns `*doc_out`, ended by nx_json_doc_free().

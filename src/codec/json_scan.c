@@ -299,8 +299,8 @@ enum nx_status nx_json_check(struct nx_str text, struct nx_error *err) {
             column++;
         }
     }
-    return nx_fail(err, NX_INVALID_ARGUMENT, "line %zu, column %zu: %s%s", line, column, scan.problem,
-                   scan.at == text.len ? ", but the text ends here" : "");
+    return nx_fail(err, NX_INVALID_ARGUMENT, "line %zu, column %zu (byte %zu): %s%s", line, column, scan.at,
+                   scan.problem, scan.at == text.len ? ", but the text ends here" : "");
 }
 
 struct nx_json_members nx_json_members_of(struct nx_str object) {

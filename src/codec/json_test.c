@@ -28,34 +28,38 @@ static void assert_refused(struct nx_str text, const char *message) {
 
 static void test_says_what_is_wrong_and_where(void **state) {
     (void)state;
-    assert_refused(NX_STR(""), "line 1, column 1: expected a value, but the text ends here");
-    assert_refused(NX_STR("{\n  \"ä\": tru\n}"), "line 2, column 8: expected a value");
-    assert_refused(NX_STR("[1,]"), "line 1, column 4: expected a value");
-    assert_refused(NX_STR("[1 2]"), "line 1, column 4: expected ',' or ']'");
-    assert_refused(NX_STR("{\"a\":1 \"b\":2}"), "line 1, column 8: expected ',' or '}'");
-    assert_refused(NX_STR("{\"a\":1,}"), "line 1, column 8: expected a name in quotes");
-    assert_refused(NX_STR("{a:1}"), "line 1, column 2: expected a name in quotes");
-    assert_refused(NX_STR("{\"a\" 1}"), "line 1, column 6: expected ':'");
-    assert_refused(NX_STR("1 1"), "line 1, column 3: expected the end");
-    assert_refused(NX_STR("01"), "line 1, column 2: expected the end");
-    assert_refused(NX_STR("-"), "line 1, column 2: expected a digit, but the text ends here");
-    assert_refused(NX_STR("1."), "line 1, column 3: expected a digit, but the text ends here");
-    assert_refused(NX_STR("1e+"), "line 1, column 4: expected a digit, but the text ends here");
-    assert_refused(NX_STR("+1"), "line 1, column 1: expected a value");
-    assert_refused(NX_STR("NaN"), "line 1, column 1: expected a value");
-    assert_refused(NX_STR("// x\n1"), "line 1, column 1: expected a value");
-    assert_refused(NX_STR("\"abc"), "line 1, column 5: a string has no end, but the text ends here");
-    assert_refused(NX_STR("\"a\nb\""), "line 1, column 3: a control character in a string must be escaped");
-    assert_refused(NX_STR("\"\\x\""), "line 1, column 3: invalid escape in a string");
-    assert_refused(NX_STR("\"\\u12G4\""), "line 1, column 6: expected four hexadecimal digits");
-    assert_refused(NX_STR("\"\\ud800\""), "line 1, column 8: a surrogate without its other half");
-    assert_refused(NX_STR("\"\\udc00\\ud800\""), "line 1, column 8: a surrogate without its other half");
-    assert_refused(NX_STR("\"\\ud800\\u0041\""), "line 1, column 14: a surrogate without its other half");
-    assert_refused(NX_STR("[\"\xC0\x80\"]"), "line 1, column 3: not valid UTF-8");
-    assert_refused(NX_STR("\xEF\xBB\xBF{}"), "line 1, column 1: expected a value"); /* no byte order mark */
-    assert_refused(NX_STR("[\0]"), "line 1, column 2: expected a value");
-    assert_refused(NX_STR("{\"a\":1]"), "line 1, column 7: expected ',' or '}'");
-    assert_refused(NX_STR("[1}"), "line 1, column 3: expected ',' or ']'");
+    assert_refused(NX_STR(""), "line 1, column 1 (byte 0): expected a value, but the text ends here");
+    assert_refused(NX_STR("{\n  \"ä\": tru\n}"), "line 2, column 8 (byte 10): expected a value");
+    assert_refused(NX_STR("[1,]"), "line 1, column 4 (byte 3): expected a value");
+    assert_refused(NX_STR("[1 2]"), "line 1, column 4 (byte 3): expected ',' or ']'");
+    assert_refused(NX_STR("{\"a\":1 \"b\":2}"), "line 1, column 8 (byte 7): expected ',' or '}'");
+    assert_refused(NX_STR("{\"a\":1,}"), "line 1, column 8 (byte 7): expected a name in quotes");
+    assert_refused(NX_STR("{a:1}"), "line 1, column 2 (byte 1): expected a name in quotes");
+    assert_refused(NX_STR("{\"a\" 1}"), "line 1, column 6 (byte 5): expected ':'");
+    assert_refused(NX_STR("1 1"), "line 1, column 3 (byte 2): expected the end");
+    assert_refused(NX_STR("01"), "line 1, column 2 (byte 1): expected the end");
+    assert_refused(NX_STR("-"), "line 1, column 2 (byte 1): expected a digit, but the text ends here");
+    assert_refused(NX_STR("1."), "line 1, column 3 (byte 2): expected a digit, but the text ends here");
+    assert_refused(NX_STR("1e+"), "line 1, column 4 (byte 3): expected a digit, but the text ends here");
+    assert_refused(NX_STR("+1"), "line 1, column 1 (byte 0): expected a value");
+    assert_refused(NX_STR("NaN"), "line 1, column 1 (byte 0): expected a value");
+    assert_refused(NX_STR("// x\n1"), "line 1, column 1 (byte 0): expected a value");
+    assert_refused(NX_STR("\"abc"), "line 1, column 5 (byte 4): a string has no end, but the text ends here");
+    assert_refused(NX_STR("\"a\nb\""),
+                   "line 1, column 3 (byte 2): a control character in a string must be escaped");
+    assert_refused(NX_STR("\"\\x\""), "line 1, column 3 (byte 2): invalid escape in a string");
+    assert_refused(NX_STR("\"\\u12G4\""), "line 1, column 6 (byte 5): expected four hexadecimal digits");
+    assert_refused(NX_STR("\"\\ud800\""), "line 1, column 8 (byte 7): a surrogate without its other half");
+    assert_refused(NX_STR("\"\\udc00\\ud800\""),
+                   "line 1, column 8 (byte 7): a surrogate without its other half");
+    assert_refused(NX_STR("\"\\ud800\\u0041\""),
+                   "line 1, column 14 (byte 13): a surrogate without its other half");
+    assert_refused(NX_STR("[\"\xC0\x80\"]"), "line 1, column 3 (byte 2): not valid UTF-8");
+    assert_refused(NX_STR("\xEF\xBB\xBF{}"),
+                   "line 1, column 1 (byte 0): expected a value"); /* no byte order mark */
+    assert_refused(NX_STR("[\0]"), "line 1, column 2 (byte 1): expected a value");
+    assert_refused(NX_STR("{\"a\":1]"), "line 1, column 7 (byte 6): expected ',' or '}'");
+    assert_refused(NX_STR("[1}"), "line 1, column 3 (byte 2): expected ',' or ']'");
 }
 
 static void test_accepts_what_the_standard_allows(void **state) {
@@ -108,7 +112,7 @@ static void test_nesting_and_memory_are_limited(void **state) {
     for (int i = 0; i <= NX_JSON_DEPTH_MAX; i++) {
         nx_buf_append_c(&text, "[");
     }
-    assert_refused(nx_buf_str(&text), "line 1, column 129: nested too deeply");
+    assert_refused(nx_buf_str(&text), "line 1, column 129 (byte 128): nested too deeply");
 }
 
 static void test_every_amount_of_memory_is_enough_or_reported(void **state) {

@@ -78,6 +78,19 @@ def test_a_request_on_a_function_s_path_becomes_an_event(server):
     invocation_of(server, answer["event_id"])
 
 
+def test_credentials_stay_out_of_the_log_unless_the_project_keeps_them(project, servers):
+    config = (project / "nexus.yaml").read_text()
+    kept = "{path: /hooks/kept, keep_headers: [Authorization, cookie]}"
+    (project / "nexus.yaml").write_text(re.sub(r"    on: .*\n", f"    on: {{http: {kept}}}\n", config))
+    server = servers(project)
+    status, headers, _ = server.request("POST", "/hooks/kept", b"x", {
+        "Authorization": "Bearer one", "Cookie": "session=two", "Proxy-Authorization": "Basic three"})
+    assert status == 202
+    stored = server.get(headers["location"])["data"]["headers"]
+    assert (stored["authorization"], stored["cookie"]) == ("Bearer one", "session=two")
+    assert "proxy-authorization" not in stored
+
+
 def test_a_body_on_a_function_s_path_is_kept_as_what_it_is(server):
     for body, content_type, name, value in ((b"text", "text/plain", "body", "text"), (b"", "text/plain", "body", None),
                                             (b"\xff", "image/png", "body_base64", "/w==")):
@@ -116,7 +129,7 @@ def test_metrics_are_clean(server):
     server.publish("user.created", {"user_id": "u1"})
     server.wait_until_idle()
     metrics = server.get("/metrics").decode()
-    assert re.search(r'^nexus_events_total\{.*function="user-welcome".*\} 1$', metrics, re.M)
+    assert re.search(r'^nexus_function_attempts_total\{function="user-welcome",status="ok"\} 1$', metrics, re.M)
     families = re.findall(r"^# TYPE (\S+)", metrics, re.M)
     assert len(families) == len(set(families))
 

@@ -288,13 +288,13 @@ static void take_item(struct nx_dispatch *dispatch, struct nx_item *item, struct
 
 static void count_task(struct nx_dispatch *dispatch, const struct nx_task *task) {
     const struct nx_dispatch_metrics *metrics = &dispatch->metrics;
-    if (metrics->events == NULL || task->answer == NX_TASK_NOT_RUN) {
+    if (metrics->attempts == NULL || task->answer == NX_TASK_NOT_RUN) {
         return;
     }
     const struct nx_str function = task->registered->function->name;
     const struct nx_str outcome = nx_str_from_c(nx_outcome_name(task->outcome));
     const bool is_ok = task->outcome == NX_OUTCOME_OK;
-    nx_counter_add(nx_metric_counter(metrics->events,
+    nx_counter_add(nx_metric_counter(metrics->attempts,
                                      (struct nx_str[]){ function, is_ok ? NX_STR("ok") : NX_STR("failed") }),
                    1);
     nx_histogram_observe(nx_metric_histogram(metrics->duration, &function), task->duration_ns);
@@ -547,6 +547,12 @@ static enum nx_status add_metrics(struct nx_dispatch *dispatch, struct nx_metric
                                   struct nx_error *err) {
     static const struct nx_metric_options events = {
         .name = "nexus_events_total",
+        .help = "Events that arrived, from outside and from functions, by type; other: no function takes it.",
+        .kind = NX_METRIC_COUNTER,
+        .labels = { "type" },
+    };
+    static const struct nx_metric_options attempts = {
+        .name = "nexus_function_attempts_total",
         .help = "Attempts to handle an event, by function and status.",
         .kind = NX_METRIC_COUNTER,
         .labels = { "function", "status" },
@@ -578,6 +584,7 @@ static enum nx_status add_metrics(struct nx_dispatch *dispatch, struct nx_metric
     NX_TRY(nx_metrics_add(metrics, &duration, &dispatch->metrics.duration, err));
     NX_TRY(nx_metrics_add(metrics, &memory, &dispatch->metrics.memory, err));
     NX_TRY(nx_metrics_add(metrics, &errors, &dispatch->metrics.errors, err));
+    NX_TRY(nx_metrics_add(metrics, &attempts, &dispatch->metrics.attempts, err));
     return nx_metrics_add(metrics, &events, &dispatch->metrics.events, err);
 }
 
@@ -596,6 +603,7 @@ enum nx_status nx_dispatch_open(const struct nx_dispatch_options *options, struc
     nx_list_init(&dispatch->flights);
     nx_list_init(&dispatch->requeues);
     nx_map_init(&dispatch->consumers, CONSUMERS_MAX, nx_random_u64(&options->random));
+    nx_map_init(&dispatch->arrivals, NX_METRIC_SERIES_MAX, nx_random_u64(&options->random));
     nx_modules_init(&dispatch->modules, options->guests, options->loader, NULL,
                     nx_random_u64(&options->random));
     if (dispatch->options.checkpoint_every_ns <= 0) {
@@ -636,6 +644,7 @@ void nx_dispatch_close(struct nx_dispatch *dispatch) {
         nx_message_release(&nx_container_of(node, struct nx_functions_requeue, node)->message);
     }
     nx_map_fini(&dispatch->consumers);
+    nx_map_fini(&dispatch->arrivals);
     nx_append_free(dispatch->checkpoint_last);
     nx_modules_fini(&dispatch->modules);
     nx_message_queue_release(&dispatch->ready_waiting);

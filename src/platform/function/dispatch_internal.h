@@ -51,7 +51,8 @@ struct nx_dispatch_worker {
 };
 
 struct nx_dispatch_metrics {
-    struct nx_metric *events;
+    struct nx_metric *events; /* NULL: nothing is counted */
+    struct nx_metric *attempts;
     struct nx_metric *duration;
     struct nx_metric *memory;
     struct nx_metric *errors;
@@ -77,6 +78,7 @@ struct nx_dispatch {
     uint64_t epoch_before; /* of the last one that wrote dispatch's checkpoint; 0: none */
     uint64_t head;         /* EVENTS: the next one to be looked at */
     uint64_t events_end;   /* EVENTS: the sequence that the next one would have had when we began */
+    uint64_t counted_from; /* EVENTS: what is older arrived before this process and is not counted */
     bool head_asked;
     uint64_t invocations_next; /* INVOCATIONS: one more than the newest that we know of */
     struct nx_list ready;      /* consumers that may have something to run, next one first */
@@ -99,6 +101,7 @@ struct nx_dispatch {
     bool is_look_due;                  /* some consumer may want to read older events or dead letters */
     int64_t retry_due_ns; /* when what the library refused is asked again; NX_STEP_IDLE: nothing */
     struct nx_dispatch_metrics metrics;
+    struct nx_map arrivals; /* type that functions take -> its struct nx_counter of metrics.events */
 };
 
 /* A task under way: until it is answered, a checkpoint may not skip the records that it will write. */

@@ -18,6 +18,14 @@ enum {
 
 enum nx_trigger_kind { NX_TRIGGER_HTTP, NX_TRIGGER_EVENT };
 
+/* Request headers that hold somebody's credentials: they stay out of the log unless a trigger keeps them. */
+enum nx_credential { NX_AUTHORIZATION, NX_COOKIE, NX_PROXY_AUTHORIZATION, NX_CREDENTIAL_COUNT };
+/** The header's name in lower case; static storage. */
+static inline const char *nx_credential_name(enum nx_credential credential) {
+    static const char *const names[] = { "authorization", "cookie", "proxy-authorization" };
+    return names[credential];
+}
+
 struct nx_trigger {
     enum nx_trigger_kind kind;
     struct nx_str method; /* HTTP: upper case */
@@ -26,6 +34,7 @@ struct nx_trigger {
      * for other paths "http.<function>". */
     struct nx_str event_type;
     const struct nx_event_filter *filter; /* of these events only; NULL: all */
+    unsigned kept_credentials; /* HTTP: bits 1 << enum nx_credential: headers that go into the event too */
 };
 
 struct nx_env_entry {

@@ -141,10 +141,29 @@ static void selection_end(struct selection *selection) {
     }
 }
 
+/* An event arrived. Only types that functions take have a series: others are chosen by whoever posts, and
+ * could be any number. */
+static void count_arrival(struct nx_dispatch *dispatch, struct nx_str type, bool is_taken) {
+    if (dispatch->metrics.events == NULL) {
+        return;
+    }
+    const struct nx_str label = is_taken ? type : NX_STR("other");
+    struct nx_counter *counter = nx_map_get(&dispatch->arrivals, label);
+    if (counter == NULL) {
+        counter = nx_metric_counter(dispatch->metrics.events, &label);
+        const enum nx_status ignored = nx_map_set(&dispatch->arrivals, label, counter, NULL);
+        (void)ignored; /* the next one looks it up there again, only slower */
+    }
+    nx_counter_add(counter, 1);
+}
+
 /* A new event: into the window of every function that it fires, or, where that is full, left for later. */
 static void take_new(struct nx_dispatch *dispatch, const struct nx_record *record, struct nx_buf *buf) {
     struct selection selection = { .record = record, .type = type_of(record, buf) };
     const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, selection.type);
+    if (record->sequence >= dispatch->counted_from) {
+        count_arrival(dispatch, selection.type, list.count > 0);
+    }
     for (size_t i = 0; i < list.count; i++) {
         struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, list.items[i]->function->name);
         if (consumer == NULL || !consumer->attached || consumer->phase == NX_CONSUMER_LOADING ||

@@ -272,7 +272,7 @@ static void take_events_info(struct nx_dispatch *dispatch, const struct nx_read 
 }
 
 static void take_checkpoint(struct nx_dispatch *dispatch, const struct nx_read *read) {
-    dispatch->head = dispatch->events_end;
+    dispatch->head = dispatch->counted_from = dispatch->events_end;
     dispatch->invocations_next = 1;
     if (read->record_count > 0 && !nx_checkpoint_decode(read->records[0].payload, &dispatch->epoch_before,
                                                         &dispatch->invocations_next, &dispatch->head)) {

@@ -10,6 +10,7 @@ struct nx_http_parser {
     struct nx_http_request *request;
     bool within;
     bool in_body;
+    size_t fed_size;    /* bytes of wire of the request under way, but for the piece at hand */
     size_t head_size;   /* bytes of wire read for the headers under way, padding included */
     size_t extras_size; /* bytes of chunk extensions and trailers of the body under way */
     uint32_t name_size; /* of the header under way */
@@ -333,7 +334,9 @@ bool nx_http_parser_is_in_body(const struct nx_http_parser *parser) {
     return parser->in_body;
 }
 
-static enum nx_http_parse fail(struct nx_http_parser *parser, enum llhttp_errno code, struct nx_error *err) {
+/* What is wrong with the request, at which of its bytes; `bytes` is the piece of it that was fed last. */
+static enum nx_http_parse fail(struct nx_http_parser *parser, enum llhttp_errno code, struct nx_str bytes,
+                               struct nx_error *err) {
     if (parser->error.status != NX_OK) { /* what llhttp calls it depends on the callback */
         if (err != NULL) {
             *err = parser->error;
@@ -345,7 +348,9 @@ static enum nx_http_parse fail(struct nx_http_parser *parser, enum llhttp_errno 
         (void)nx_fail_kind(err, NX_KIND_HTTP_VERSION, "this version of HTTP is not spoken here");
         return NX_HTTP_PARSE_FAILED;
     }
-    (void)nx_fail(err, NX_INVALID_ARGUMENT, "malformed request: %s",
+    const char *at = llhttp_get_error_pos(&parser->llhttp);
+    const size_t offset = parser->fed_size + (at == NULL ? 0 : (size_t)(at - bytes.ptr));
+    (void)nx_fail(err, NX_INVALID_ARGUMENT, "malformed request, byte %zu: %s", offset,
                   reason == NULL || reason[0] == '\0' ? llhttp_errno_name(code) : reason);
     return NX_HTTP_PARSE_FAILED;
 }
@@ -358,23 +363,25 @@ enum nx_http_parse nx_http_parser_feed(struct nx_http_parser *parser, struct nx_
     const enum llhttp_errno code = llhttp_execute(&parser->llhttp, bytes.ptr, bytes.len);
     if (code == HPE_OK) {
         *consumed_out = bytes.len;
+        parser->fed_size += bytes.len;
         if (!parser->in_body) {
             /* Padding and empty lines reach no callback, but they count. */
             parser->head_size += bytes.len;
             if (parser->head_size > 2 * NX_HTTP_HEADERS_SIZE_MAX) {
                 (void)stop_too_large(parser);
-                return fail(parser, HPE_USER, err);
+                return fail(parser, HPE_USER, bytes, err);
             }
         }
         return NX_HTTP_PARSE_MORE;
     }
     if (code != HPE_PAUSED) {
         *consumed_out = bytes.len;
-        return fail(parser, code, err);
+        return fail(parser, code, bytes, err);
     }
     *consumed_out = (size_t)(llhttp_get_error_pos(&parser->llhttp) - bytes.ptr);
     nx_assert(*consumed_out <= bytes.len);
     llhttp_resume(&parser->llhttp);
+    parser->fed_size = parser->within ? parser->fed_size + *consumed_out : 0;
     return parser->within ? NX_HTTP_PARSE_CONTINUE : NX_HTTP_PARSE_DONE;
 }
 

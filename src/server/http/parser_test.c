@@ -163,6 +163,20 @@ static void test_refuses_what_could_be_read_differently(void **state) {
     }
 }
 
+static void test_says_at_which_byte_a_request_is_malformed(void **state) {
+    const struct nx_str bytes = NX_STR(HEAD "X Y: a\r\n\r\n"); /* the space behind X */
+    for (size_t piece_size = 1; piece_size <= bytes.len; piece_size++) {
+        (void)teardown(state);
+        assert_int_equal(setup(state), 0);
+        struct parse *parse = *state;
+        assert_int_equal(feed(parse, NX_STR("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), piece_size),
+                         NX_HTTP_PARSE_DONE);
+        nx_http_request_reset(parse->request);
+        assert_int_equal(feed(parse, bytes, piece_size), NX_HTTP_PARSE_FAILED);
+        assert_string_equal(parse->err.message, "malformed request, byte 35: Invalid header token");
+    }
+}
+
 static void test_refuses_what_it_does_not_speak(void **state) {
     (void)teardown(state);
     expect_refused(state, NX_STR("GET / HTTP/2.0\r\nHost: localhost\r\n\r\n"), 505);
@@ -286,6 +300,7 @@ int main(void) {
         TEST(test_reads_chunks_cut_anywhere),
         TEST(test_leaves_the_next_request_unread),
         TEST(test_refuses_what_could_be_read_differently),
+        TEST(test_says_at_which_byte_a_request_is_malformed),
         TEST(test_refuses_what_it_does_not_speak),
         TEST(test_ignores_an_upgrade),
         TEST(test_takes_the_authority_of_an_absolute_target),

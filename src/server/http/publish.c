@@ -238,11 +238,14 @@ void nx_http_post_event(struct nx_http_services *services, struct nx_http_exchan
 
 /* A function's own path */
 
-/* Credentials of a person are not for the log. */
-static bool is_dropped(struct nx_str header) {
-    return nx_str_equal_ignore_case(header, NX_STR("authorization")) ||
-           nx_str_equal_ignore_case(header, NX_STR("cookie")) ||
-           nx_str_equal_ignore_case(header, NX_STR("proxy-authorization"));
+/* Credentials of a person are not for the log, unless nexus.yaml says so. */
+static bool is_dropped(struct nx_str header, const struct nx_trigger *trigger) {
+    for (unsigned i = 0; i < NX_CREDENTIAL_COUNT; i++) {
+        if (nx_str_equal_ignore_case(header, nx_str_from_c(nx_credential_name((enum nx_credential)i)))) {
+            return (trigger->kept_credentials & 1U << i) == 0;
+        }
+    }
+    return false;
 }
 
 static bool is_first_of_name(const struct nx_http_request *request, size_t index) {
@@ -255,14 +258,16 @@ static bool is_first_of_name(const struct nx_http_request *request, size_t index
 }
 
 /* One member a name, in lower case; values of a repeated one joined by ", ". */
-static void write_headers(struct nx_json_writer *writer, const struct nx_http_request *request) {
+static void write_headers(struct nx_json_writer *writer, const struct nx_http_request *request,
+                          const struct nx_trigger *trigger) {
     char name[256];
     NX_AUTO(nx_buf) value;
     nx_buf_init(&value, NX_HTTP_HEADERS_SIZE_MAX * 2);
     nx_json_object_begin(writer);
     for (size_t i = 0; i < request->header_count; i++) {
         const struct nx_header *header = &request->headers[i];
-        if (is_dropped(header->name) || header->name.len > sizeof name || !is_first_of_name(request, i)) {
+        if (is_dropped(header->name, trigger) || header->name.len > sizeof name ||
+            !is_first_of_name(request, i)) {
             continue;
         }
         for (size_t k = 0; k < header->name.len; k++) {
@@ -283,7 +288,8 @@ static void write_headers(struct nx_json_writer *writer, const struct nx_http_re
     nx_json_object_end(writer);
 }
 
-static void write_request(struct nx_buf *out, const struct nx_http_request *request) {
+static void write_request(struct nx_buf *out, const struct nx_http_request *request,
+                          const struct nx_trigger *trigger) {
     struct nx_json_writer writer;
     nx_json_writer_init(&writer, out);
     nx_json_object_begin(&writer);
@@ -291,7 +297,7 @@ static void write_request(struct nx_buf *out, const struct nx_http_request *requ
     nx_json_member_str(&writer, "path", request->path);
     nx_json_member_str(&writer, "query", request->query);
     nx_json_key(&writer, NX_STR("headers"));
-    write_headers(&writer, request);
+    write_headers(&writer, request, trigger);
     const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
     if (request->body.len == 0) {
         nx_json_key(&writer, NX_STR("body"));
@@ -312,11 +318,12 @@ static void write_request(struct nx_buf *out, const struct nx_http_request *requ
 }
 
 void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                             const struct nx_http_request *request, struct nx_str event_type) {
+                             const struct nx_http_request *request, const struct nx_trigger *trigger) {
     char id[NX_ULID_TEXT_SIZE + 1];
     char time[NX_TIME_TEXT_SIZE + 1];
     struct nx_error err = { 0 };
-    struct nx_cloudevent event = { .type = event_type, .datacontenttype = NX_STR("application/json") };
+    struct nx_cloudevent event = { .type = trigger->event_type,
+                                   .datacontenttype = NX_STR("application/json") };
     const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
     NX_AUTO(nx_buf) data;
     nx_buf_init(&data, DATA_SIZE_MAX);
@@ -324,7 +331,7 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
-    write_request(&data, request);
+    write_request(&data, request, trigger);
     if (nx_buf_check(&data, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;

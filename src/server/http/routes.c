@@ -102,7 +102,7 @@ static void route_function(struct nx_http_services *services, struct nx_http_exc
             ? NULL
             : nx_registry_route(services->registry, request->method_name, request->path, &path_known);
     if (trigger != NULL) {
-        nx_http_publish_request(services, exchange, request, trigger->event_type);
+        nx_http_publish_request(services, exchange, request, trigger);
         return;
     }
     if (path_known) {

@@ -83,6 +83,6 @@ nx_http_handler nx_http_get_readyz;        /* status.c */
 nx_http_handler nx_http_get_metrics;       /* status.c */
 nx_http_handler nx_http_get_openapi;       /* status.c */
 
-/** publish.c: a request on a function's own path becomes an event of this type. */
+/** publish.c: a request on a function's own path becomes an event of the trigger's type. */
 void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                             const struct nx_http_request *request, struct nx_str event_type);
+                             const struct nx_http_request *request, const struct nx_trigger *trigger);
