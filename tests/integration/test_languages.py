@@ -28,6 +28,12 @@ def rust():
     return with_path(DEPS / "rust" / "bin", CARGO_NET_OFFLINE="true"), DEPS / "rust" / "bin" / "cargo"
 
 
+def go():
+    cache = ROOT / "build" / "go-cache"
+    return (with_path(DEPS / "go" / "bin", GOTOOLCHAIN="local", GOFLAGS="-mod=mod -buildvcs=false", GOCACHE=str(cache),
+                      GOPATH=str(ROOT / "build" / "go"), CGO_ENABLED="0", GOROOT=str(DEPS / "go")), DEPS / "go" / "bin" / "go")
+
+
 def c():
     return {}, pathlib.Path(shutil.which("clang-19") or "/nowhere")
 
@@ -36,6 +42,7 @@ LANGUAGES = {
     # language: its environment and a file that must be there, the module, the project's own tests
     "c": (c, "build/welcome.wasm", None),
     "rust": (rust, "target/wasm32-wasip1/release/welcome.wasm", ["cargo", "test", "--quiet", "--bins"]),
+    "go": (go, "build/welcome.wasm", ["go", "test", "./..."]),
 }
 
 
@@ -83,7 +90,10 @@ def test_the_template_comes_with_tests_that_need_no_server(language, tmp_path):
     run(LANGUAGES[language][2], project, environment)
 
 
-@pytest.mark.parametrize("language, tool", [("rust", "needs Rust (cargo), which is not here")])
+@pytest.mark.parametrize("language, tool", [
+    ("rust", "needs Rust (cargo), which is not here"),
+    ("go", "needs Go, which is not here"),
+])
 def test_build_names_what_is_missing(language, tool, tmp_path):
     run_nexus("new", "my-app", f"--lang={language}", cwd=tmp_path)
     done = run_nexus("build", cwd=tmp_path / "my-app", status=1, environment={"PATH": str(tmp_path)})
@@ -96,3 +106,12 @@ def test_the_rust_helper_keeps_its_promises(tmp_path):
         pytest.skip(f"no toolchain for rust: {needed}")
     said = run(["cargo", "test", "--tests", "--quiet"], ROOT / "guest" / "rust", {**environment, "CARGO_TARGET_DIR": str(tmp_path)})
     assert "test result: ok. 8 passed" in said
+
+
+def test_the_go_helper_keeps_its_promises():
+    environment, needed = go()
+    if not needed.exists():
+        pytest.skip(f"no toolchain for go: {needed}")
+    assert "ok" in run(["go", "test", "-count=1", "./..."], ROOT / "guest" / "go", environment)
+    run(["go", "vet", "./..."], ROOT / "guest" / "go", environment)
+    run(["go", "vet", "-unsafeptr=false", "./..."], ROOT / "guest" / "go", {**environment, "GOOS": "wasip1", "GOARCH": "wasm"})
