@@ -150,6 +150,28 @@ class Server:
             self.kill()
 
 
+def guest(body):
+    """A module whose handle_event is this code, behind its locals' count: the smallest one that loads."""
+    code = bytes([len(body) + 1]) + body + b"\x0b"
+    return (bytes.fromhex("0061736d01000000" "010401600000" "03020100" "0503010001"
+                          "0719020c68616e646c655f6576656e740000066d656d6f72790200")
+            + bytes([0x0A, len(code) + 1, 1]) + code)
+
+
+TRAP = guest(bytes.fromhex("00" "00"))  # no locals; unreachable
+
+
+def spinning(count):
+    """A guest that counts down from `count`, a few nanoseconds each."""
+    leb = b""
+    left = count
+    while left >= 64:
+        leb += bytes([left & 127 | 128])
+        left >>= 7
+    return guest(bytes.fromhex("01017f" "41") + leb + bytes([left])
+                 + bytes.fromhex("2100" "0340" "2000" "4101" "6b" "2200" "0d00" "0b"))
+
+
 @pytest.fixture
 def servers():
     """Starts servers, and ends those that still run with the test: servers(folder, "dev", ...)."""

@@ -182,6 +182,9 @@ static enum nx_status exchange(const struct nx_client *client, struct nx_buf *by
     NX_TRY(nx_dial_open(client->ports.host, client->ports.port, client->timeout_ms, &dial, err));
     NX_TRY(nx_dial_write(dial, nx_buf_str(bytes), err));
     nx_buf_reset(bytes);
+    while (client->waiting != NULL && !nx_dial_wait(dial, NX_CLIENT_WAITING_MS)) {
+        client->waiting(client->data);
+    }
     NX_TRY(read_all(dial, bytes, err));
     return bytes->len > 0 ? NX_OK : nx_fail(err, NX_UNAVAILABLE, "the server ended before it answered");
 }

@@ -10,12 +10,16 @@
 
 enum {
     NX_CLIENT_ANSWER_SIZE_MAX = 64 * 1024 * 1024, /* bytes of an answer's body */
-    NX_CLIENT_TIMEOUT_MS = 60 * 1000,             /* without a byte moving, unless said otherwise */
+    NX_CLIENT_WAITING_MS = 200,
+    NX_CLIENT_TIMEOUT_MS = 60 * 1000, /* without a byte moving, unless said otherwise */
 };
 
 struct nx_client {
     struct nx_ports ports;
     int timeout_ms; /* without a byte moving */
+    /* Called every NX_CLIENT_WAITING_MS until the answer begins; NULL: nobody wants to know. */
+    void (*waiting)(void *data);
+    void *data;
 };
 
 /** Find the server of this data directory: the process that ports.json names must hold the directory, and

@@ -240,13 +240,17 @@ static enum nx_status show_json(const struct nx_replay_report *report, struct nx
     return NX_OK;
 }
 
-/* Without a server. */
-
-static bool draw(void *data, const struct nx_replay_progress *progress) {
-    (void)data;
+static void draw(const struct nx_replay_progress *progress) {
     if (progress->total_count > 0) {
         nx_terminal_progress("replaying", progress->done_count, progress->total_count);
     }
+}
+
+/* Without a server. */
+
+static bool draw_here(void *data, const struct nx_replay_progress *progress) {
+    (void)data;
+    draw(progress);
     return true;
 }
 
@@ -275,11 +279,9 @@ static enum nx_status replay_here(struct nx_source *source, const struct request
                         : cores > NX_REPLAY_THREADS_MAX ? NX_REPLAY_THREADS_MAX
                                                         : (size_t)cores,
         .clock = nx_clock_system(),
-        .progress = nx_terminal_is(stderr) ? draw : NULL,
+        .progress = nx_terminal_is(stderr) ? draw_here : NULL,
     };
-    const enum nx_status status = nx_replay_run(&options, &request->question, report, err);
-    nx_terminal_progress("", 1, 1);
-    return status;
+    return nx_replay_run(&options, &request->question, report, err);
 }
 
 static enum nx_status replay(struct nx_args *args, struct nx_source *source, const struct request *request,
@@ -287,11 +289,11 @@ static enum nx_status replay(struct nx_args *args, struct nx_source *source, con
     struct nx_replay_report report;
 
     nx_replay_report_init(&report);
-    if (source->is_live && request->question.id.len == 0 && nx_terminal_is(stderr)) {
-        (void)fprintf(stderr, "the server replays; this may take a while\n");
-    }
-    enum nx_status status = source->is_live ? nx_replay_ask(&source->client, &request->question, &report, err)
-                                            : replay_here(source, request, &report, err);
+    enum nx_status status = source->is_live
+                                ? nx_replay_ask(&source->client, &request->question,
+                                                nx_terminal_is(stderr) ? draw : NULL, &report, err)
+                                : replay_here(source, request, &report, err);
+    nx_terminal_progress("", 1, 1);
     if (status == NX_OK) {
         status = request->json ? show_json(&report, err) : show(request, &report, err);
     }

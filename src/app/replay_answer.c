@@ -197,7 +197,31 @@ static void append_time(struct nx_buf *target, const char *name, int64_t wall_ns
     }
 }
 
+/* Who waits for the answer of a replay. */
+struct watcher {
+    const struct nx_client *client;
+    void (*progress)(const struct nx_replay_progress *progress);
+};
+
+/* {"running": true, "done": 512, "total": 4000, "waiting": 0}. Whatever goes wrong: nothing is drawn. */
+static void watch(void *data) {
+    const struct watcher *watcher = data;
+    NX_AUTO(nx_buf) answer = { 0 };
+    NX_AUTO(nx_json_doc) *doc = NULL;
+
+    nx_buf_init(&answer, TARGET_SIZE_MAX);
+    if (nx_client_request(watcher->client, "GET", NX_STR("/replay"), NX_STR_EMPTY, &answer, NULL) != NX_OK ||
+        nx_json_parse(nx_buf_str(&answer), TARGET_SIZE_MAX * 16, &doc, NULL) != NX_OK) {
+        return;
+    }
+    const struct nx_json_value *root = nx_json_root(doc);
+    const struct nx_replay_progress progress = { .done_count = number_of(root, "done"),
+                                                 .total_count = number_of(root, "total") };
+    watcher->progress(&progress);
+}
+
 enum nx_status nx_replay_ask(const struct nx_client *client, const struct nx_replay_question *question,
+                             void (*progress)(const struct nx_replay_progress *progress),
                              struct nx_replay_report *report, struct nx_error *err) {
     NX_AUTO(nx_buf) target = { 0 };
     NX_AUTO(nx_buf) answer = { 0 };
@@ -218,7 +242,10 @@ enum nx_status nx_replay_ask(const struct nx_client *client, const struct nx_rep
     append_time(&target, "until", question->until_ns);
     NX_TRY(nx_buf_check(&target, err));
     struct nx_client patient = *client;
+    struct watcher watcher = { .client = client, .progress = progress };
     patient.timeout_ms = REPLAY_TIMEOUT_MS;
+    patient.waiting = progress == NULL || question->id.len > 0 ? NULL : watch;
+    patient.data = &watcher;
     NX_TRY(nx_client_request(&patient, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err));
     return nx_replay_parse(nx_buf_str(&answer), report, err);
 }

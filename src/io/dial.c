@@ -18,11 +18,11 @@ struct nx_dial {
 };
 
 /** 0 when the descriptor is ready, else ETIMEDOUT or another errno. */
-static int wait_ready(const struct nx_dial *dial, short events) {
+static int wait_ready(const struct nx_dial *dial, short events, int timeout_ms) {
     struct pollfd poll_for = { .fd = dial->fd, .events = events };
     int count;
     do {
-        count = poll(&poll_for, 1, dial->timeout_ms); /* a signal starts the time anew: good enough here */
+        count = poll(&poll_for, 1, timeout_ms); /* a signal starts the time anew: good enough here */
     } while (count < 0 && errno == EINTR);
     return count > 0 ? 0 : count == 0 ? ETIMEDOUT : errno;
 }
@@ -36,7 +36,7 @@ static int connect_to(struct nx_dial *dial, const struct addrinfo *address) {
         return errno;
     }
     if (connect(dial->fd, address->ai_addr, address->ai_addrlen) != 0) {
-        error = errno == EINPROGRESS ? wait_ready(dial, POLLOUT) : errno;
+        error = errno == EINPROGRESS ? wait_ready(dial, POLLOUT, dial->timeout_ms) : errno;
         if (error == 0 && getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &error_size) != 0) {
             error = errno;
         }
@@ -111,7 +111,7 @@ static enum nx_status wait_or_fail(struct nx_dial *dial, int error, short events
         return NX_OK;
     }
     if (error == EAGAIN) {
-        error = wait_ready(dial, events);
+        error = wait_ready(dial, events, dial->timeout_ms);
     }
     if (error == 0) {
         return NX_OK;
@@ -145,4 +145,8 @@ enum nx_status nx_dial_read(struct nx_dial *dial, void *bytes, size_t len, size_
         }
         NX_TRY(wait_or_fail(dial, errno, POLLIN, err));
     }
+}
+
+bool nx_dial_wait(const struct nx_dial *dial, int timeout_ms) {
+    return wait_ready(dial, POLLIN, timeout_ms) != ETIMEDOUT;
 }

@@ -4,6 +4,7 @@
  * passed without a byte moving. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -26,5 +27,8 @@ NX_MUST_CHECK enum nx_status nx_dial_write(struct nx_dial *dial, struct nx_str b
  * nx_dial_write() */
 NX_MUST_CHECK enum nx_status nx_dial_read(struct nx_dial *dial, void *bytes, size_t len, size_t *len_out,
                                           struct nx_error *err);
+/** Wait at most `timeout_ms` for nx_dial_read() to have something: bytes, the end, or what broke; false: it
+ * has not. */
+bool nx_dial_wait(const struct nx_dial *dial, int timeout_ms);
 
 NX_DEFINE_AUTO(nx_dial, nx_dial_close)

@@ -4,11 +4,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT
-
-# (module (memory (export "memory") 1) (func (export "handle_event") unreachable))
-TRAP = bytes.fromhex("0061736d01000000010401600000030201000503010001"
-                     "0719020c68616e646c655f6576656e740000066d656d6f727902000a05010300000b")
+from conftest import ROOT, TRAP
 
 
 def series(server):

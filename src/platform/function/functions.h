@@ -82,6 +82,7 @@ enum nx_functions_message_kind {
     NX_FUNCTIONS_STOP,          /* struct nx_functions_stop */
     NX_FUNCTIONS_REQUEUE,       /* struct nx_functions_requeue */
     NX_FUNCTIONS_REPLAY,        /* struct nx_functions_replay */
+    NX_FUNCTIONS_PROGRESS,      /* struct nx_functions_progress */
 };
 
 /* Answered once every function's start is on disk: an event accepted from then on reaches all of them. */
@@ -176,5 +177,15 @@ struct nx_functions_replay {
 NX_MUST_CHECK enum nx_status nx_functions_replay_new(const struct nx_replay_question *question,
                                                      struct nx_functions_replay **replay_out,
                                                      struct nx_error *err);
+
+/* How far the replay is that runs now. Answered between two slices of it. */
+struct nx_functions_progress {
+    struct nx_message message; /* first */
+    bool is_running;           /* false: none is */
+    size_t waiting_count;      /* others that come after it */
+    struct nx_replay_progress progress;
+};
+NX_MUST_CHECK enum nx_status nx_functions_progress_new(struct nx_functions_progress **progress_out,
+                                                       struct nx_error *err);
 
 NX_DEFINE_AUTO(nx_functions, nx_functions_close)

@@ -245,11 +245,12 @@ static enum nx_replay_need take_references(struct nx_replay_run *run) {
     return need;
 }
 
-static enum nx_replay_need ask_batch(struct nx_replay_run *run) {
+/* A scan of the range from `next_sequence` on; NULL after finishing for want of memory. */
+static struct nx_read *new_scan(struct nx_replay_run *run) {
     const struct nx_replay_question *question = run->options.question;
     struct nx_read *read = nx_replay_run_new_read(run, NX_READ_SCAN, NX_STR("INVOCATIONS"));
     if (read == NULL) {
-        return NX_REPLAY_NEEDS_NONE;
+        return NULL;
     }
     if (question->function.len > 0) {
         NX_AUTO(nx_buf) subject;
@@ -262,6 +263,34 @@ static enum nx_replay_need ask_batch(struct nx_replay_run *run) {
     read->to_sequence = run->options.to_sequence;
     read->from_time_ns = question->since_ns;
     read->to_time_ns = question->until_ns;
+    return read;
+}
+
+static enum nx_replay_need ask_end(struct nx_replay_run *run) {
+    struct nx_read *read = new_scan(run);
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
+    read->count_max = 1;
+    read->backward = true;
+    return nx_replay_run_ask(run, read, TAKE_END);
+}
+
+static enum nx_replay_need take_end(struct nx_replay_run *run) {
+    struct nx_read *read = NX_TAKE(run->read);
+    if (read->record_count > 0) {
+        run->options.to_sequence = read->records[0].sequence;
+    }
+    nx_read_free(read);
+    run->state = ASK_BATCH; /* which finds again what was wrong with this one */
+    return NX_REPLAY_NEEDS_STEP;
+}
+
+static enum nx_replay_need ask_batch(struct nx_replay_run *run) {
+    struct nx_read *read = new_scan(run);
+    if (read == NULL) {
+        return NX_REPLAY_NEEDS_NONE;
+    }
     read->count_max = BATCH_RECORDS;
     read->size_max = BATCH_SIZE;
     return nx_replay_run_ask(run, read, TAKE_BATCH);
@@ -279,6 +308,9 @@ static enum nx_replay_need take_range(struct nx_replay_run *run) {
     run->options.report->lost_count += read->lost_count;
     run->is_last_batch = read->at_end;
     run->next_sequence = read->next_sequence;
+    if (run->first_sequence == 0 && read->record_count > 0) {
+        run->first_sequence = read->records[0].sequence;
+    }
     return take_batch(run);
 }
 
@@ -548,6 +580,10 @@ static enum nx_replay_need step_once(struct nx_replay_run *run) {
         return take_id(run);
     case TAKE_REFERENCES:
         return take_references(run);
+    case ASK_END:
+        return ask_end(run);
+    case TAKE_END:
+        return take_end(run);
     case ASK_BATCH:
         return ask_batch(run);
     case TAKE_BATCH:
@@ -605,6 +641,21 @@ uint64_t nx_replay_run_position(const struct nx_replay_run *run) {
     return run->index < run->subject_count ? run->subjects[run->index].record->sequence : run->next_sequence;
 }
 
+struct nx_replay_progress nx_replay_run_progress(const struct nx_replay_run *run) {
+    const uint64_t first = run->first_sequence;
+    const uint64_t last = run->options.to_sequence;
+    const uint64_t position = nx_replay_run_position(run);
+    if (!run->is_range || first == 0 || last < first) {
+        return (struct nx_replay_progress){ 0 };
+    }
+    return (struct nx_replay_progress){
+        .done_count = position > last    ? last + 1 - first
+                      : position > first ? position - first
+                                         : 0,
+        .total_count = last + 1 - first,
+    };
+}
+
 struct nx_read *nx_replay_run_take_read(struct nx_replay_run *run) {
     return NX_TAKE(run->read);
 }
@@ -636,7 +687,7 @@ enum nx_status nx_replay_run_new(const struct nx_replay_run_options *options, st
     }
     run->options = *options;
     run->is_range = options->question->id.len == 0;
-    run->state = run->is_range ? ASK_BATCH : ASK_ID;
+    run->state = !run->is_range ? ASK_ID : options->to_sequence == 0 ? ASK_END : ASK_BATCH;
     run->next_sequence = options->from_sequence == 0 ? 1 : options->from_sequence;
     nx_arena_init(&run->arena, SCRATCH_SIZE_MAX);
     nx_buf_init(&run->blob, BLOB_SIZE_MAX);

@@ -39,6 +39,8 @@ void nx_replay_run_free(struct nx_replay_run *run); /* NULL allowed */
 enum nx_replay_need nx_replay_run_step(struct nx_replay_run *run);
 /** Ranges: the INVOCATIONS sequence that it has come to; every earlier one of the range is done with. */
 uint64_t nx_replay_run_position(const struct nx_replay_run *run);
+/** How far it is; total_count 0 for an id, and for a range that is not looked at yet. */
+struct nx_replay_progress nx_replay_run_progress(const struct nx_replay_run *run);
 /** After NEEDS_READ: the question, moved out. */
 struct nx_read *nx_replay_run_take_read(struct nx_replay_run *run);
 /** Its answer, moved in. */

@@ -8,7 +8,9 @@ enum nx_replay_state {
     ASK_ID, /* what the id names */
     TAKE_ID,
     TAKE_REFERENCES, /* the invocations of an event */
-    ASK_BATCH,       /* range: the next invocations */
+    ASK_END,         /* range: its last invocation; what is written meanwhile is not part of it */
+    TAKE_END,
+    ASK_BATCH, /* range: the next invocations */
     TAKE_BATCH,
     ASK_EVENTS, /* the events of the batch, those that are not here yet */
     TAKE_EVENTS,
@@ -58,7 +60,8 @@ struct nx_replay_run {
     struct nx_buf wasm;
     struct nx_error blob_error; /* why a tape or a module cannot be had */
     struct nx_object_get get;   /* of either */
-    uint64_t next_sequence;     /* range: of INVOCATIONS */
+    uint64_t first_sequence;    /* range: of INVOCATIONS; 0: not known yet */
+    uint64_t next_sequence;
     bool is_last_batch;
     struct nx_replay_item scratch; /* the item at hand, where it is not kept */
     struct nx_replay_item *item;

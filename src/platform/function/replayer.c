@@ -50,6 +50,30 @@ enum nx_status nx_functions_replay_new(const struct nx_replay_question *question
     return NX_OK;
 }
 
+static void progress_release(struct nx_message *message) {
+    free(message); /* the first member of its struct */
+}
+
+enum nx_status nx_functions_progress_new(struct nx_functions_progress **progress_out, struct nx_error *err) {
+    struct nx_functions_progress *progress = calloc(1, sizeof *progress);
+    if (progress == NULL) {
+        return nx_fail_memory(err);
+    }
+    progress->message.kind = NX_FUNCTIONS_PROGRESS;
+    progress->message.release = progress_release;
+    *progress_out = progress;
+    return NX_OK;
+}
+
+static void tell_progress(const struct nx_replayer *replayer, struct nx_functions_progress *progress) {
+    progress->is_running = replayer->request != NULL;
+    progress->waiting_count = replayer->waiting.count;
+    if (replayer->run != NULL) {
+        progress->progress = nx_replay_run_progress(replayer->run);
+    }
+    nx_message_reply(&progress->message);
+}
+
 static void count(struct nx_replayer *replayer, const struct nx_functions_replay *replay) {
     const struct nx_str mode = replay->question.mode == NX_REPLAY_LIVE ? NX_STR("live") : NX_STR("exact");
     for (unsigned i = 0; i < NX_REPLAY_VERDICT_COUNT && replayer->replays != NULL; i++) {
@@ -179,6 +203,9 @@ static void take_message(struct nx_replayer *replayer, struct nx_message *messag
     switch (message->kind) {
     case NX_FUNCTIONS_REPLAY:
         nx_message_queue_push(&replayer->waiting, message);
+        break;
+    case NX_FUNCTIONS_PROGRESS:
+        tell_progress(replayer, (struct nx_functions_progress *)(void *)message);
         break;
     case NX_FABRIC_READ:
         replayer->is_answer_due = false;

@@ -358,6 +358,7 @@ void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *m
         begin_requeue(dispatch, (struct nx_functions_requeue *)(void *)message);
         break;
     case NX_FUNCTIONS_REPLAY:
+    case NX_FUNCTIONS_PROGRESS:
         nx_mailbox_send_reply(dispatch->options.replayer, message);
         break;
     case NX_DISPATCH_LIVE:

@@ -178,6 +178,41 @@ void nx_http_post_replay(struct nx_http_services *services, struct nx_http_excha
     nx_http_ask(exchange, services->functions, &replay->message, replayed);
 }
 
+/* GET /replay */
+
+static void progressed(struct nx_http_exchange *exchange, struct nx_message *message) {
+    const struct nx_functions_progress *progress = (struct nx_functions_progress *)message;
+    NX_AUTO(nx_buf) body;
+    struct nx_json_writer writer;
+    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
+    nx_json_writer_init(&writer, &body);
+    nx_json_object_begin(&writer);
+    nx_json_member_bool(&writer, "running", progress->is_running);
+    nx_json_member_u64(&writer, "done", progress->progress.done_count);
+    nx_json_member_u64(&writer, "total", progress->progress.total_count);
+    nx_json_member_u64(&writer, "waiting", progress->waiting_count);
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_http_respond_json(exchange, &body);
+    nx_message_release(message);
+}
+
+void nx_http_get_replay(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                        const struct nx_http_request *request, struct nx_str parameter) {
+    struct nx_functions_progress *progress = NULL;
+    struct nx_error err = { 0 };
+    (void)request;
+    (void)parameter;
+    if (!has_functions(services, exchange)) {
+        return;
+    }
+    if (nx_functions_progress_new(&progress, &err) != NX_OK) {
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
+    nx_http_ask(exchange, services->functions, &progress->message, progressed);
+}
+
 /* POST /dlq/{function} */
 
 static void requeued(struct nx_http_exchange *exchange, struct nx_message *message) {

@@ -24,6 +24,7 @@ static const struct route routes[] = {
     { PATH("/dlq/"), NX_HTTP_POST, nx_http_post_requeue },
     { PATH("/replay/"), NX_HTTP_POST, nx_http_post_replay },
     { PATH("/replay"), NX_HTTP_POST, nx_http_post_replay },
+    { PATH("/replay"), NX_HTTP_GET, nx_http_get_replay },
     { PATH("/metrics"), NX_HTTP_GET, nx_http_get_metrics },
     { PATH("/readyz"), NX_HTTP_GET, nx_http_get_readyz },
     { PATH("/openapi.json"), NX_HTTP_GET, nx_http_get_openapi },

@@ -76,6 +76,7 @@ nx_http_handler nx_http_get_invocation;    /* invocations.c */
 nx_http_handler nx_http_list_invocations;  /* invocations.c */
 nx_http_handler nx_http_list_functions;    /* functions.c */
 nx_http_handler nx_http_post_replay;       /* functions.c */
+nx_http_handler nx_http_get_replay;        /* functions.c */
 nx_http_handler nx_http_post_requeue;      /* functions.c */
 nx_http_handler nx_http_list_dead_letters; /* invocations.c */
 nx_http_handler nx_http_get_healthz;       /* status.c */
