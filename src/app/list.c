@@ -7,6 +7,7 @@
 #include "codec/cloudevents.h"
 #include "codec/percent.h"
 #include "codec/time_format.h"
+#include "server/http/event_json.h"
 #include "server/http/invocation_json.h"
 
 enum {
@@ -68,27 +69,6 @@ static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct
 
 /* From the directory: the same JSON. */
 
-static void write_event(struct nx_json_writer *json, const struct nx_record *record, struct nx_arena *arena) {
-    const struct nx_cloudevent_record stored = nx_record_as_event(record);
-    char reference[NX_STREAM_NAME_SIZE_MAX + 32];
-    char time[NX_TIME_TEXT_SIZE + 1];
-    struct nx_cloudevent event;
-    struct nx_error err = { 0 };
-
-    (void)snprintf(reference, sizeof reference, "%.*s:%" PRIu64, NX_STR_ARG(record->stream),
-                   record->sequence);
-    nx_json_object_begin(json);
-    nx_json_member_c(json, "reference", reference);
-    nx_json_member_str(json, "stored", nx_time_format(record->time_ns, NX_TIME_SHORTEST, time));
-    if (nx_cloudevent_from_record(&stored, arena, &event, &err) == NX_OK) {
-        nx_json_key(json, NX_STR("event"));
-        nx_cloudevent_write(json, &event);
-    } else {
-        nx_json_member_c(json, "error", err.message);
-    }
-    nx_json_object_end(json);
-}
-
 static void write_item(struct nx_json_writer *json, const struct nx_list *list,
                        const struct nx_record *record) {
     NX_AUTO(nx_arena) arena = { 0 };
@@ -96,7 +76,7 @@ static void write_item(struct nx_json_writer *json, const struct nx_list *list,
     nx_arena_init(&arena, ARENA_SIZE_MAX);
     switch (list->kind) {
     case NX_LIST_EVENTS:
-        write_event(json, record, &arena);
+        nx_http_write_event(json, record, &arena);
         break;
     case NX_LIST_INVOCATIONS:
         nx_http_write_invocation(json, record, true, &arena);

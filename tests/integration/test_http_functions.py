@@ -41,6 +41,17 @@ def test_a_function_says_what_it_did(server):
     assert {name: whole[name] for name in summary} == summary
 
 
+def test_what_a_function_published_names_its_cause(server):
+    event_id = server.publish("user.created", {"user_id": "u42"})
+    server.wait_until_idle()
+    first, second = server.get("/events")["events"]
+    assert first["event"]["id"] == event_id and "cause" not in first
+    assert second["cause"] == f"{first['reference']}/user-welcome/0/1"
+    server.stop()
+    offline = run_nexus("events", "--output", "json", cwd=server.folder).stdout.splitlines()
+    assert [json.loads(line) for line in offline] == [first, second]
+
+
 def test_invocations_are_filtered(server):
     event_id = server.publish("user.created", {"user_id": "u1"})
     server.publish("user.created", {"user_id": "u2"})

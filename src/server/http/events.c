@@ -1,6 +1,7 @@
 /* src/server/http/events.c: events that are in the log, one or a page of them. */
 #include "codec/cloudevents.h"
 #include "codec/percent.h"
+#include "server/http/event_json.h"
 #include "server/http/page.h"
 #include "server/http/services.h"
 
@@ -156,19 +157,7 @@ static void events_read(struct nx_http_exchange *exchange, struct nx_message *me
     nx_json_key(&writer, NX_STR("events"));
     nx_json_array_begin(&writer);
     for (size_t i = 0; i < read->record_count; i++) {
-        const struct nx_cloudevent_record record = nx_record_as_event(&read->records[i]);
-        struct nx_cloudevent event;
-        struct nx_error err = { 0 };
-        nx_json_object_begin(&writer);
-        nx_http_member_reference(&writer, "reference", record.stream, record.sequence);
-        nx_http_member_time(&writer, "stored", record.time_ns);
-        if (nx_cloudevent_from_record(&record, &arena, &event, &err) == NX_OK) {
-            nx_json_key(&writer, NX_STR("event"));
-            nx_cloudevent_write(&writer, &event);
-        } else {
-            nx_json_member_c(&writer, "error", err.message);
-        }
-        nx_json_object_end(&writer);
+        nx_http_write_event(&writer, &read->records[i], &arena);
     }
     nx_json_array_end(&writer);
     nx_http_page_end(&writer, read);
