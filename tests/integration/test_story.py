@@ -55,6 +55,8 @@ def test_the_whole_story(tmp_path, servers):
         client.start()
     while len(accepted) < 200:
         assert not failed, failed
+        assert server.process.poll() is None, server.errors_path.read_text()
+        time.sleep(0.001)
     server.kill()
     for client in clients:
         client.join()
