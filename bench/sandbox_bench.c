@@ -285,6 +285,15 @@ static void measure(struct bench *bench, size_t input_len) {
                  "beyond the payload\n",
                  input_len, median(bare_p50, bench->rounds), median(our_p50, bench->rounds),
                  median(our_p99, bench->rounds), median(ratio, bench->rounds), tape_len);
+    const double limit_us = input_len <= 64 ? 6 : 12;
+    const double p50_us = median(our_p50, bench->rounds);
+    (void)printf("row | one event in process, tape on, C echo, %zu B | p50 %.2f us | %.0f us | %s | -\n",
+                 input_len, p50_us, limit_us, p50_us <= limit_us ? "yes" : "no");
+    if (input_len <= 64) {
+        const double factor = median(ratio, bench->rounds);
+        (void)printf("row | the same beside the bare Wasmtime C API | %.2f times | 1.5 times | %s | -\n",
+                     factor, factor <= 1.5 ? "yes" : "no");
+    }
     free(bytes);
     free(output);
 }
@@ -314,6 +323,7 @@ static void measure_beside(struct bench *bench, struct nx_module *misbehave, con
     const double p50 = percentile_us(bench->samples, calls, 0.5);
     (void)printf("echo beside %-10s p50 %7.2f us  p99 %7.2f us  (it ended %zu times)\n", word, p50,
                  percentile_us(bench->samples, calls, 0.99), ended);
+    (void)printf("row | echo beside a neighbour: %s | p50 %.1f us | - | - | -\n", word, p50);
 }
 
 static struct nx_module *load(struct nx_engine *engine, const unsigned char *wasm, unsigned int len) {

@@ -31,15 +31,20 @@ def build_javascript(folder):
          "-o", "javascript.wasm"], folder)
 
 
+def build_go(source, folder):
+    """go.wasm, by the Go of build/deps and with the caches of build/."""
+    run([GO / "bin/go", "build", "-trimpath", "-ldflags=-s -w", "-o", folder / "go.wasm", source], folder,
+        GOROOT=str(GO), GOOS="wasip1", GOARCH="wasm", CGO_ENABLED="0", GOFLAGS="-buildvcs=false", GOTOOLCHAIN="local",
+        GOCACHE=str(ROOT / "build" / "go-cache"), GOPATH=str(ROOT / "build" / "go"))
+
+
 def build_all(folder):
     for name in ("mixed", "loop", "bomb"):
         run([*C, "-Wl,-z,stack-size=65536", SOURCES / f"{name}.c", "-o", f"{name}.wasm"], folder)
     run([RUST / "usr/bin/rustc", "-O", "-C", "strip=symbols", "-C", "panic=abort", "-C", "linker=wasm-ld-14",
          "--target", "wasm32-wasi", SOURCES / "mixed.rs", "-o", "rust.wasm"], folder,
         LD_LIBRARY_PATH=str(RUST / "usr/lib/x86_64-linux-gnu"))
-    run([GO / "bin/go", "build", "-trimpath", "-ldflags=-s -w", "-o", folder / "go.wasm", SOURCES / "mixed.go"], folder,
-        GOROOT=str(GO), GOOS="wasip1", GOARCH="wasm", CGO_ENABLED="0", GOFLAGS="-buildvcs=false", GOTOOLCHAIN="local",
-        GOCACHE=str(ROOT / "build" / "go-cache"), GOPATH=str(ROOT / "build" / "go"))
+    build_go(SOURCES / "mixed.go", folder)
     build_javascript(folder)
 
 
