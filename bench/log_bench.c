@@ -1,289 +1,350 @@
-/* bench/log_bench.c: what the log does on this machine's disk, in process: appends that are synced before
- * they are answered, beside a bare loop that writes and syncs batches of the same size; then reading,
- * sealing, size on disk and restart.
+/* bench/log_bench.c: what the log does on this machine's disk, in process.
  *
- *   log_bench <directory> [records]
+ *   log_bench [--directory D] [--rounds N] [ROW ...]                      rows: log streams read
+ *   log_bench [--directory D] --streams N --subjects M [--records R]      the log at scale: log_scale.c
  *
- * Each line names what was measured and the sync time seen meanwhile. */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+ * log      appends that are synced before they are answered, beside a bare loop that writes and syncs the
+ * same batches: as many, as large streams  64 publishers on 64 streams, beside 64 publishers on one read a
+ * range, where it lies, by nx_read and as CloudEvents
+ *
+ * Rounds are interleaved, ratios are their medians, and each line names the sync time of its own seconds. */
+#include <unistd.h>
 
-#include "base/assert.h"
-#include "codec/headers.h"
-#include "fabric/fabric.h"
+#include "codec/cloudevents.h"
 #include "io/file.h"
+#include "log_world.h"
 #include "storage/run/run.h"
-#include "storage/wal/recovery.h"
 
-enum { IN_FLIGHT = 256, SIZE = 128, EVENT_SIZE = 500, INVOCATION_SIZE = 300 };
+enum { SIZE = 128, ROUNDS_MAX = 99, STREAMS = 64, READ_RECORDS = 400000 };
 
 struct bench {
-    char directory[512];
-    struct nx_clock clock;
-    struct nx_fabric *fabric;
-    struct nx_thread *threads[2];
-    struct nx_mailbox *answers;
-    struct nx_stream_config streams[64];
-    char names[64][16];
+    struct world world;
+    struct nx_stream_config streams[STREAMS];
+    char names[STREAMS][16];
+    uint64_t spread; /* over so many streams */
+    bool event;
 };
 
-static double now_s(const struct bench *bench) {
-    return (double)nx_clock_read(&bench->clock).monotonic_ns / 1e9;
+static int compare(const void *a, const void *b) {
+    const double left = *(const double *)a;
+    const double right = *(const double *)b;
+    return left < right ? -1 : left > right ? 1 : 0;
 }
 
-static double cpu_s(void) {
-    return (double)clock() / CLOCKS_PER_SEC;
+static double median(double *values, int count) {
+    qsort(values, (size_t)count, sizeof *values, compare);
+    return values[count / 2];
 }
 
-static void must(enum nx_status status, const struct nx_error *err) {
-    if (status != NX_OK) {
-        (void)fprintf(stderr, "log_bench: %s\n", err->message);
-        exit(1);
-    }
-}
-
-static void open_fabric(struct bench *bench, bool run) {
-    struct nx_error err = { 0 };
-    const struct nx_fabric_options options = { .disk = nx_disk_system(),
-                                               .clock = bench->clock,
-                                               .random = nx_random_system(),
-                                               .directory = bench->directory,
-                                               .streams = bench->streams,
-                                               .stream_count = 64 };
-    struct nx_actor actors[2];
-    must(nx_fabric_open(&options, &bench->fabric, &err), &err);
-    nx_fabric_actors(bench->fabric, &actors[0], &actors[1]);
-    for (int i = 0; run && i < 2; i++) {
-        must(nx_thread_start(&actors[i], 1, &bench->clock, &bench->threads[i], &err), &err);
-    }
-}
-
-static void close_fabric(struct bench *bench) {
-    for (int i = 0; i < 2; i++) {
-        nx_thread_stop(NX_TAKE(bench->threads[i]));
-    }
-    nx_fabric_close(NX_TAKE(bench->fabric));
-}
-
-static void print_syncs(const struct bench *bench) {
-    const struct nx_fabric_stats stats = nx_fabric_stats_get(bench->fabric);
-    (void)printf("  sync p50 %.0f us p99 %.0f us, batch p50 %.0f records, written %.1f MB\n",
-                 (double)nx_histogram_quantile(stats.sync_ns, 0.5) / 1e3,
-                 (double)nx_histogram_quantile(stats.sync_ns, 0.99) / 1e3,
-                 (double)nx_histogram_quantile(stats.batch_records, 0.5),
-                 (double)nx_counter_get(stats.bytes_written) / 1e6);
-}
-
-static struct nx_append *make(struct bench *bench, uint64_t number, int streams, bool event) {
-    static char payload[EVENT_SIZE];
+static struct nx_append *make(void *data, uint64_t number) {
+    static const char payload[SIZE];
+    const struct bench *bench = data;
     struct nx_append *append = NULL;
     struct nx_error err = { 0 };
-    char headers[512];
-    for (size_t i = 0; event && i < sizeof payload; i++) { /* as compressible as JSON: about half */
-        payload[i] = i % 8 < 4 ? (char)('a' + rand() % 16) : "\"key\":1,"[i % 8];
+    char headers[256] = "";
+    if (bench->event) {
+        (void)snprintf(headers, sizeof headers,
+                       "ce-specversion: 1.0\r\nce-id: 01JD%022" PRIu64 "\r\nce-source: /http/bench\r\n"
+                       "ce-type: user.created\r\nce-time: 2026-11-21T08:00:%02dZ\r\n",
+                       number, (int)(number % 60));
     }
-    must(nx_append_new(1, 0, &append, &err), &err);
-    (void)snprintf(headers, sizeof headers,
-                   "ce-specversion: 1.0\r\nce-id: 01JD%022" PRIu64 "\r\nce-source: /http/bench\r\nce-type: "
-                   "user.created\r\nce-time: 2026-11-21T08:%02d:00Z\r\ncontent-type: application/json\r\n",
-                   number * 2654435761U, (int)(number % 60));
     const struct nx_append_entry entry = {
-        .stream = nx_str_from_c(bench->names[number % (uint64_t)streams]),
-        .subject = event ? NX_STR("events.user.created") : NX_STR("e.x"),
-        .headers = event ? nx_str_from_c(headers) : NX_STR_EMPTY,
-        .payload = nx_str_of(payload, event ? EVENT_SIZE : SIZE),
+        .stream = nx_str_from_c(bench->names[number % bench->spread]),
+        .subject = NX_STR("events.user.created"),
+        .headers = nx_str_from_c(headers),
+        .payload = nx_str_of(payload, SIZE),
     };
+    must(nx_append_new(1, 0, &append, &err), &err);
     must(nx_append_add(append, &entry, &err), &err);
-    append->message.reply_to = bench->answers;
     return append;
 }
 
-/* Keep `in_flight` appends under way until `count` are answered. */
-static double append_all(struct bench *bench, uint64_t count, int in_flight, int streams, bool event) {
-    const double start = now_s(bench);
-    uint64_t sent = 0;
-    uint64_t answered = 0;
-    while (answered < count) {
-        struct nx_message_queue queue = { 0 };
-        while (sent < count && sent - answered < (uint64_t)in_flight) {
-            struct nx_append *append = make(bench, sent, streams, event);
-            if (!nx_mailbox_send(nx_fabric_appends(bench->fabric), &append->message)) {
-                nx_append_free(append);
-                break;
-            }
-            sent++;
-        }
-        if (!nx_mailbox_take(bench->answers, &queue)) {
-            const struct timespec nap = { .tv_nsec = 20000 };
-            (void)nanosleep(&nap, NULL);
-            continue;
-        }
-        answered += queue.count;
-        nx_message_queue_release(&queue);
-    }
-    return now_s(bench) - start;
+static void take(void *data, const struct nx_append *answer) {
+    (void)data;
+    must(answer->status, &answer->error);
 }
 
-static void bench_bare(struct bench *bench, uint64_t count, uint64_t batch) {
+/* What one round of appends came to. */
+struct round {
+    double rate;       /* records a second */
+    double batch_size; /* bytes, mean */
+    double batches;
+    double sync_us;  /* mean */
+    double batch_us; /* mean, from one batch to the next */
+    double cpu_us;   /* a record, all threads */
+};
+
+static struct round append(struct bench *bench, uint64_t count, uint64_t in_flight, uint64_t spread) {
+    const struct nx_fabric_stats stats = nx_fabric_stats_get(bench->world.fabric);
+    const uint64_t batches = nx_histogram_count(stats.sync_ns);
+    const uint64_t sync_ns = nx_histogram_sum(stats.sync_ns);
+    const uint64_t bytes = nx_counter_get(stats.bytes_written);
+    const double cpu = cpu_s();
+    struct load load = { .world = &bench->world,
+                         .count = count,
+                         .in_flight = in_flight,
+                         .make = make,
+                         .take = take,
+                         .data = bench };
+    bench->spread = spread;
+    const double took = load_run(&load);
+    const double done = (double)(nx_histogram_count(stats.sync_ns) - batches);
+    return (struct round){ .rate = (double)count / took,
+                           .batches = done,
+                           .batch_size = (double)(nx_counter_get(stats.bytes_written) - bytes) / done,
+                           .sync_us = (double)(nx_histogram_sum(stats.sync_ns) - sync_ns) / done / 1e3,
+                           .batch_us = took / done * 1e6,
+                           .cpu_us = (cpu_s() - cpu) / (double)count * 1e6 };
+}
+
+/* Write and sync as many batches of that size; the seconds that it took. */
+static double bare(struct bench *bench, const struct round *like) {
     char path[600];
     struct nx_error err = { 0 };
     NX_AUTO(nx_file) *file = NULL;
-    char *bytes = calloc(batch, SIZE);
+    const uint64_t size = (uint64_t)like->batch_size;
+    const uint64_t count = (uint64_t)like->batches;
+    char *bytes = calloc(1, size);
     nx_assert(bytes != NULL);
-    (void)snprintf(path, sizeof path, "%s/bare", bench->directory);
-    must(nx_disk_make_directory(nx_disk_system(), bench->directory, &err), &err);
+    (void)snprintf(path, sizeof path, "%s/bare", bench->world.directory);
     must(nx_file_open(nx_disk_system(), path, NX_FILE_TRUNCATE, &file, &err), &err);
-    must(nx_file_preallocate(file, count * SIZE + batch * SIZE, &err), &err);
-    const double start = now_s(bench);
-    uint64_t offset = 0;
-    for (uint64_t done = 0; done < count; done += batch) {
-        const struct nx_str part = nx_str_of(bytes, batch * SIZE);
-        must(nx_file_write_at(file, offset, &part, 1, &err), &err);
+    must(nx_file_preallocate(file, (count + 1) * size, &err), &err);
+    must(nx_file_sync(file, &err), &err);
+    const double start = world_now_s(&bench->world);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct nx_str part = nx_str_of(bytes, size);
+        must(nx_file_write_at(file, i * size, &part, 1, &err), &err);
         must(nx_file_sync(file, &err), &err);
-        offset += batch * SIZE;
     }
-    const double took = now_s(bench) - start;
-    (void)printf("bare loop, %d B x %" PRIu64 " a batch: %.0f records/s, %.0f us a batch\n", SIZE, batch,
-                 (double)count / took, took / ((double)count / (double)batch) * 1e6);
+    const double took = world_now_s(&bench->world) - start;
     free(bytes);
     must(nx_disk_unlink(nx_disk_system(), path, &err), &err);
+    return took;
 }
 
-static void bench_append(struct bench *bench, const char *what, uint64_t count, int in_flight, int streams,
-                         bool event) {
-    const double cpu = cpu_s();
-    const double opening = now_s(bench);
-    open_fabric(bench, true);
-    (void)printf("opened in %.1f ms\n", (now_s(bench) - opening) * 1e3);
-    (void)fflush(stdout);
-    const double took = append_all(bench, count, in_flight, streams, event);
-    (void)printf("%s: %.0f records/s, %.2f us CPU a record in all\n", what, (double)count / took,
-                 (cpu_s() - cpu) / (double)count * 1e6);
-    print_syncs(bench);
-    close_fabric(bench);
+static void row_log(struct bench *bench, int rounds) {
+    double rates[ROUNDS_MAX];
+    double ratios[ROUNDS_MAX];
+    double syncs[ROUNDS_MAX];
+    double cpus[ROUNDS_MAX];
+    double records[ROUNDS_MAX];
+    double bares[ROUNDS_MAX];
+    const uint64_t count = 20000;
+    for (int i = 0; i < rounds; i++) {
+        const struct round round = append(bench, count, 256, 1);
+        const double took = bare(bench, &round);
+        rates[i] = round.rate;
+        bares[i] = (double)count / took;
+        ratios[i] = rates[i] / bares[i];
+        syncs[i] = round.sync_us;
+        cpus[i] = round.cpu_us;
+        records[i] = (double)count / round.batches;
+    }
+    (void)printf(
+        "log, 128 B, 256 in flight: %.0f records/s, the bare loop with the same batches %.0f: ratio %.2f "
+        "(%d rounds); batch %.0f records, mean sync %.0f us, %.2f us CPU a record in all\n",
+        median(rates, rounds), median(bares, rounds), median(ratios, rounds), rounds, median(records, rounds),
+        median(syncs, rounds), median(cpus, rounds));
 }
 
-static void bench_read(struct bench *bench) {
-    double start = now_s(bench);
-    open_fabric(bench, false);
-    (void)printf("open: %.1f ms, report %zu bytes\n", (now_s(bench) - start) * 1e3,
-                 nx_fabric_recovery_report(bench->fabric).len);
-    start = now_s(bench);
-    uint64_t count = 0;
+static void row_streams(struct bench *bench, int rounds) {
+    double one[ROUNDS_MAX];
+    double many[ROUNDS_MAX];
+    double ratios[ROUNDS_MAX];
+    double of_batches[ROUNDS_MAX];
+    double cpus[2][ROUNDS_MAX];
+    double syncs[2][ROUNDS_MAX];
+    const uint64_t count = 10000;
+    (void)append(bench, 2000, 64, STREAMS); /* every stream is there already */
+    for (int i = 0; i < rounds; i++) {
+        struct round round[2];
+        for (int k = 0; k < 2; k++) { /* either may come first */
+            const int which = (i + k) % 2;
+            round[which] = append(bench, count, 64, which == 0 ? 1 : STREAMS);
+            cpus[which][i] = round[which].cpu_us;
+            syncs[which][i] = round[which].sync_us;
+        }
+        one[i] = round[0].rate;
+        many[i] = round[1].rate;
+        ratios[i] = many[i] / one[i];
+        of_batches[i] = (many[i] * round[1].sync_us) / (one[i] * round[0].sync_us);
+    }
+    (void)printf(
+        "64 publishers on 64 streams: %.0f records/s, on one %.0f: ratio %.2f (%d rounds), %.2f with equal "
+        "syncs; CPU a record %.2f and %.2f us; mean sync %.0f and %.0f us\n",
+        median(many, rounds), median(one, rounds), median(ratios, rounds), rounds, median(of_batches, rounds),
+        median(cpus[1], rounds), median(cpus[0], rounds), median(syncs[1], rounds), median(syncs[0], rounds));
+}
+
+/* ---- reading ---- */
+
+/* Read the whole stream by nx_read; `events`: as CloudEvents. CPU seconds. */
+static double read_range(struct bench *bench, bool events, uint64_t *count_out) {
+    struct nx_error err = { 0 };
+    struct nx_arena arena;
     uint64_t next = 1;
+    uint64_t count = 0;
+    const double start = cpu_s();
+    nx_arena_init(&arena, 1024 * 1024);
     for (bool at_end = false; !at_end;) {
         NX_AUTO(nx_read) *read = NULL;
-        struct nx_error err = { 0 };
         must(nx_read_new(NX_READ_SCAN, &read, &err), &err);
         read->stream = NX_STR("S0");
         read->from_sequence = next;
-        nx_fabric_read_now(bench->fabric, read);
+        nx_fabric_read_now(bench->world.fabric, read);
         must(read->status, &read->error);
+        for (size_t i = 0; events && i < read->record_count; i++) {
+            const struct nx_cloudevent_record record = nx_record_as_event(&read->records[i]);
+            struct nx_cloudevent event;
+            must(nx_cloudevent_from_record(&record, &arena, &event, &err), &err);
+            nx_assert(event.id.len == 26);
+            nx_arena_fini(&arena);
+        }
         count += read->record_count;
         next = read->next_sequence;
         at_end = read->at_end;
     }
-    const double took = now_s(bench) - start;
-    (void)printf("scan by nx_read: %.2f M records/s\n", (double)count / took / 1e6);
-    NX_AUTO(nx_read) *info = NULL;
-    struct nx_error err = { 0 };
-    must(nx_read_new(NX_READ_INFO, &info, &err), &err);
-    info->stream = NX_STR("S0");
-    nx_fabric_read_now(bench->fabric, info);
-    if (info->status == NX_OK && info->infos[0].count > 0) {
-        (void)printf("S0: %" PRIu64 " records, %.1f bytes of data on disk each\n", info->infos[0].count,
-                     (double)info->infos[0].size / (double)info->infos[0].count);
-    }
-    close_fabric(bench);
+    *count_out = count;
+    return cpu_s() - start;
 }
 
-/* Decode every record of the directory's first run, or of its first segment, where it lies. */
 static bool find_run(void *data, const struct nx_disk_entry *entry) {
     uint64_t *range = data;
     return !nx_run_name_parse(entry->name, &range[0], &range[1]);
 }
 
-static void bench_iterate(struct bench *bench) {
+/* Decode every record of the directory's first run where it lies; records a second of CPU, 0 without a run.
+ */
+static double read_run(struct bench *bench) {
     struct nx_error err = { 0 };
     char directory[600];
     uint64_t range[2] = { 0 };
     uint64_t count = 0;
-    uint64_t sum = 0;
-    (void)snprintf(directory, sizeof directory, "%s/journal", bench->directory);
+    struct nx_run *run = NULL;
+    struct nx_run_cache cache = { 0 };
+    (void)snprintf(directory, sizeof directory, "%s/journal", bench->world.directory);
     must(nx_disk_list(nx_disk_system(), directory, find_run, range, &err), &err);
-    if (range[0] > 0) {
-        struct nx_run *run = NULL;
-        struct nx_run_cache cache = { 0 };
-        must(nx_run_open(nx_disk_system(), directory, range[0], range[1], &run, &err), &err);
-        const double start = cpu_s();
-        for (size_t i = 0; i < nx_run_extent_count(run); i++) {
-            struct nx_str name;
-            const struct nx_extent extent = nx_run_extent_at(run, i, &name);
-            struct nx_stored stored = { .sequence = extent.first_sequence - 1 };
-            while (nx_run_at_or_after(run, &cache, extent.stream, stored.sequence + 1, &stored) ==
-                   NX_STORED_FOUND) {
-                sum += stored.payload.len;
-                count++;
-            }
-        }
-        const double took = cpu_s() - start;
-        (void)printf("reading a run where it lies: %.1f M records a second of CPU, %.0f bytes each\n",
-                     (double)count / took / 1e6, (double)sum / (double)(count + 1));
-        nx_run_close(run, &cache);
-        nx_run_cache_fini(&cache);
+    if (range[0] == 0) {
+        return 0;
     }
-    NX_AUTO(nx_wal_listing) listing = { 0 };
-    must(nx_wal_list(nx_disk_system(), directory, &listing, &err), &err);
-    NX_AUTO(nx_segment) *segment = NULL;
-    if (listing.count == 0 ||
-        nx_segment_open(nx_disk_system(), directory, listing.numbers[0], &segment, NULL) != NX_OK) {
-        return;
-    }
-    struct nx_segment_cursor cursor = nx_segment_cursor_of(segment, segment->size);
-    struct nx_frame frame;
-    struct nx_damage damage;
+    must(nx_run_open(nx_disk_system(), directory, range[0], range[1], &run, &err), &err);
     const double start = cpu_s();
-    count = 0;
-    sum = 0;
-    while (nx_segment_next(&cursor, &frame, &damage) == NX_SEGMENT_FRAME) {
-        sum += frame.header.body_size;
-        count++;
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        struct nx_str name;
+        const struct nx_extent extent = nx_run_extent_at(run, i, &name);
+        struct nx_stored stored = { .sequence = extent.first_sequence - 1 };
+        while (nx_run_at_or_after(run, &cache, extent.stream, stored.sequence + 1, &stored) ==
+               NX_STORED_FOUND) {
+            count += stored.payload.len == SIZE ? 1 : 0;
+        }
     }
     const double took = cpu_s() - start;
-    (void)printf(
-        "reading a segment where it lies, checked: %.1f M records a second of CPU, %.0f bytes each\n",
-        (double)count / took / 1e6, (double)sum / (double)(count + 1));
+    nx_run_close(run, &cache);
+    nx_run_cache_fini(&cache);
+    return (double)count / took;
+}
+
+static void row_read(struct bench *bench, int rounds) {
+    double rates[3][ROUNDS_MAX];
+    bench->event = true;
+    world_open(&bench->world, true);
+    (void)append(bench, READ_RECORDS, 4000, 1);
+    world_close(&bench->world);
+    world_open(&bench->world, false);
+    for (int i = 0; i < rounds; i++) {
+        uint64_t count = 0;
+        rates[0][i] = read_run(bench);
+        rates[1][i] = (double)READ_RECORDS / read_range(bench, false, &count);
+        nx_assert(count >= READ_RECORDS);
+        rates[1][i] *= (double)count / READ_RECORDS;
+        rates[2][i] = (double)count / read_range(bench, true, &count);
+    }
+    world_close(&bench->world);
+    bench->event = false;
+    (void)printf("reading a range, 128 B with attributes, records a second of CPU: %.1f M where it lies in a "
+                 "run, %.1f M "
+                 "by nx_read, %.1f M as CloudEvents (%d rounds)\n",
+                 median(rates[0], rounds) / 1e6, median(rates[1], rounds) / 1e6,
+                 median(rates[2], rounds) / 1e6, rounds);
+}
+
+/* ---- the program ---- */
+
+static struct bench bench;
+
+static void run_row(struct nx_str row, int rounds) {
+    char folder[512];
+    char command[600];
+    (void)snprintf(folder, sizeof folder, "%s", bench.world.directory);
+    (void)snprintf(bench.world.directory, sizeof bench.world.directory, "%.400s/%.*s", folder,
+                   NX_STR_ARG(row));
+    if (nx_str_is(row, "read")) {
+        row_read(&bench, rounds);
+    } else {
+        world_open(&bench.world, true);
+        (nx_str_is(row, "log") ? row_log : row_streams)(&bench, rounds);
+        world_close(&bench.world);
+    }
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", bench.world.directory);
+    nx_assert(system(command) == 0);
+    (void)snprintf(bench.world.directory, sizeof bench.world.directory, "%s", folder);
+    (void)fflush(stdout);
+}
+
+static int usage(void) {
+    (void)fprintf(stderr, "log_bench [--directory D] [--rounds N] [log] [streams] [read]\n"
+                          "log_bench [--directory D] --streams N --subjects M [--records R]\n");
+    return 2;
 }
 
 int main(int argc, char **argv) {
-    static struct bench bench;
-    uint64_t count = 200000;
-    if (argc < 2) {
-        (void)fprintf(stderr, "log_bench <directory> [records]\n");
-        return 2;
+    static const char *const rows[] = { "log", "streams", "read" };
+    uint64_t rounds = 9;
+    uint64_t streams = 0;
+    uint64_t subjects = 0;
+    uint64_t records = 0;
+    bool made = true;
+    int first = 1;
+    (void)snprintf(bench.world.directory, sizeof bench.world.directory, "log_bench-XXXXXX");
+    for (; first + 1 < argc && nx_str_starts_with(nx_str_from_c(argv[first]), NX_STR("--")); first += 2) {
+        const struct nx_str name = nx_str_from_c(argv[first]);
+        uint64_t *number = nx_str_is(name, "--rounds")     ? &rounds
+                           : nx_str_is(name, "--streams")  ? &streams
+                           : nx_str_is(name, "--subjects") ? &subjects
+                           : nx_str_is(name, "--records")  ? &records
+                                                           : NULL;
+        if (nx_str_is(name, "--directory")) {
+            made = false;
+            (void)snprintf(bench.world.directory, sizeof bench.world.directory, "%s", argv[first + 1]);
+        } else if (number == NULL || !nx_str_to_u64(nx_str_from_c(argv[first + 1]), number)) {
+            return usage();
+        }
     }
-    (void)snprintf(bench.directory, sizeof bench.directory, "%s", argv[1]);
-    if (argc > 2 && !nx_str_to_u64(nx_str_from_c(argv[2]), &count)) {
-        return 2;
+    if (rounds == 0 || rounds > ROUNDS_MAX || (made && mkdtemp(bench.world.directory) == NULL)) {
+        return usage();
     }
-    bench.clock = nx_clock_system();
-    for (int i = 0; i < 64; i++) {
+    bench.world.clock = nx_clock_system();
+    bench.world.streams = bench.streams;
+    bench.world.stream_count = STREAMS;
+    for (int i = 0; i < STREAMS; i++) {
         (void)snprintf(bench.names[i], sizeof bench.names[i], "S%d", i);
         bench.streams[i].name = nx_str_from_c(bench.names[i]);
     }
-    struct nx_error err = { 0 };
-    must(nx_mailbox_open(65536, &bench.answers, &err), &err);
-    bench_bare(&bench, count, 256);
-    bench_append(&bench, "log, 128 B, 256 in flight", count, IN_FLIGHT, 1, false);
-    bench_bare(&bench, count, 256);
-    bench_append(&bench, "log, 128 B, 64 in flight on 1 stream", count / 4, 64, 1, false);
-    bench_append(&bench, "log, 128 B, 64 in flight on 64 streams", count / 4, 64, 64, false);
-    bench_append(&bench, "log, 128 B, 4096 in flight", count, 4000, 1, false);
-    bench_append(&bench, "log, events of 0.5 KB, 256 in flight", count, IN_FLIGHT, 1, true);
-    bench_read(&bench);
-    bench_iterate(&bench);
-    nx_mailbox_close(bench.answers);
-    return 0;
+    int status = 0;
+    if (streams > 0) {
+        status = log_scale(bench.world.directory, streams, subjects == 0 ? streams * 100 : subjects, records);
+    }
+    for (size_t i = 0; streams == 0 && i < sizeof rows / sizeof rows[0]; i++) {
+        bool is_wanted = first >= argc;
+        for (int k = first; k < argc; k++) {
+            is_wanted = is_wanted || strcmp(argv[k], rows[i]) == 0;
+        }
+        if (is_wanted) {
+            run_row(nx_str_from_c(rows[i]), (int)rounds);
+        }
+    }
+    if (made && rmdir(bench.world.directory) != 0) {
+        status = 1;
+    }
+    return status;
 }
