@@ -1,6 +1,6 @@
 /* bench/log_bench.c: what the log does on this machine's disk, in process.
  *
- *   log_bench [--directory D] [--rounds N] [ROW ...]                      rows: log streams read
+ *   log_bench [--directory D] [--rounds N] [ROW ...]                      rows: log streams read start
  *   log_bench [--directory D] --streams N --subjects M [--records R]      the log at scale: log_scale.c
  *
  * log      appends that are synced before they are answered, beside a bare loop that writes and syncs the
@@ -8,6 +8,8 @@
  * range, where it lies, by nx_read and as CloudEvents
  *
  * Rounds are interleaved, ratios are their medians, and each line names the sync time of its own seconds. */
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "codec/cloudevents.h"
@@ -15,13 +17,21 @@
 #include "log_world.h"
 #include "storage/run/run.h"
 
-enum { SIZE = 128, ROUNDS_MAX = 99, STREAMS = 64, READ_RECORDS = 400000 };
+enum {
+    SIZE = 128,
+    EVENT_SIZE = 500,
+    ROUNDS_MAX = 99,
+    STREAMS = 64,
+    READ_RECORDS = 400000,
+    START_RECORDS = 1000000,
+};
 
 struct bench {
     struct world world;
     struct nx_stream_config streams[STREAMS];
     char names[STREAMS][16];
     uint64_t spread; /* over so many streams */
+    size_t size;     /* of the payload */
     bool event;
 };
 
@@ -37,11 +47,14 @@ static double median(double *values, int count) {
 }
 
 static struct nx_append *make(void *data, uint64_t number) {
-    static const char payload[SIZE];
+    static char payload[EVENT_SIZE];
     const struct bench *bench = data;
     struct nx_append *append = NULL;
     struct nx_error err = { 0 };
     char headers[256] = "";
+    for (size_t i = 0; i < bench->size; i++) { /* as compressible as JSON: about half */
+        payload[i] = i % 8 < 4 ? (char)('a' + (number * 2654435761U >> i % 23) % 16) : "\"key\":1,"[i % 8];
+    }
     if (bench->event) {
         (void)snprintf(headers, sizeof headers,
                        "ce-specversion: 1.0\r\nce-id: 01JD%022" PRIu64 "\r\nce-source: /http/bench\r\n"
@@ -52,7 +65,7 @@ static struct nx_append *make(void *data, uint64_t number) {
         .stream = nx_str_from_c(bench->names[number % bench->spread]),
         .subject = NX_STR("events.user.created"),
         .headers = nx_str_from_c(headers),
-        .payload = nx_str_of(payload, SIZE),
+        .payload = nx_str_of(payload, bench->size),
     };
     must(nx_append_new(1, 0, &append, &err), &err);
     must(nx_append_add(append, &entry, &err), &err);
@@ -268,6 +281,44 @@ static void row_read(struct bench *bench, int rounds) {
                  median(rates[2], rounds) / 1e6, rounds);
 }
 
+/* ---- starting ---- */
+
+/* A process of its own stores the events and is killed while it goes on storing. */
+static void store_and_be_killed(struct bench *bench) {
+    (void)fflush(stdout);
+    const pid_t child = fork();
+    nx_assert(child >= 0);
+    if (child == 0) {
+        world_open(&bench->world, true);
+        (void)append(bench, START_RECORDS, 4000, 1);
+        (void)kill(getpid(), SIGKILL);
+    }
+    int status = 0;
+    nx_assert(waitpid(child, &status, 0) == child);
+    nx_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void row_start(struct bench *bench, int rounds) {
+    double opened[ROUNDS_MAX];
+    double cpus[ROUNDS_MAX];
+    bench->event = true;
+    bench->size = EVENT_SIZE;
+    store_and_be_killed(bench);
+    for (int i = 0; i < rounds; i++) { /* opening and closing again leaves the segments as they are */
+        const double start = world_now_s(&bench->world);
+        const double cpu = cpu_s();
+        world_open(&bench->world, false);
+        opened[i] = (world_now_s(&bench->world) - start) * 1e3;
+        cpus[i] = (cpu_s() - cpu) * 1e3;
+        world_close(&bench->world);
+    }
+    bench->event = false;
+    bench->size = SIZE;
+    (void)printf("start after a kill with %d events of 0.5 KB: the log opened in %.0f ms, %.0f ms of CPU (%d "
+                 "rounds)\n",
+                 START_RECORDS, median(opened, rounds), median(cpus, rounds), rounds);
+}
+
 /* ---- the program ---- */
 
 static struct bench bench;
@@ -278,8 +329,11 @@ static void run_row(struct nx_str row, int rounds) {
     (void)snprintf(folder, sizeof folder, "%s", bench.world.directory);
     (void)snprintf(bench.world.directory, sizeof bench.world.directory, "%.400s/%.*s", folder,
                    NX_STR_ARG(row));
+    bench.size = SIZE;
     if (nx_str_is(row, "read")) {
         row_read(&bench, rounds);
+    } else if (nx_str_is(row, "start")) {
+        row_start(&bench, rounds);
     } else {
         world_open(&bench.world, true);
         (nx_str_is(row, "log") ? row_log : row_streams)(&bench, rounds);
@@ -292,13 +346,13 @@ static void run_row(struct nx_str row, int rounds) {
 }
 
 static int usage(void) {
-    (void)fprintf(stderr, "log_bench [--directory D] [--rounds N] [log] [streams] [read]\n"
+    (void)fprintf(stderr, "log_bench [--directory D] [--rounds N] [log] [streams] [read] [start]\n"
                           "log_bench [--directory D] --streams N --subjects M [--records R]\n");
     return 2;
 }
 
 int main(int argc, char **argv) {
-    static const char *const rows[] = { "log", "streams", "read" };
+    static const char *const rows[] = { "log", "streams", "read", "start" };
     uint64_t rounds = 9;
     uint64_t streams = 0;
     uint64_t subjects = 0;

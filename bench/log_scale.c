@@ -87,7 +87,8 @@ static uint64_t choose_subject(struct model *model, uint64_t number) {
         return subject_of_fill(model, number);
     }
     uint64_t subject = mix(number) % model->subjects;
-    while (model->busy[subject] != 0) {
+    /* What has expired is not what the client knows as the last: then the streams that keep everything. */
+    while (model->busy[subject] != 0 || (model->offset_ns > 0 && subject % model->streams % 2 == 0)) {
         subject = (subject + 1) % model->subjects;
     }
     return subject;

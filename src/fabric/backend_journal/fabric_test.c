@@ -239,8 +239,51 @@ static void test_a_second_process_is_refused_and_told_who_is_first(void **state)
     harness_fini(&harness);
 }
 
+/* A message to the library: while it is taken, the journal writes on, as it does on a thread of its own. */
+struct meanwhile {
+    struct nx_message message;
+    struct harness *harness;
+    int count;
+};
+
+static void write_on(struct nx_message *message) {
+    struct meanwhile *meanwhile = (struct meanwhile *)message;
+    struct harness *harness = meanwhile->harness;
+    static char payload[2000];
+    memset(payload, 'x', sizeof payload - 1);
+    for (int i = 0; i < meanwhile->count; i++) {
+        struct nx_append *append = harness_append_new(harness, 1, 0);
+        harness_add(append, i % 2 == 0 ? "EVENTS" : "INVOCATIONS", "a", NULL, payload, NULL);
+        assert_true(nx_mailbox_send(nx_fabric_appends(harness->fabric), &append->message));
+        (void)nx_mailbox_take(harness->actors[0].mailbox, &harness->inboxes[0]);
+        (void)harness->actors[0].step(harness->actors[0].state, harness_clock(harness), &harness->inboxes[0]);
+        nx_append_free((struct nx_append *)harness_answer(harness));
+    }
+}
+
+static void test_seals_a_segment_only_when_it_was_read_to_its_end(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness); /* segments of 64 KiB */
+    struct meanwhile meanwhile = { .message = { .kind = 1, .release = write_on }, .harness = &harness };
+    meanwhile.count = 25; /* most of the first segment */
+    write_on(&meanwhile.message);
+    harness_run(&harness);
+    meanwhile.count = 10; /* its rest, and some of the next */
+    nx_mailbox_send_reply(nx_fabric_reads(harness.fabric), &meanwhile.message);
+    harness_run(&harness);
+    harness_run(&harness);
+    for (int i = 0; i < 2; i++) {
+        NX_AUTO(nx_read) *all = harness_ask(
+            &harness, harness_read_new(&harness, NX_READ_SCAN, i == 0 ? "EVENTS" : "INVOCATIONS", NULL));
+        assert_int_equal(all->record_count, i == 0 ? 18 : 17);
+    }
+    harness_fini(&harness);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seals_a_segment_only_when_it_was_read_to_its_end),
         cmocka_unit_test(test_reads_back_what_was_appended_also_after_a_restart),
         cmocka_unit_test(test_filters_and_walks_backward),
         cmocka_unit_test(test_answers_a_duplicate_with_the_first_ones_sequence),

@@ -15,15 +15,15 @@ enum {
 
 /* How many of the oldest segments are worth sealing now; never the one that is written to. */
 static size_t count_ripe(const struct nx_library *library) {
-    const uint64_t committed = nx_counter_get(&library->board->committed);
     uint64_t size = 0;
     size_t count = 0;
     const uint64_t wanted =
         library->options->segment_size == 0 ? NX_SEGMENT_SIZE_DEFAULT : library->options->segment_size;
     while (count < library->tail_count && count < TAILS_MAX && size < wanted / 4 * 3) {
         const struct nx_segment *segment = nx_tail_segment(library->tails[count]);
-        /* Its successor must be on disk: that one says which streams there are. */
-        if (segment->number >= committed >> 32 || (committed & UINT32_MAX) <= NX_SEGMENT_DATA_OFFSET) {
+        /* It was read to its end, not just written: the journal goes on meanwhile. And its successor is on
+         * disk: that one says which streams there are. */
+        if (segment->number >= library->segment || library->offset <= NX_SEGMENT_DATA_OFFSET) {
             break;
         }
         for (size_t i = 0; i < nx_tail_extent_count(library->tails[count]); i++) {
