@@ -56,11 +56,18 @@ void nx_cloudevent_init(struct nx_cloudevent *event);
 /** Check an event as a whole: required attributes, names, sizes, control characters, time, URIs.
  * Errors: NX_INVALID_ARGUMENT  the message names the attribute */
 NX_MUST_CHECK enum nx_status nx_cloudevent_check(const struct nx_cloudevent *event, struct nx_error *err);
+/** As nx_cloudevent_check(); after a failure `*name_out` is the attribute's name, static or the event's. */
+NX_MUST_CHECK enum nx_status nx_cloudevent_check_named(const struct nx_cloudevent *event,
+                                                       struct nx_str *name_out, struct nx_error *err);
 
 /** True when HTTP headers carry an event in binary mode: there is a ce-specversion. */
 bool nx_cloudevent_is_binary(const struct nx_header *headers, size_t count);
 /** True for "application/cloudevents" with any suffix and parameters: structured or batch mode. */
 bool nx_cloudevent_is_structured(struct nx_str content_type);
+/** True for "application/cloudevents+json", parameters ignored. */
+bool nx_cloudevent_is_json_event(struct nx_str content_type);
+/** True for "application/cloudevents-batch+json", parameters ignored. */
+bool nx_cloudevent_is_json_batch(struct nx_str content_type);
 /** Read an event from the headers and the body of an HTTP message in binary mode. Other headers are ignored.
  * Ownership: the strings are borrowed from `headers`, `body` and, where they had to be decoded, `arena`.
  * Errors:    NX_INVALID_ARGUMENT  "attribute 'source' is missing", and so on
@@ -72,6 +79,19 @@ NX_MUST_CHECK enum nx_status nx_cloudevent_from_http(const struct nx_header *hea
  * Ownership, errors: as nx_cloudevent_from_http(). */
 NX_MUST_CHECK enum nx_status nx_cloudevent_from_json(struct nx_str json, struct nx_arena *arena,
                                                      struct nx_cloudevent *event_out, struct nx_error *err);
+/* Where a structured event is wrong. */
+struct nx_cloudevent_fault {
+    struct nx_str field; /* the member's name; empty: it is about the whole */
+    size_t offset;       /* bytes from the start of the JSON: of the member's value, or of what is no JSON */
+};
+/** The place of a member's value in a structured event, which must be JSON; its start where it has no such
+ * member. Ownership: borrows `field`. */
+struct nx_cloudevent_fault nx_cloudevent_fault_of(struct nx_str json, struct nx_str field);
+/** As nx_cloudevent_from_json(); after a failure `*fault_out` says where, borrowed from `json`. */
+NX_MUST_CHECK enum nx_status nx_cloudevent_from_json_at(struct nx_str json, struct nx_arena *arena,
+                                                        struct nx_cloudevent *event_out,
+                                                        struct nx_cloudevent_fault *fault_out,
+                                                        struct nx_error *err);
 
 /** Append the event's headers to a record's header block; its payload is event->data.
  * Errors: NX_INVALID_ARGUMENT  kind headers-too-large; NX_RESOURCE_EXHAUSTED  out of memory */

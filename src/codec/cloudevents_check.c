@@ -25,6 +25,20 @@ bool nx_cloudevent_is_structured(struct nx_str content_type) {
     return nx_str_equal_ignore_case(nx_str_slice(content_type, 0, prefix.len), prefix);
 }
 
+static bool is_media(struct nx_str content_type, const char *wanted) {
+    const struct nx_str media =
+        nx_str_trim(nx_str_slice(content_type, 0, nx_str_find_byte(content_type, ';')));
+    return nx_str_equal_ignore_case(media, nx_str_from_c(wanted));
+}
+
+bool nx_cloudevent_is_json_event(struct nx_str content_type) {
+    return is_media(content_type, "application/cloudevents+json");
+}
+
+bool nx_cloudevent_is_json_batch(struct nx_str content_type) {
+    return is_media(content_type, "application/cloudevents-batch+json");
+}
+
 static enum nx_status fail_attribute(struct nx_error *err, struct nx_str name, const char *why) {
     return nx_fail(err, NX_INVALID_ARGUMENT, "attribute '%.*s' %s", NX_STR_ARG(nx_str_slice(name, 0, 64)),
                    why);
@@ -104,31 +118,51 @@ static enum nx_status check_required(struct nx_str name, struct nx_str value, si
     return check_string(name, value, size_max, err);
 }
 
-static enum nx_status check_core(const struct nx_cloudevent *event, struct nx_error *err) {
+/* `*name` is the attribute that is looked at, so that after a failure it says which one is wrong. */
+static enum nx_status check_texts(const struct nx_cloudevent *event, struct nx_str *name,
+                                  struct nx_error *err) {
     const size_t size_max = NX_CLOUDEVENT_ATTRIBUTE_SIZE_MAX;
-    NX_TRY(check_required(NX_STR("id"), event->id, NX_CLOUDEVENT_ID_SIZE_MAX, err));
-    NX_TRY(check_required(NX_STR("source"), event->source, size_max, err));
-    NX_TRY(check_required(NX_STR("type"), event->type, NX_CLOUDEVENT_TYPE_SIZE_MAX, err));
-    NX_TRY(check_string(NX_STR("subject"), event->subject, size_max, err));
-    NX_TRY(check_string(NX_STR("dataschema"), event->dataschema, size_max, err));
-    NX_TRY(check_string(NX_STR("datacontenttype"), event->datacontenttype, size_max, err));
-    NX_TRY(check_string(NX_STR("tracestate"), event->tracestate, size_max, err));
-    NX_TRY(check_string(NX_STR("baggage"), event->baggage, 2 * size_max, err));
+    *name = NX_STR("id");
+    NX_TRY(check_required(*name, event->id, NX_CLOUDEVENT_ID_SIZE_MAX, err));
+    *name = NX_STR("source");
+    NX_TRY(check_required(*name, event->source, size_max, err));
+    *name = NX_STR("type");
+    NX_TRY(check_required(*name, event->type, NX_CLOUDEVENT_TYPE_SIZE_MAX, err));
+    *name = NX_STR("subject");
+    NX_TRY(check_string(*name, event->subject, size_max, err));
+    *name = NX_STR("dataschema");
+    NX_TRY(check_string(*name, event->dataschema, size_max, err));
+    *name = NX_STR("datacontenttype");
+    NX_TRY(check_string(*name, event->datacontenttype, size_max, err));
+    *name = NX_STR("tracestate");
+    NX_TRY(check_string(*name, event->tracestate, size_max, err));
+    *name = NX_STR("baggage");
+    return check_string(*name, event->baggage, 2 * size_max, err);
+}
+
+static enum nx_status check_core(const struct nx_cloudevent *event, struct nx_str *name,
+                                 struct nx_error *err) {
     struct nx_traceparent trace;
+    NX_TRY(check_texts(event, name, err));
+    *name = NX_STR("source");
     if (!is_uri_text(event->source)) {
-        return fail_attribute(err, NX_STR("source"), "is not a URI reference");
+        return fail_attribute(err, *name, "is not a URI reference");
     }
+    *name = NX_STR("time");
     if (event->time.len > 0 && !nx_time_is_valid(event->time)) {
-        return fail_attribute(err, NX_STR("time"), "is not an RFC 3339 time");
+        return fail_attribute(err, *name, "is not an RFC 3339 time");
     }
+    *name = NX_STR("dataschema");
     if (event->dataschema.len > 0 && (!is_uri_text(event->dataschema) || !has_scheme(event->dataschema))) {
-        return fail_attribute(err, NX_STR("dataschema"), "is not an absolute URI");
+        return fail_attribute(err, *name, "is not an absolute URI");
     }
+    *name = NX_STR("datacontenttype");
     if (event->datacontenttype.len > 0 && !is_media_type(event->datacontenttype)) {
-        return fail_attribute(err, NX_STR("datacontenttype"), "is not a media type");
+        return fail_attribute(err, *name, "is not a media type");
     }
+    *name = NX_STR("traceparent");
     if (event->traceparent.len > 0 && !nx_traceparent_parse(event->traceparent, &trace)) {
-        return fail_attribute(err, NX_STR("traceparent"), "is not a W3C trace parent");
+        return fail_attribute(err, *name, "is not a W3C trace parent");
     }
     return NX_OK;
 }
@@ -143,10 +177,12 @@ static bool is_attribute_name(struct nx_str name) {
     return name.len > 0 && name.len <= NX_CLOUDEVENT_NAME_SIZE_MAX;
 }
 
-enum nx_status nx_cloudevent_check(const struct nx_cloudevent *event, struct nx_error *err) {
-    NX_TRY(check_core(event, err));
+enum nx_status nx_cloudevent_check_named(const struct nx_cloudevent *event, struct nx_str *name_out,
+                                         struct nx_error *err) {
+    NX_TRY(check_core(event, name_out, err));
     for (size_t i = 0; i < event->extension_count; i++) {
         const struct nx_str name = event->extensions[i].name;
+        *name_out = name;
         if (!is_attribute_name(name)) {
             return nx_fail(err, NX_INVALID_ARGUMENT,
                            "'%.*s' is not an attribute's name: 1 to %d lower-case letters and digits",
@@ -158,4 +194,9 @@ enum nx_status nx_cloudevent_check(const struct nx_cloudevent *event, struct nx_
         NX_TRY(check_required(name, event->extensions[i].value, NX_CLOUDEVENT_ATTRIBUTE_SIZE_MAX, err));
     }
     return NX_OK;
+}
+
+enum nx_status nx_cloudevent_check(const struct nx_cloudevent *event, struct nx_error *err) {
+    struct nx_str name;
+    return nx_cloudevent_check_named(event, &name, err);
 }

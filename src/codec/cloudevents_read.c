@@ -431,29 +431,83 @@ static enum nx_status read_json_data(const struct json_parts *parts, struct nx_a
     return NX_OK;
 }
 
-enum nx_status nx_cloudevent_from_json(struct nx_str json, struct nx_arena *arena,
-                                       struct nx_cloudevent *event_out, struct nx_error *err) {
-    struct nx_cloudevent event;
-    struct json_parts parts = { 0 };
+/* The text of this member's value, or empty. */
+static struct nx_str find_member(struct nx_str json, struct nx_str name) {
+    struct nx_json_members members = nx_json_members_of(json);
+    struct nx_str key;
+    struct nx_str raw;
+    while (nx_json_members_next(&members, &key, &raw)) {
+        if (nx_str_equal(key, name)) {
+            return raw;
+        }
+    }
+    return NX_STR_EMPTY;
+}
+
+struct nx_cloudevent_fault nx_cloudevent_fault_of(struct nx_str json, struct nx_str field) {
+    const struct nx_str raw = find_member(json, field);
+    return (struct nx_cloudevent_fault){ .field = field,
+                                         .offset = raw.len == 0 ? 0 : (size_t)(raw.ptr - json.ptr) };
+}
+
+static enum nx_status read_json_members(struct nx_str json, struct nx_arena *arena, struct json_parts *parts,
+                                        struct nx_cloudevent *event, struct nx_cloudevent_fault *fault,
+                                        struct nx_error *err) {
+    struct nx_json_members members = nx_json_members_of(json);
     struct nx_str name;
     struct nx_str raw;
-    struct nx_str specversion = NX_STR_EMPTY;
-    nx_cloudevent_init(&event);
-    NX_TRY(nx_json_check(json, err));
-    struct nx_json_members members = nx_json_members_of(json);
     if (members.failed) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "a structured event is a JSON object");
     }
     while (nx_json_members_next(&members, &name, &raw)) {
-        NX_TRY(read_json_member(name, raw, &parts, arena, &event, err));
+        const enum nx_status status = read_json_member(name, raw, parts, arena, event, err);
+        if (status != NX_OK) {
+            fault->field = name;
+            fault->offset = (size_t)(raw.ptr - json.ptr);
+            return status;
+        }
     }
+    return NX_OK;
+}
+
+enum nx_status nx_cloudevent_from_json_at(struct nx_str json, struct nx_arena *arena,
+                                          struct nx_cloudevent *event_out,
+                                          struct nx_cloudevent_fault *fault_out, struct nx_error *err) {
+    struct nx_cloudevent event;
+    struct json_parts parts = { 0 };
+    struct nx_str name = NX_STR_EMPTY;
+    struct nx_str specversion = NX_STR_EMPTY;
+    nx_cloudevent_init(&event);
+    *fault_out = (struct nx_cloudevent_fault){ .field = NX_STR_EMPTY };
+    enum nx_status status = nx_json_check(json, err);
+    if (status != NX_OK) {
+        fault_out->offset = nx_json_bad_at(json);
+        return status;
+    }
+    NX_TRY(read_json_members(json, arena, &parts, &event, fault_out, err));
     if (parts.specversion.len > 0 && parts.specversion.ptr[0] == '"') {
         NX_TRY(read_json_string(parts.specversion, arena, &specversion, err));
     }
-    NX_TRY(check_specversion(specversion, err));
-    NX_TRY(read_json_data(&parts, arena, &event, err));
-    settle(&event);
-    NX_TRY(nx_cloudevent_check(&event, err));
+    name = NX_STR("specversion");
+    status = check_specversion(specversion, err);
+    if (status == NX_OK) {
+        name = parts.data_base64.len > 0 ? NX_STR("data_base64") : NX_STR("data");
+        status = read_json_data(&parts, arena, &event, err);
+    }
+    if (status == NX_OK) {
+        settle(&event);
+        status = nx_cloudevent_check_named(&event, &name, err);
+    }
+    if (status != NX_OK) {
+        *fault_out = nx_cloudevent_fault_of(json, name);
+        return status;
+    }
     *event_out = event;
     return NX_OK;
+}
+
+enum nx_status nx_cloudevent_from_json(struct nx_str json, struct nx_arena *arena,
+                                       struct nx_cloudevent *event_out, struct nx_error *err) {
+    struct nx_cloudevent_fault fault;
+    return nx_cloudevent_from_json_at(json, arena, event_out, &fault, err);
 }

@@ -485,6 +485,41 @@ static void test_deduplication_keys_are_never_ambiguous(void **state) {
     assert_true(nx_str_is(nx_buf_str(&a), "events.a%20b.c"));
 }
 
+/* The fault that reading finds, as "field@offset". */
+static void assert_fault(const char *json, const char *place) {
+    struct nx_cloudevent event;
+    struct nx_cloudevent_fault fault;
+    char text[128];
+    NX_AUTO(nx_arena) arena;
+    nx_arena_init(&arena, MEMORY_MAX);
+    assert_int_equal(nx_cloudevent_from_json_at(nx_str_from_c(json), &arena, &event, &fault, NULL),
+                     NX_INVALID_ARGUMENT);
+    (void)snprintf(text, sizeof text, "%.*s@%zu", NX_STR_ARG(fault.field), fault.offset);
+    assert_string_equal(text, place);
+}
+
+static void test_says_where_a_structured_event_is_wrong(void **state) {
+    (void)state;
+    assert_fault("{\"id\":}", "@6");
+    assert_fault(" []", "@0");
+    assert_fault("{\"id\":\"a\"}", "specversion@0");
+    assert_fault("{\"specversion\":\"2.0\"}", "specversion@15");
+    assert_fault("{\"specversion\":\"1.0\",\"id\":7}", "id@26");
+    assert_fault("{\"specversion\":\"1.0\",\"type\":\"t\",\"id\":\"a\",\"source\":\"a b\"}", "source@50");
+    assert_fault("{\"specversion\":\"1.0\",\"type\":\"t\",\"id\":\"a\",\"source\":\"/\",\"X\":1}", "X@58");
+    assert_fault(
+        "{\"specversion\":\"1.0\",\"type\":\"t\",\"id\":\"a\",\"source\":\"/\",\"data_base64\":\"?\"}",
+        "data_base64@68");
+}
+
+static void test_tells_structured_from_batch(void **state) {
+    (void)state;
+    assert_true(nx_cloudevent_is_json_event(NX_STR("Application/CloudEvents+JSON; charset=utf-8")));
+    assert_false(nx_cloudevent_is_json_event(NX_STR("application/cloudevents-batch+json")));
+    assert_true(nx_cloudevent_is_json_batch(NX_STR("application/cloudevents-batch+json;charset=utf-8")));
+    assert_false(nx_cloudevent_is_json_batch(NX_STR("application/cloudevents")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_binary_mode),
@@ -500,6 +535,8 @@ int main(void) {
         cmocka_unit_test(test_data_is_json_text_or_base64_by_what_it_is),
         cmocka_unit_test(test_reads_structured_mode),
         cmocka_unit_test(test_refuses_damaged_structured_events),
+        cmocka_unit_test(test_says_where_a_structured_event_is_wrong),
+        cmocka_unit_test(test_tells_structured_from_batch),
         cmocka_unit_test(test_finds_keys_by_path),
         cmocka_unit_test(test_tells_media_types_apart),
         cmocka_unit_test(test_deduplication_keys_are_never_ambiguous),

@@ -95,6 +95,26 @@ struct nx_json_members nx_json_members_of(struct nx_str object);
 bool nx_json_members_next(struct nx_json_members *members, struct nx_str *name_raw_out,
                           struct nx_str *value_raw_out);
 
+/* Elements of an array in source text, in the same way. */
+struct nx_json_elements {
+    struct nx_str rest;
+    bool failed;
+};
+/** `array` must have passed nx_json_check() and be an array; else it has failed, and has no elements. */
+struct nx_json_elements nx_json_elements_of(struct nx_str array);
+/** `value_raw_out` is the next element's text. */
+bool nx_json_elements_next(struct nx_json_elements *elements, struct nx_str *value_raw_out);
+
+/* A place in a text, for people and for programs. */
+struct nx_json_place {
+    size_t line;   /* from 1 */
+    size_t column; /* characters, from 1 */
+    size_t byte;   /* from 0 */
+};
+struct nx_json_place nx_json_place_of(struct nx_str text, size_t offset);
+/** The byte at which nx_json_check() finds `text` wrong; SIZE_MAX where it is right. */
+size_t nx_json_bad_at(struct nx_str text);
+
 /** Append what the raw text between a string's quotes stands for. It must have passed nx_json_check():
  * damaged escapes are dropped. */
 void nx_json_unescape(struct nx_buf *out, struct nx_str raw);

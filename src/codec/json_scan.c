@@ -412,3 +412,51 @@ void nx_json_unescape(struct nx_buf *out, struct nx_str raw) {
         scan.at++;
     }
 }
+
+struct nx_json_elements nx_json_elements_of(struct nx_str array) {
+    struct scan scan = { .text = array };
+    skip_space(&scan);
+    if (peek(&scan) != '[') {
+        return (struct nx_json_elements){ .rest = NX_STR_EMPTY, .failed = true };
+    }
+    return (struct nx_json_elements){ .rest = nx_str_slice(array, scan.at + 1, array.len) };
+}
+
+bool nx_json_elements_next(struct nx_json_elements *elements, struct nx_str *value_raw_out) {
+    struct scan scan = { .text = elements->rest };
+    skip_space(&scan);
+    if (elements->failed || peek(&scan) == ']') {
+        return false;
+    }
+    if (peek(&scan) == ',') {
+        scan.at++;
+        skip_space(&scan);
+    }
+    const size_t value_at = scan.at;
+    if (!scan_whole_value(&scan)) {
+        elements->failed = true;
+        return false;
+    }
+    *value_raw_out = nx_str_slice(scan.text, value_at, scan.at);
+    elements->rest = nx_str_slice(scan.text, scan.at, scan.text.len);
+    return true;
+}
+
+struct nx_json_place nx_json_place_of(struct nx_str text, size_t offset) {
+    struct nx_json_place place = { .line = 1, .column = 1, .byte = offset < text.len ? offset : text.len };
+    for (size_t i = 0; i < place.byte; i++) {
+        const unsigned char c = (unsigned char)text.ptr[i];
+        if (c == '\n') {
+            place.line++;
+            place.column = 1;
+        } else if ((c & 0xC0) != 0x80) { /* characters, not bytes */
+            place.column++;
+        }
+    }
+    return place;
+}
+
+size_t nx_json_bad_at(struct nx_str text) {
+    struct scan scan = { .text = text };
+    return scan_text(&scan) ? SIZE_MAX : scan.at;
+}

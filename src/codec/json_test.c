@@ -267,6 +267,36 @@ static void test_cuts_members_out_of_the_text(void **state) {
     assert_false(nx_json_members_next(&members, &name, &value));
 }
 
+static void test_keeps_elements_as_they_came(void **state) {
+    struct nx_json_elements elements = nx_json_elements_of(NX_STR(" [ {\"a\":[1,2]} ,\"]\" , -1e5, [] ] "));
+    struct nx_str value;
+    (void)state;
+    assert_true(nx_json_elements_next(&elements, &value));
+    assert_true(nx_str_is(value, "{\"a\":[1,2]}"));
+    assert_true(nx_json_elements_next(&elements, &value));
+    assert_true(nx_str_is(value, "\"]\""));
+    assert_true(nx_json_elements_next(&elements, &value));
+    assert_true(nx_str_is(value, "-1e5"));
+    assert_true(nx_json_elements_next(&elements, &value));
+    assert_true(nx_str_is(value, "[]"));
+    assert_false(nx_json_elements_next(&elements, &value));
+    assert_false(elements.failed);
+    elements = nx_json_elements_of(NX_STR("{}"));
+    assert_true(elements.failed);
+    assert_false(nx_json_elements_next(&elements, &value));
+}
+
+static void test_names_places_for_people_and_programs(void **state) {
+    const struct nx_str text = NX_STR("[\n \"ä\", x]");
+    const struct nx_json_place place = nx_json_place_of(text, nx_json_bad_at(text));
+    (void)state;
+    assert_int_equal(place.line, 2);
+    assert_int_equal(place.column, 7);
+    assert_int_equal(place.byte, 9);
+    assert_int_equal(nx_json_place_of(text, 1000).byte, text.len);
+    assert_true(nx_json_bad_at(NX_STR("[]")) == SIZE_MAX);
+}
+
 static void test_undoes_escapes(void **state) {
     NX_AUTO(nx_buf) out;
     (void)state;
@@ -405,6 +435,8 @@ int main(void) {
         cmocka_unit_test(test_numbers_are_given_only_where_they_fit),
         cmocka_unit_test(test_a_scalar_has_one_text),
         cmocka_unit_test(test_cuts_members_out_of_the_text),
+        cmocka_unit_test(test_keeps_elements_as_they_came),
+        cmocka_unit_test(test_names_places_for_people_and_programs),
         cmocka_unit_test(test_undoes_escapes),
         cmocka_unit_test(test_writes_the_shortest_json),
         cmocka_unit_test(test_every_control_character_is_escaped_wherever_it_stands),

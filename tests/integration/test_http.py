@@ -156,7 +156,7 @@ def test_a_cloudevent_in_structured_mode_keeps_its_attributes(server):
     ({"ce-source": ""}, 400, "source"),
     ({"ce-id": ""}, 400, "id"),
     ({"ce-specversion": "9.9"}, 400, "specversion"),
-    ({"content-type": "application/cloudevents-batch+json"}, 415, "cloudevents-batch"),
+    ({"content-type": "application/cloudevents+xml"}, 415, "cloudevents+xml"),
 ])
 def test_a_wrong_cloudevent_is_refused(server, change, status, words):
     got, _, problem = server.request("POST", "/events/order.paid", b"[]", {**CE, **change})

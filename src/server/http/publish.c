@@ -1,10 +1,11 @@
 /* src/server/http/publish.c: requests that become events.
  *
- * POST /events/{type} takes a CloudEvent in binary or structured mode, or any body, of which an event is
- * made: id a ULID, source "/http/<project>", type from the path, time of arrival. A request on a function's
- * own path becomes an event whose data describes the request. The answer, 202, is written when the event is
- * on disk. Only an id that the client chose is looked for in the de-duplication window. */
-#include "server/http/services.h"
+ * POST /events takes CloudEvents: one in binary or structured mode, or a batch (batch.c). POST /events/{type}
+ * takes them too, all of this type, and any other body, of which an event is made: id a ULID, source
+ * "/http/<project>", type from the path, time of arrival. A request on a function's own path becomes an event
+ * whose data describes the request. The answer, 202, is written when the event is on disk. Only an id that
+ * the client chose is looked for in the de-duplication window. */
+#include "server/http/publish.h"
 
 #include "base/assert.h"
 #include "codec/base64.h"
@@ -15,13 +16,12 @@
 #include "codec/traceparent.h"
 
 enum {
-    ARENA_SIZE_MAX = 4 * 1024 * 1024, /* bytes for what of an event must be decoded */
     DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX,
+    PROBLEM_SIZE_MAX = 16 * 1024, /* bytes of problem details */
 };
 
-/* The trace that the request belongs to, continued by a span of ours. */
-static void begin_trace(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                        struct nx_str from_client) {
+void nx_http_trace_begin(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                         struct nx_str from_client) {
     uint8_t random[NX_TRACEPARENT_RANDOM_SIZE];
     nx_random_fill(&services->random, random, sizeof random);
     struct nx_traceparent parent;
@@ -70,13 +70,10 @@ static void published(struct nx_http_exchange *exchange, struct nx_message *mess
     nx_message_release(message);
 }
 
-static enum nx_status make_append(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                                  const struct nx_cloudevent *event, bool id_is_clients,
-                                  struct nx_append **append_out, struct nx_error *err) {
-    NX_AUTO(nx_append) *append = NULL;
+static enum nx_status add_event(struct nx_http_services *services, struct nx_append *append,
+                                const struct nx_cloudevent *event, bool id_is_clients, struct nx_error *err) {
     NX_TRY(nx_cloudevent_check(event, err));
     NX_TRY(nx_cloudevent_to_headers(event, &services->scratch, err));
-    NX_TRY(nx_append_new(1, 0, &append, err));
     struct nx_buf *text = &services->scratch2;
     nx_cloudevent_subject(text, event->type);
     const size_t subject_size = text->len;
@@ -92,7 +89,24 @@ static enum nx_status make_append(struct nx_http_services *services, struct nx_h
         .payload = event->data,
         .dedup_key = nx_str_slice(both, subject_size, both.len),
     };
-    NX_TRY(nx_append_add(append, &entry, err));
+    return nx_append_add(append, &entry, err);
+}
+
+enum nx_status nx_http_add_event(struct nx_http_services *services, struct nx_append *append,
+                                 const struct nx_cloudevent *event, bool id_is_clients,
+                                 struct nx_error *err) {
+    const enum nx_status status = add_event(services, append, event, id_is_clients, err);
+    nx_buf_reset(&services->scratch);
+    nx_buf_reset(&services->scratch2);
+    return status;
+}
+
+static enum nx_status make_append(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                                  const struct nx_cloudevent *event, bool id_is_clients,
+                                  struct nx_append **append_out, struct nx_error *err) {
+    NX_AUTO(nx_append) *append = NULL;
+    NX_TRY(nx_append_new(1, 0, &append, err));
+    NX_TRY(nx_http_add_event(services, append, event, id_is_clients, err));
     exchange->note = nx_arena_copy(&append->arena, event->id);
     if (exchange->note.ptr == NULL) {
         return nx_fail_memory(err);
@@ -107,10 +121,7 @@ static void publish(struct nx_http_services *services, struct nx_http_exchange *
     struct nx_error err = { 0 };
     char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
     event->traceparent = nx_traceparent_format(&exchange->trace, trace);
-    const enum nx_status status = make_append(services, exchange, event, id_is_clients, &append, &err);
-    nx_buf_reset(&services->scratch);
-    nx_buf_reset(&services->scratch2);
-    if (status != NX_OK) {
+    if (make_append(services, exchange, event, id_is_clients, &append, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
@@ -142,42 +153,54 @@ static enum nx_status check_data(const struct nx_http_request *request, struct n
     return status;
 }
 
-static enum nx_status check_type(struct nx_str of_event, struct nx_str of_path, struct nx_error *err) {
-    if (nx_str_equal(of_event, of_path)) {
+enum nx_status nx_http_check_event_type(struct nx_str of_event, struct nx_str of_path, struct nx_error *err) {
+    if (of_path.len == 0 || nx_str_equal(of_event, of_path)) {
         return NX_OK;
     }
     (void)nx_fail(err, NX_INVALID_ARGUMENT, "the event's type '%.*s' is not the one of the path, '%.*s'",
                   NX_STR_ARG(nx_str_slice(of_event, 0, 100)), NX_STR_ARG(nx_str_slice(of_path, 0, 100)));
-    nx_hint(err, "post it to /events/{its type}");
+    nx_hint(err, "post it to /events, or to /events/{its type}");
     return NX_INVALID_ARGUMENT;
 }
 
-/* Of the structured forms there is JSON only, and one event at a time. */
+/* Of the structured forms there is JSON only. */
 static enum nx_status check_form(struct nx_str content_type, struct nx_error *err) {
-    const size_t semicolon = nx_str_find_byte(content_type, ';');
-    const struct nx_str type = nx_str_trim(nx_str_slice(content_type, 0, semicolon));
-    if (nx_str_equal_ignore_case(type, NX_STR("application/cloudevents+json"))) {
+    if (nx_cloudevent_is_json_event(content_type)) {
         return NX_OK;
     }
-    (void)nx_fail_kind(err, NX_KIND_UNSUPPORTED_MEDIA, "'%.*s' is not taken",
-                       NX_STR_ARG(nx_str_slice(type, 0, 64)));
-    nx_hint(err, "send one event as application/cloudevents+json, or in binary mode with ce- headers");
+    const size_t semicolon = nx_str_find_byte(content_type, ';');
+    (void)nx_fail_kind(
+        err, NX_KIND_UNSUPPORTED_MEDIA, "'%.*s' is not taken",
+        NX_STR_ARG(nx_str_slice(nx_str_trim(nx_str_slice(content_type, 0, semicolon)), 0, 64)));
+    nx_hint(err, "send application/cloudevents+json or application/cloudevents-batch+json, or binary mode");
     return NX_INVALID_ARGUMENT;
 }
 
-/* An event that says of itself that it is one. */
-static enum nx_status read_cloudevent(const struct nx_http_request *request, struct nx_str content_type,
-                                      struct nx_str type, struct nx_arena *arena, struct nx_cloudevent *event,
-                                      struct nx_error *err) {
-    if (nx_cloudevent_is_structured(content_type)) {
-        NX_TRY(check_form(content_type, err));
-        NX_TRY(nx_cloudevent_from_json(request->body, arena, event, err));
-    } else {
-        NX_TRY(nx_cloudevent_from_http(request->headers, request->header_count, request->body, arena, event,
-                                       err));
-        NX_TRY(check_data(request, event->datacontenttype, err));
+void nx_http_member_fault(struct nx_json_writer *writer, struct nx_str body, struct nx_str field,
+                          size_t offset) {
+    const struct nx_json_place place = nx_json_place_of(body, offset);
+    if (field.len > 0) {
+        nx_json_member_str(writer, "field", nx_str_slice(field, 0, NX_CLOUDEVENT_NAME_SIZE_MAX));
     }
-    return check_type(event->type, type, err);
+    nx_json_member_u64(writer, "line", place.line);
+    nx_json_member_u64(writer, "column", place.column);
+    nx_json_member_u64(writer, "byte", place.byte);
+}
+
+void nx_http_respond_fault(struct nx_http_exchange *exchange, const struct nx_error *err, struct nx_str body,
+                           const struct nx_cloudevent_fault *fault) {
+    NX_AUTO(nx_buf) problem;
+    struct nx_json_writer writer;
+    nx_buf_init(&problem, PROBLEM_SIZE_MAX);
+    nx_json_writer_init(&writer, &problem);
+    nx_http_problem_begin(&writer, nx_error_http_status(err), err);
+    nx_http_member_fault(&writer, body, fault->field, fault->offset);
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    nx_buf_append_u8(&problem, '\n');
+    nx_http_respond(exchange, &(struct nx_http_response){ .status = nx_error_http_status(err),
+                                                          .content_type = NX_STR("application/problem+json"),
+                                                          .body = nx_buf_str(&problem) });
 }
 
 static enum nx_status decode_type(struct nx_str parameter, struct nx_arena *arena, struct nx_str *type_out,
@@ -193,30 +216,56 @@ static enum nx_status decode_type(struct nx_str parameter, struct nx_arena *aren
     return type_out->ptr == NULL ? nx_fail_memory(err) : NX_OK;
 }
 
-static enum nx_status post_event(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                                 const struct nx_http_request *request, struct nx_str parameter,
-                                 struct nx_arena *arena, struct nx_error *err) {
-    struct nx_cloudevent event = { 0 };
-    struct nx_str type;
-    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
-    const bool is_event = nx_cloudevent_is_structured(content_type) ||
-                          nx_cloudevent_is_binary(request->headers, request->header_count);
-    enum nx_status status = decode_type(parameter, arena, &type, err);
-    if (status != NX_OK) {
-        return nx_wrap(err, status, "the type in the path");
+/* An event that says of itself in its headers that it is one. */
+static enum nx_status post_binary(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                                  const struct nx_http_request *request, struct nx_str type,
+                                  struct nx_arena *arena, struct nx_error *err) {
+    struct nx_cloudevent event;
+    NX_TRY(
+        nx_cloudevent_from_http(request->headers, request->header_count, request->body, arena, &event, err));
+    NX_TRY(check_data(request, event.datacontenttype, err));
+    NX_TRY(nx_http_check_event_type(event.type, type, err));
+    const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
+    nx_http_trace_begin(services, exchange, header.ptr != NULL ? header : event.traceparent);
+    publish(services, exchange, &event, true);
+    return NX_OK;
+}
+
+/* An event that is its body; what is wrong with it is answered with its place. */
+static enum nx_status post_structured(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                                      const struct nx_http_request *request, struct nx_str type,
+                                      struct nx_arena *arena, struct nx_error *err) {
+    struct nx_cloudevent event;
+    struct nx_cloudevent_fault fault;
+    NX_TRY(check_form(nx_http_request_header(request, NX_STR("content-type")), err));
+    enum nx_status status = nx_cloudevent_from_json_at(request->body, arena, &event, &fault, err);
+    if (status == NX_OK && nx_http_check_event_type(event.type, type, err) != NX_OK) {
+        status = NX_INVALID_ARGUMENT;
+        fault = nx_cloudevent_fault_of(request->body, NX_STR("type"));
     }
-    if (is_event) {
-        NX_TRY(read_cloudevent(request, content_type, type, arena, &event, err));
-        const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
-        begin_trace(services, exchange, header.ptr != NULL ? header : event.traceparent);
-        publish(services, exchange, &event, true);
+    if (status == NX_RESOURCE_EXHAUSTED) {
+        return status;
+    }
+    if (status != NX_OK) {
+        nx_http_respond_fault(exchange, err, request->body, &fault);
         return NX_OK;
     }
+    const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
+    nx_http_trace_begin(services, exchange, header.ptr != NULL ? header : event.traceparent);
+    publish(services, exchange, &event, true);
+    return NX_OK;
+}
+
+/* A body of which we make an event of this type. */
+static enum nx_status post_plain(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                                 const struct nx_http_request *request, struct nx_str type,
+                                 struct nx_error *err) {
+    struct nx_cloudevent event = { .type = type };
     char id[NX_ULID_TEXT_SIZE + 1];
     char time[NX_TIME_TEXT_SIZE + 1];
+    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
     NX_TRY(check_data(request, content_type, err));
-    begin_trace(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
-    event.type = type;
+    nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
     event.datacontenttype = content_type.ptr == NULL ? NX_STR_EMPTY : content_type;
     event.tracestate = nx_http_request_header(request, NX_STR("tracestate"));
     event.baggage = nx_http_request_header(request, NX_STR("baggage"));
@@ -226,12 +275,44 @@ static enum nx_status post_event(struct nx_http_services *services, struct nx_ht
     return NX_OK;
 }
 
+/* `type` is the path's, decoded; empty: POST /events. */
+static enum nx_status post(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                           const struct nx_http_request *request, struct nx_str type, struct nx_arena *arena,
+                           struct nx_error *err) {
+    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
+    if (nx_cloudevent_is_json_batch(content_type)) {
+        nx_http_post_batch(services, exchange, request, type);
+        return NX_OK;
+    }
+    if (nx_cloudevent_is_structured(content_type)) {
+        return post_structured(services, exchange, request, type, arena, err);
+    }
+    if (nx_cloudevent_is_binary(request->headers, request->header_count)) {
+        return post_binary(services, exchange, request, type, arena, err);
+    }
+    if (type.len > 0) {
+        return post_plain(services, exchange, request, type, err);
+    }
+    (void)nx_fail(err, NX_INVALID_ARGUMENT,
+                  "this is no CloudEvent: it has no header ce-specversion, and its "
+                  "content type is not application/cloudevents+json");
+    nx_hint(err, "POST /events/{type} makes an event of any body");
+    return NX_INVALID_ARGUMENT;
+}
+
 void nx_http_post_event(struct nx_http_services *services, struct nx_http_exchange *exchange,
                         const struct nx_http_request *request, struct nx_str parameter) {
     NX_AUTO(nx_arena) arena;
     struct nx_error err = { 0 };
-    nx_arena_init(&arena, ARENA_SIZE_MAX);
-    if (post_event(services, exchange, request, parameter, &arena, &err) != NX_OK) {
+    struct nx_str type = NX_STR_EMPTY;
+    nx_arena_init(&arena, NX_HTTP_EVENT_ARENA_SIZE_MAX);
+    enum nx_status status = parameter.len == 0 ? NX_OK : decode_type(parameter, &arena, &type, &err);
+    if (status != NX_OK) {
+        status = nx_wrap(&err, status, "the type in the path");
+    } else {
+        status = post(services, exchange, request, type, &arena, &err);
+    }
+    if (status != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
     }
 }
@@ -336,7 +417,7 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
-    begin_trace(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
+    nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
     event.data = nx_buf_str(&data);
     complete_plain(services, &event, id, time);
     publish(services, exchange, &event, false);

@@ -16,6 +16,7 @@ static const struct route routes[] = {
     { PATH("/events/"), NX_HTTP_POST, nx_http_post_event },
     { PATH("/healthz"), NX_HTTP_GET, nx_http_get_healthz },
     { PATH("/events/"), NX_HTTP_GET, nx_http_get_event },
+    { PATH("/events"), NX_HTTP_POST, nx_http_post_event },
     { PATH("/events"), NX_HTTP_GET, nx_http_list_events },
     { PATH("/invocations/"), NX_HTTP_GET, nx_http_get_invocation },
     { PATH("/invocations"), NX_HTTP_GET, nx_http_list_invocations },

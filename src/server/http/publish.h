@@ -1,0 +1,38 @@
+/* src/server/http/publish.h: what single events and batches share on their way into the log. */
+#pragma once
+
+#include "base/error.h"
+#include "base/str.h"
+#include "codec/cloudevents.h"
+#include "fabric/fabric.h"
+#include "server/http/services.h"
+
+enum {
+    NX_HTTP_BATCH_COUNT_MAX = 1000,                 /* events in one batch; its bytes are those of any body */
+    NX_HTTP_BATCH_FAULTS_MAX = 16,                  /* wrong events that one answer describes */
+    NX_HTTP_EVENT_ARENA_SIZE_MAX = 4 * 1024 * 1024, /* bytes for what of a request's events must be decoded */
+};
+
+/** Begin exchange->trace: a child of what the client sent, or a new trace. */
+void nx_http_trace_begin(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                         struct nx_str from_client);
+/** Add the event to an append; only an id that the client chose is looked for in the de-duplication window.
+ * Errors: NX_INVALID_ARGUMENT    the event is none, or too large; `event` says nothing of where
+ *         NX_RESOURCE_EXHAUSTED  out of memory */
+NX_MUST_CHECK enum nx_status nx_http_add_event(struct nx_http_services *services, struct nx_append *append,
+                                               const struct nx_cloudevent *event, bool id_is_clients,
+                                               struct nx_error *err);
+/** The event's type must be the one of the path; an empty `of_path` is any.
+ * Errors: NX_INVALID_ARGUMENT */
+NX_MUST_CHECK enum nx_status nx_http_check_event_type(struct nx_str of_event, struct nx_str of_path,
+                                                      struct nx_error *err);
+/** Write the members "field" (where there is one), "line", "column" and "byte" of a place in a body. */
+void nx_http_member_fault(struct nx_json_writer *writer, struct nx_str body, struct nx_str field,
+                          size_t offset);
+/** Answer with problem details that say where in the body the event is wrong. */
+void nx_http_respond_fault(struct nx_http_exchange *exchange, const struct nx_error *err, struct nx_str body,
+                           const struct nx_cloudevent_fault *fault);
+/** batch.c: store a body of application/cloudevents-batch+json, all of its events or none. `type` is the
+ * path's, decoded, or empty. */
+void nx_http_post_batch(struct nx_http_services *services, struct nx_http_exchange *exchange,
+                        const struct nx_http_request *request, struct nx_str type);
