@@ -94,6 +94,9 @@ struct nx_append {
     struct nx_append_condition *conditions;
     size_t condition_count;
     size_t condition_count_max;
+    /* The last entry decides: when its key is in the window nothing at all is written, and every entry counts
+     * as a duplicate (the sequence and time of the others stay 0). So a record can remember a whole request. */
+    bool last_decides;
     /* Answer: NX_OK: on disk. NX_FAILED_PRECONDITION kind wrong-last-sequence: nothing was written. Kinds
      * disk-full, disk-budget-full, log-frozen; NX_NOT_FOUND: no such stream; NX_INVALID_ARGUMENT: a limit
      * above. */

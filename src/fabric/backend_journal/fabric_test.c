@@ -100,6 +100,37 @@ static void test_answers_a_duplicate_with_the_first_ones_sequence(void **state) 
     harness_fini(&harness);
 }
 
+/* One event, and behind it the record that decides; returns the answer. */
+static struct nx_append *put_guarded(struct harness *harness, const char *payload, const char *key) {
+    struct nx_append *append = harness_append_new(harness, 2, 0);
+    harness_add(append, "EVENTS", "events.a", NULL, payload, NULL);
+    harness_add(append, "INVOCATIONS", "requests.http", NULL, "", key);
+    append->last_decides = true;
+    return harness_send(harness, append);
+}
+
+static void test_the_last_entry_decides_about_all(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    NX_AUTO(nx_append) *first = put_guarded(&harness, "1", "k");
+    assert_int_equal(first->status, NX_OK);
+    assert_int_equal(first->entries[0].sequence, 1);
+    NX_AUTO(nx_append) *again = put_guarded(&harness, "2", "k");
+    assert_int_equal(again->status, NX_OK);
+    assert_true(again->entries[0].duplicate);
+    assert_true(again->entries[1].duplicate);
+    assert_int_equal(again->entries[1].sequence, first->entries[1].sequence);
+    harness_stop(&harness);
+    harness_start(&harness);
+    NX_AUTO(nx_append) *after = put_guarded(&harness, "3", "k");
+    assert_true(after->entries[0].duplicate);
+    NX_AUTO(nx_append) *other = put_guarded(&harness, "4", "l");
+    assert_false(other->entries[0].duplicate);
+    assert_int_equal(other->entries[0].sequence, 2);
+    harness_fini(&harness);
+}
+
 static enum nx_status put_if(struct harness *harness, uint64_t last, uint64_t *sequence_out) {
     struct nx_append *append = harness_append_new(harness, 1, 1);
     const struct nx_append_condition condition = { .stream = NX_STR("KV_fn"),
@@ -287,6 +318,7 @@ int main(void) {
         cmocka_unit_test(test_reads_back_what_was_appended_also_after_a_restart),
         cmocka_unit_test(test_filters_and_walks_backward),
         cmocka_unit_test(test_answers_a_duplicate_with_the_first_ones_sequence),
+        cmocka_unit_test(test_the_last_entry_decides_about_all),
         cmocka_unit_test(test_writes_only_where_the_condition_holds),
         cmocka_unit_test(test_a_waiting_scan_is_answered_by_the_next_record_or_by_time),
         cmocka_unit_test(test_a_waiting_scan_that_passes_over_many_says_how_far_it_came),

@@ -407,23 +407,47 @@ static enum nx_status announce_streams(struct nx_journal *journal, struct nx_jou
     return NX_OK;
 }
 
+/* Its key is in the window: the answer is that of the record which came first. */
+static bool is_duplicate(struct nx_journal_stream *stream, struct nx_append_entry *entry, struct nx_now now) {
+    if (entry->dedup_key.len == 0) {
+        return false;
+    }
+    nx_dedup_expire(&stream->dedup, now.wall_ns - window_of(stream));
+    const struct nx_dedup_entry *seen = nx_dedup_find(&stream->dedup, (const uint8_t *)entry->dedup_key.ptr);
+    if (seen == NULL) {
+        return false;
+    }
+    entry->duplicate = true;
+    entry->sequence = seen->sequence;
+    entry->time_ns = seen->time_ns;
+    return true;
+}
+
+/* The last entry decides, and it was there before. */
+static bool is_decided(struct nx_journal_stream **streams, struct nx_append *append, struct nx_now now) {
+    const size_t last = append->entry_count - 1;
+    if (!append->last_decides || append->entry_count == 0 ||
+        !is_duplicate(streams[last], &append->entries[last], now)) {
+        return false;
+    }
+    for (size_t i = 0; i < last; i++) {
+        append->entries[i].duplicate = true;
+    }
+    return true;
+}
+
 /* Sequences, times and duplicates. Returns the index behind the last record that is to be written. */
 static size_t number_records(struct nx_journal *journal, struct nx_journal_stream **streams,
                              struct nx_append *append, struct nx_now now) {
     size_t end = 0;
+    if (is_decided(streams, append, now)) {
+        return 0;
+    }
     for (size_t i = 0; i < append->entry_count; i++) {
         struct nx_append_entry *entry = &append->entries[i];
         struct nx_journal_stream *stream = streams[i];
-        const uint8_t *key = (const uint8_t *)entry->dedup_key.ptr;
-        if (entry->dedup_key.len > 0) {
-            nx_dedup_expire(&stream->dedup, now.wall_ns - window_of(stream));
-            const struct nx_dedup_entry *seen = nx_dedup_find(&stream->dedup, key);
-            if (seen != NULL) {
-                entry->duplicate = true;
-                entry->sequence = seen->sequence;
-                entry->time_ns = seen->time_ns;
-                continue;
-            }
+        if (is_duplicate(stream, entry, now)) {
+            continue;
         }
         stream->last_time_ns = now.wall_ns > stream->last_time_ns ? now.wall_ns : stream->last_time_ns;
         stream->last_sequence++;
@@ -433,7 +457,7 @@ static size_t number_records(struct nx_journal *journal, struct nx_journal_strea
         entry->time_ns = stream->last_time_ns;
         if (entry->dedup_key.len > 0) {
             struct nx_dedup_entry seen = { .sequence = entry->sequence, .time_ns = entry->time_ns };
-            memcpy(seen.key, key, sizeof seen.key);
+            memcpy(seen.key, entry->dedup_key.ptr, sizeof seen.key);
             if (nx_dedup_reserve(&stream->dedup, 1, NULL) == NX_OK) {
                 nx_dedup_add(&stream->dedup, &seen);
             }

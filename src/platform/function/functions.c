@@ -135,6 +135,12 @@ const struct nx_stream_config *nx_functions_streams(void) {
           .subjects = { { "consumers.*", 11 }, { NX_CHECKPOINT_SUBJECT, sizeof NX_CHECKPOINT_SUBJECT - 1 } },
           .per_subject_max = 1 },
         { .name = { "AUDIT", 5 }, .subjects = { { "audit.>", 7 } } },
+        /* One record for each request that came with an Idempotency-Key; kept longer than it counts. */
+        { .name = { "REQUESTS", 8 },
+          .subjects = { { "requests.*", 10 } },
+          .age_max_ns = DAY_NS / 24,
+          .size_max = GIB,
+          .dedup_window_ns = NX_REQUESTS_WINDOW_NS },
     };
     return streams;
 }

@@ -33,12 +33,14 @@
 enum {
     NX_FUNCTIONS_WORKERS_MAX = 64,
     NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 3,
-    NX_FUNCTIONS_STREAMS_COUNT = 6,
+    NX_FUNCTIONS_STREAMS_COUNT = 7,
 };
 
 /* Under this name INVOCATIONS are protected, after EVENTS were for every function that needs some: then
  * retention may begin (nx_fabric_options.retention_waits_for). */
 #define NX_FUNCTIONS_CONSUMER "dispatch"
+/* How long a record of REQUESTS makes a repeat of its request a duplicate. */
+#define NX_REQUESTS_WINDOW_NS (600 * (int64_t)NX_NS_PER_S)
 
 struct nx_functions_options {
     struct nx_mailbox *appends; /* the fabric's; borrowed, as all pointers here, until nx_functions_close() */

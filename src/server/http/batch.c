@@ -5,6 +5,7 @@
  * repeated id is no fault: the event is a duplicate, as it is alone. */
 #include "base/assert.h"
 #include "codec/json.h"
+#include "server/http/idempotency.h"
 #include "server/http/publish.h"
 
 /* What became of one event of a batch that is refused. */
@@ -27,17 +28,10 @@ struct batch {
     size_t fault_count;
 };
 
-/* The batch is on disk, or it is not: its ids stand in exchange->note, one struct nx_str each. */
-static void batch_published(struct nx_http_exchange *exchange, struct nx_message *message) {
+void nx_http_respond_batch(struct nx_http_exchange *exchange, const struct nx_str *ids,
+                           const struct nx_append_entry *entries, size_t count) {
     struct nx_http_services *services = nx_http_services_of(exchange);
-    struct nx_append *append = (struct nx_append *)message;
-    const struct nx_str *ids = (const struct nx_str *)(const void *)exchange->note.ptr;
     size_t duplicate_count = 0;
-    if (append->status != NX_OK) {
-        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
-        nx_message_release(message);
-        return;
-    }
     NX_AUTO(nx_buf) body;
     struct nx_json_writer writer;
     nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
@@ -45,12 +39,12 @@ static void batch_published(struct nx_http_exchange *exchange, struct nx_message
     nx_json_object_begin(&writer);
     nx_json_key(&writer, NX_STR("items"));
     nx_json_array_begin(&writer);
-    for (size_t i = 0; i < append->entry_count; i++) {
-        const bool duplicate = append->entries[i].duplicate;
-        duplicate_count += duplicate ? 1 : 0;
+    for (size_t i = 0; i < count; i++) {
+        const bool is_duplicate = entries == NULL || entries[i].duplicate;
+        duplicate_count += is_duplicate ? 1 : 0;
         nx_json_object_begin(&writer);
         nx_json_member_str(&writer, "event_id", ids[i]);
-        nx_json_member_c(&writer, "status", duplicate ? "duplicate" : "published");
+        nx_json_member_c(&writer, "status", is_duplicate ? "duplicate" : "published");
         nx_json_object_end(&writer);
     }
     nx_json_array_end(&writer);
@@ -58,13 +52,27 @@ static void batch_published(struct nx_http_exchange *exchange, struct nx_message
     nx_json_writer_end(&writer);
     nx_buf_append_u8(&body, '\n');
     nx_counter_add(&services->counters->events_duplicate, duplicate_count);
-    nx_counter_add(&services->counters->events_published, append->entry_count - duplicate_count);
+    nx_counter_add(&services->counters->events_published, count - duplicate_count);
     if (nx_buf_failed(&body)) {
         nx_http_abandon(exchange); /* an error would say that it is not stored */
+        return;
+    }
+    nx_http_respond(exchange, &(struct nx_http_response){ .status = 202,
+                                                          .content_type = NX_STR("application/json"),
+                                                          .body = nx_buf_str(&body) });
+}
+
+/* The batch is on disk, or it is not: its ids stand in exchange->note, one struct nx_str each. */
+static void batch_published(struct nx_http_exchange *exchange, struct nx_message *message) {
+    struct nx_append *append = (struct nx_append *)message;
+    const struct nx_str *ids = (const struct nx_str *)(const void *)exchange->note.ptr;
+    if (append->status != NX_OK) {
+        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
+    } else if (nx_http_idempotency_is_repeat(append)) {
+        nx_http_idempotency_answer(exchange, append);
+        return;
     } else {
-        nx_http_respond(exchange, &(struct nx_http_response){ .status = 202,
-                                                              .content_type = NX_STR("application/json"),
-                                                              .body = nx_buf_str(&body) });
+        nx_http_respond_batch(exchange, ids, append->entries, exchange->note.len / sizeof *ids);
     }
     nx_message_release(message);
 }
@@ -193,7 +201,9 @@ static void respond_empty(struct nx_http_exchange *exchange) {
 /* Send the batch, or answer what is wrong with it. */
 static enum nx_status send_batch(struct batch *batch, size_t count, struct nx_error *err) {
     NX_AUTO(nx_append) *append = NULL;
-    NX_TRY(nx_append_new(count, 0, &append, err));
+    struct nx_str key;
+    NX_TRY(nx_http_idempotency_key(batch->request, &key, err));
+    NX_TRY(nx_append_new(count + 1, 0, &append, err));
     struct nx_str *ids = nx_arena_alloc(&append->arena, count * sizeof *ids);
     batch->items = nx_arena_alloc(batch->arena, count * sizeof *batch->items);
     if (ids == NULL || batch->items == NULL) {
@@ -205,6 +215,7 @@ static enum nx_status send_batch(struct batch *batch, size_t count, struct nx_er
         respond_refused(batch);
         return NX_OK;
     }
+    NX_TRY(nx_http_idempotency_guard(append, batch->request, key, ids, count, true, err));
     batch->exchange->note = nx_str_of(ids, count * sizeof *ids);
     nx_http_ask(batch->exchange, batch->services->appends, &NX_TAKE(append)->message, batch_published);
     return NX_OK;

@@ -403,6 +403,7 @@ const char *nx_http_reason(int status) {
         { 413, "Content Too Large" },
         { 415, "Unsupported Media Type" },
         { 417, "Expectation Failed" },
+        { 422, "Unprocessable Content" },
         { 431, "Request Header Fields Too Large" },
         { 499, "Client Closed Request" },
         { 500, "Internal Server Error" },

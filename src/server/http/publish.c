@@ -14,6 +14,7 @@
 #include "codec/percent.h"
 #include "codec/time_format.h"
 #include "codec/traceparent.h"
+#include "server/http/idempotency.h"
 
 enum {
     DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX,
@@ -29,31 +30,23 @@ void nx_http_trace_begin(struct nx_http_services *services, struct nx_http_excha
                                                                  : nx_traceparent_new(random);
 }
 
-/* 202, or why not. */
-static void published(struct nx_http_exchange *exchange, struct nx_message *message) {
+void nx_http_respond_published(struct nx_http_exchange *exchange, struct nx_str id, bool is_duplicate) {
     struct nx_http_services *services = nx_http_services_of(exchange);
-    struct nx_append *append = (struct nx_append *)message;
-    if (append->status != NX_OK) {
-        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
-        nx_message_release(message);
-        return;
-    }
-    const bool duplicate = append->entries[0].duplicate;
-    nx_counter_add(duplicate ? &services->counters->events_duplicate : &services->counters->events_published,
-                   1);
     struct nx_buf *headers = &services->scratch;
     struct nx_buf *body = &services->scratch2;
     char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
+    nx_counter_add(
+        is_duplicate ? &services->counters->events_duplicate : &services->counters->events_published, 1);
     nx_buf_append(headers, NX_STR("Location: /events/"));
-    nx_percent_encode_url(headers, exchange->note);
+    nx_percent_encode_url(headers, id);
     nx_buf_append(headers, NX_STR("\r\ntraceparent: "));
     nx_buf_append(headers, nx_traceparent_format(&exchange->trace, trace));
     nx_buf_append(headers, NX_STR("\r\n"));
     struct nx_json_writer writer;
     nx_json_writer_init(&writer, body);
     nx_json_object_begin(&writer);
-    nx_json_member_str(&writer, "event_id", exchange->note);
-    nx_json_member_c(&writer, "status", duplicate ? "duplicate" : "published");
+    nx_json_member_str(&writer, "event_id", id);
+    nx_json_member_c(&writer, "status", is_duplicate ? "duplicate" : "published");
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
     nx_buf_append_u8(body, '\n');
@@ -67,6 +60,19 @@ static void published(struct nx_http_exchange *exchange, struct nx_message *mess
     }
     nx_buf_reset(headers);
     nx_buf_reset(body);
+}
+
+/* 202, or why not. */
+static void published(struct nx_http_exchange *exchange, struct nx_message *message) {
+    struct nx_append *append = (struct nx_append *)message;
+    if (append->status != NX_OK) {
+        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
+    } else if (nx_http_idempotency_is_repeat(append)) {
+        nx_http_idempotency_answer(exchange, append);
+        return;
+    } else {
+        nx_http_respond_published(exchange, exchange->note, append->entries[0].duplicate);
+    }
     nx_message_release(message);
 }
 
@@ -101,31 +107,35 @@ enum nx_status nx_http_add_event(struct nx_http_services *services, struct nx_ap
     return status;
 }
 
-static enum nx_status make_append(struct nx_http_services *services, struct nx_http_exchange *exchange,
+static enum nx_status make_append(struct nx_http_exchange *exchange, const struct nx_http_request *request,
                                   const struct nx_cloudevent *event, bool id_is_clients,
                                   struct nx_append **append_out, struct nx_error *err) {
+    struct nx_http_services *services = nx_http_services_of(exchange);
     NX_AUTO(nx_append) *append = NULL;
-    NX_TRY(nx_append_new(1, 0, &append, err));
+    struct nx_str key;
+    NX_TRY(nx_http_idempotency_key(request, &key, err));
+    NX_TRY(nx_append_new(key.len > 0 ? 2 : 1, 0, &append, err));
     NX_TRY(nx_http_add_event(services, append, event, id_is_clients, err));
     exchange->note = nx_arena_copy(&append->arena, event->id);
     if (exchange->note.ptr == NULL) {
         return nx_fail_memory(err);
     }
+    NX_TRY(nx_http_idempotency_guard(append, request, key, &exchange->note, 1, false, err));
     *append_out = NX_TAKE(append);
     return NX_OK;
 }
 
-static void publish(struct nx_http_services *services, struct nx_http_exchange *exchange,
+static void publish(struct nx_http_exchange *exchange, const struct nx_http_request *request,
                     struct nx_cloudevent *event, bool id_is_clients) {
     struct nx_append *append = NULL;
     struct nx_error err = { 0 };
     char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
     event->traceparent = nx_traceparent_format(&exchange->trace, trace);
-    if (make_append(services, exchange, event, id_is_clients, &append, &err) != NX_OK) {
+    if (make_append(exchange, request, event, id_is_clients, &append, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
-    nx_http_ask(exchange, services->appends, &append->message, published);
+    nx_http_ask(exchange, nx_http_services_of(exchange)->appends, &append->message, published);
 }
 
 /* Fill in what a plain message does not say. `id_out` and `time_out` hold the texts. */
@@ -227,7 +237,7 @@ static enum nx_status post_binary(struct nx_http_services *services, struct nx_h
     NX_TRY(nx_http_check_event_type(event.type, type, err));
     const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
     nx_http_trace_begin(services, exchange, header.ptr != NULL ? header : event.traceparent);
-    publish(services, exchange, &event, true);
+    publish(exchange, request, &event, true);
     return NX_OK;
 }
 
@@ -252,7 +262,7 @@ static enum nx_status post_structured(struct nx_http_services *services, struct 
     }
     const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
     nx_http_trace_begin(services, exchange, header.ptr != NULL ? header : event.traceparent);
-    publish(services, exchange, &event, true);
+    publish(exchange, request, &event, true);
     return NX_OK;
 }
 
@@ -271,7 +281,7 @@ static enum nx_status post_plain(struct nx_http_services *services, struct nx_ht
     event.baggage = nx_http_request_header(request, NX_STR("baggage"));
     event.data = request->body;
     complete_plain(services, &event, id, time);
-    publish(services, exchange, &event, false);
+    publish(exchange, request, &event, false);
     return NX_OK;
 }
 
@@ -420,5 +430,5 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
     nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
     event.data = nx_buf_str(&data);
     complete_plain(services, &event, id, time);
-    publish(services, exchange, &event, false);
+    publish(exchange, request, &event, false);
 }

@@ -32,6 +32,11 @@ void nx_http_member_fault(struct nx_json_writer *writer, struct nx_str body, str
 /** Answer with problem details that say where in the body the event is wrong. */
 void nx_http_respond_fault(struct nx_http_exchange *exchange, const struct nx_error *err, struct nx_str body,
                            const struct nx_cloudevent_fault *fault);
+/** Answer 202 for one event: Location, traceparent, its id and status. */
+void nx_http_respond_published(struct nx_http_exchange *exchange, struct nx_str id, bool is_duplicate);
+/** batch.c: answer 202 for a batch, event by event; `entries` say which are duplicates, NULL: all are. */
+void nx_http_respond_batch(struct nx_http_exchange *exchange, const struct nx_str *ids,
+                           const struct nx_append_entry *entries, size_t count);
 /** batch.c: store a body of application/cloudevents-batch+json, all of its events or none. `type` is the
  * path's, decoded, or empty. */
 void nx_http_post_batch(struct nx_http_services *services, struct nx_http_exchange *exchange,
