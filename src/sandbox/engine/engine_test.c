@@ -58,6 +58,17 @@ static void test_a_module_is_compiled_once(void **state) {
     assert_int_equal(load_and_run(), NX_MODULE_FROM_CACHE);
 }
 
+static void test_a_limit_lowered_since_it_was_compiled_is_told_at_once(void **state) {
+    (void)state;
+    NX_AUTO(nx_engine) *engine = open_engine(directory);
+    NX_AUTO(nx_buf) wasm;
+    struct nx_error err = { 0 };
+    assert_true(read_guest("echo", &wasm));
+    assert_int_equal(nx_module_check(engine, nx_buf_str(&wasm), 64 << 20, &err), NX_OK);
+    assert_int_equal(nx_module_check(engine, nx_buf_str(&wasm), 32768, &err), NX_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "bytes of memory, its limit is 32768"));
+}
+
 static void test_a_damaged_file_is_compiled_anew(void **state) {
     (void)state;
     const struct found file = cached_file();
@@ -144,6 +155,7 @@ static void test_a_module_outlives_the_callers_engine(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_module_is_compiled_once),
+        cmocka_unit_test(test_a_limit_lowered_since_it_was_compiled_is_told_at_once),
         cmocka_unit_test(test_a_damaged_file_is_compiled_anew),
         cmocka_unit_test(test_a_file_of_another_data_directory_is_compiled_anew),
         cmocka_unit_test(test_what_cannot_run_is_refused_with_the_reason),

@@ -120,6 +120,16 @@ static void note_exports(const wasmtime_module_t *module, struct exports *found)
     wasm_exporttype_vec_delete(&exports);
 }
 
+static enum nx_status check_memory(uint64_t memory_min, uint64_t memory_max, struct nx_error *err) {
+    if (memory_min <= memory_max) {
+        return NX_OK;
+    }
+    (void)nx_fail(err, NX_INVALID_ARGUMENT, "the module starts with %llu bytes of memory, its limit is %llu",
+                  (unsigned long long)memory_min, (unsigned long long)memory_max);
+    nx_hint(err, "raise memory: of the function, or link it with a smaller stack (-Wl,-z,stack-size=65536)");
+    return NX_INVALID_ARGUMENT;
+}
+
 static enum nx_status check_exports(struct nx_module *module, uint64_t memory_max, struct nx_error *err) {
     struct exports found = { 0 };
     note_exports(module->module, &found);
@@ -135,14 +145,7 @@ static enum nx_status check_exports(struct nx_module *module, uint64_t memory_ma
     if (!found.has_memory) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "the module does not export its memory as \"memory\"");
     }
-    if (found.memory_min > memory_max) {
-        (void)nx_fail(err, NX_INVALID_ARGUMENT,
-                      "the module starts with %llu bytes of memory, its limit is %llu",
-                      (unsigned long long)found.memory_min, (unsigned long long)memory_max);
-        nx_hint(err,
-                "raise memory: of the function, or link it with a smaller stack (-Wl,-z,stack-size=65536)");
-        return NX_INVALID_ARGUMENT;
-    }
+    NX_TRY(check_memory(found.memory_min, memory_max, err));
     module->has_stack_pointer = found.has_stack_pointer;
     module->entry = found.has_handle_event ? "handle_event" : "_start";
     module->entry_len = strlen(module->entry);
@@ -165,6 +168,25 @@ static bool has_start_section(struct nx_str wasm) {
         }
     }
     return !nx_reader_ok(&reader);
+}
+
+/* Bytes of memory that the module starts with, from its memory section; 0 when it has none of its own. */
+static uint64_t memory_min_of(struct nx_str wasm) {
+    enum { HEADER_SIZE = 8, SECTION_MEMORY = 5, PAGE_SIZE = 65536 };
+    struct nx_reader reader = nx_reader_of(wasm);
+    (void)nx_reader_bytes(&reader, HEADER_SIZE);
+    while (nx_reader_left(&reader) > 0) {
+        const uint8_t id = nx_reader_u8(&reader);
+        const struct nx_str content = nx_reader_varint_bytes(&reader);
+        if (id == SECTION_MEMORY && nx_reader_ok(&reader)) {
+            struct nx_reader section = nx_reader_of(content);
+            const uint64_t count = nx_reader_varint(&section);
+            (void)nx_reader_u8(&section); /* whether it has a maximum */
+            const uint64_t pages = nx_reader_varint(&section);
+            return count > 0 && nx_reader_ok(&section) && pages <= UINT32_MAX ? pages * PAGE_SIZE : 0;
+        }
+    }
+    return 0;
 }
 
 enum nx_status nx_module_load(struct nx_engine *engine, struct nx_str wasm, uint64_t memory_max,
@@ -199,7 +221,8 @@ enum nx_status nx_module_check(struct nx_engine *engine, struct nx_str wasm, uin
                                struct nx_error *err) {
     const struct nx_digest digest = nx_digest_of(wasm);
     NX_AUTO(nx_module) *module = NULL;
-    return nx_module_cache_has(engine, &digest) ? NX_OK
+    /* What the cache has was found usable once, under the limit of then. */
+    return nx_module_cache_has(engine, &digest) ? check_memory(memory_min_of(wasm), memory_max, err)
                                                 : nx_module_load(engine, wasm, memory_max, &module, err);
 }
 
