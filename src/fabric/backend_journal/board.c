@@ -19,3 +19,20 @@ void nx_board_get_text(const struct nx_counter words[NX_BOARD_TEXT_WORDS],
     }
     text_out[NX_BOARD_TEXT_WORDS * 8 - 1] = '\0';
 }
+
+void nx_board_hint(enum nx_kind kind, struct nx_error *err) {
+    switch (kind) {
+    case NX_KIND_DISK_FULL:
+        nx_hint(err, "free some space on the disk of the data directory: events are then taken again");
+        break;
+    case NX_KIND_BUDGET_FULL:
+        nx_hint(err,
+                "let the function that the message names catch up, or raise disk_budget and start again");
+        break;
+    case NX_KIND_LOG_FROZEN:
+        nx_hint(err, "look at the disk, then start again: what was acknowledged is recovered");
+        break;
+    default:
+        break;
+    }
+}

@@ -24,6 +24,9 @@ void nx_board_set_text(struct nx_counter words[NX_BOARD_TEXT_WORDS], const char 
 void nx_board_get_text(const struct nx_counter words[NX_BOARD_TEXT_WORDS],
                        char text_out[NX_BOARD_TEXT_WORDS * 8]);
 
+/** Say what to do about a refusal of this kind. */
+void nx_board_hint(enum nx_kind kind, struct nx_error *err);
+
 static inline uint64_t nx_board_position(uint64_t segment, uint64_t end) {
     return segment << 32 | end;
 }

@@ -201,35 +201,19 @@ void nx_fabric_read_now(struct nx_fabric *fabric, struct nx_read *read) {
     nx_library_answer(&fabric->library, read);
 }
 
-static void hint_at_room(enum nx_kind kind, struct nx_error *err) {
-    switch (kind) {
-    case NX_KIND_DISK_FULL:
-        nx_hint(err, "free some space on the disk of the data directory: events are then taken again");
-        break;
-    case NX_KIND_BUDGET_FULL:
-        nx_hint(err, "raise disk_budget, or lower max_age and max_size of streams, and start again");
-        break;
-    case NX_KIND_LOG_FROZEN:
-        nx_hint(err, "look at the disk, then start again: what was acknowledged is recovered");
-        break;
-    default:
-        break;
-    }
-}
-
 bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err) {
     char text[NX_BOARD_TEXT_WORDS * 8];
     const uint64_t refusal = nx_counter_get(&fabric->board.refusal);
     if (refusal != NX_KIND_NONE) {
         nx_board_get_text(fabric->board.refusal_text, text);
         (void)nx_fail_kind(err, (enum nx_kind)refusal, "%s", text);
-        hint_at_room((enum nx_kind)refusal, err);
+        nx_board_hint((enum nx_kind)refusal, err);
         return false;
     }
     if (nx_counter_get(&fabric->board.budget_full) != 0) {
         nx_board_get_text(fabric->board.budget_text, text);
         (void)nx_fail_kind(err, NX_KIND_BUDGET_FULL, "%s", text);
-        hint_at_room(NX_KIND_BUDGET_FULL, err);
+        nx_board_hint(NX_KIND_BUDGET_FULL, err);
         return false;
     }
     return true;

@@ -297,8 +297,9 @@ enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err)
     }
     if (status != NX_OK) {
         struct nx_error why = { 0 };
-        (void)nx_fail_kind(&why, status == NX_RESOURCE_EXHAUSTED ? NX_KIND_DISK_FULL : NX_KIND_LOG_FROZEN,
-                           "%s", err->message);
+        const enum nx_kind kind = status == NX_RESOURCE_EXHAUSTED ? NX_KIND_DISK_FULL : NX_KIND_LOG_FROZEN;
+        (void)nx_fail_kind(&why, kind, "%s", err->message);
+        nx_board_hint(kind, &why);
         refuse_all(journal, &why);
         *err = why;
         return why.status;
@@ -386,7 +387,9 @@ static enum nx_status find_streams(struct nx_journal *journal, const struct nx_a
     if (all_protected && nx_counter_get(&journal->board->budget_full) != 0) {
         char text[NX_BOARD_TEXT_WORDS * 8];
         nx_board_get_text(journal->board->budget_text, text);
-        return nx_fail_kind(err, NX_KIND_BUDGET_FULL, "%s", text);
+        (void)nx_fail_kind(err, NX_KIND_BUDGET_FULL, "%s", text);
+        nx_board_hint(NX_KIND_BUDGET_FULL, err);
+        return err->status;
     }
     return NX_OK;
 }
@@ -535,7 +538,9 @@ static enum nx_status check_open(const struct nx_journal *journal, const struct 
     if (nx_counter_get(&journal->board->refusal) == NX_KIND_LOG_FROZEN) {
         char text[NX_BOARD_TEXT_WORDS * 8];
         nx_board_get_text(journal->board->refusal_text, text);
-        return nx_fail_kind(err, NX_KIND_LOG_FROZEN, "%s", text);
+        (void)nx_fail_kind(err, NX_KIND_LOG_FROZEN, "%s", text);
+        nx_board_hint(NX_KIND_LOG_FROZEN, err);
+        return err->status;
     }
     return NX_OK;
 }
@@ -616,11 +621,16 @@ static void look_ahead(struct nx_journal *journal, struct nx_now now) {
     }
 }
 
+/* What refuses appends may pass: no room, or no memory; a frozen log stays so. */
+static bool may_resume(const struct nx_journal *journal) {
+    const uint64_t refusal = nx_counter_get(&journal->board->refusal);
+    return refusal != NX_KIND_NONE && refusal != NX_KIND_LOG_FROZEN;
+}
+
 /* A full disk is looked at again from time to time, so that /readyz recovers without a write. */
 static void retry_refused(struct nx_journal *journal, struct nx_now now) {
     struct nx_error err = { 0 };
-    if (nx_counter_get(&journal->board->refusal) != NX_KIND_DISK_FULL ||
-        now.monotonic_ns < journal->retry_prepare_ns) {
+    if (!may_resume(journal) || now.monotonic_ns < journal->retry_prepare_ns) {
         return;
     }
     journal->retry_prepare_ns = now.monotonic_ns + NX_NS_PER_S;
@@ -660,7 +670,7 @@ int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue 
             again_ns = again_ns < journal->sync_at_ns ? again_ns : journal->sync_at_ns;
         }
     }
-    if (nx_counter_get(&journal->board->refusal) == NX_KIND_DISK_FULL) {
+    if (may_resume(journal)) {
         again_ns = again_ns < journal->retry_prepare_ns ? again_ns : journal->retry_prepare_ns;
     }
     return again_ns;
