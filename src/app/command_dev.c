@@ -286,6 +286,7 @@ static enum nx_status serve(struct server *server, size_t workers, struct nx_err
         nx_service_notify("STOPPING=1");
         nx_log_info(&server->log,
                     "stopping: what is under way is finished first; a second signal ends it now");
+        status = nx_node_stop(server->node, err);
     }
     nx_ports_remove(nx_disk_system(), data);
     nx_node_close(server->node);

@@ -50,7 +50,7 @@ struct nx_node {
     bool tailing;
     bool ticked;        /* nx_node_run() has to call options.tick */
     bool refuses;       /* the log takes nothing, as was told */
-    bool functions_run; /* their threads do */
+    bool functions_run; /* their threads do, and were not told to stop */
     uint64_t tail_next; /* INVOCATIONS sequence to go on with */
 };
 
@@ -286,6 +286,7 @@ static enum nx_status open_functions(struct nx_node *node, struct nx_error *err)
         .metrics = node->metrics,
         .node_name = "node",
         .worker_count = worker_count(node),
+        .is_watched = node->options.invocation != NULL,
     };
     NX_TRY(nx_functions_open(&options, &node->functions, err));
     const size_t count = nx_functions_actors(node->functions, actors);
@@ -523,24 +524,31 @@ void nx_node_run(struct nx_node *node) {
 }
 
 /* No new requests, then no new calls; what runs is written before the threads end. */
-static void drain(struct nx_node *node) {
+enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err) {
     struct nx_functions_stop *stop;
-    struct nx_error err = { 0 };
 
     nx_http_server_stop(node->http, http_grace_ns);
-    if (!node->functions_run || nx_functions_stop_new(&stop, &err) != NX_OK) {
-        return;
+    if (!node->functions_run) {
+        return NX_OK;
     }
-    if (ask(node, nx_functions_mailbox(node->functions), &stop->message, &err) == NX_OK) {
-        nx_message_release(&stop->message);
+    node->functions_run = false;
+    NX_TRY(nx_functions_stop_new(&stop, err));
+    NX_TRY(ask(node, nx_functions_mailbox(node->functions), &stop->message, err));
+    const enum nx_status status = stop->status;
+    if (status != NX_OK && err != NULL) {
+        *err = stop->error;
     }
+    nx_message_release(&stop->message);
+    return status;
 }
 
 void nx_node_close(struct nx_node *node) {
     if (node == NULL) {
         return;
     }
-    drain(node);
+    if (nx_node_stop(node, NULL) != NX_OK) {
+        /* Whoever wants to know has called it before. */
+    }
     while (node->thread_count > 0) {
         nx_thread_stop(node->threads[--node->thread_count]);
     }

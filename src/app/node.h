@@ -46,7 +46,11 @@ NX_MUST_CHECK enum nx_status nx_node_reload(struct nx_node *node, struct nx_conf
                                             struct nx_error *err);
 /** Serve until SIGINT or SIGTERM. A second signal ends the process at once. */
 void nx_node_run(struct nx_node *node);
-/** Let what is under way end and be written, then close. NULL allowed. */
+/** Take no more, and let what is under way end and be written.
+ * Errors:    NX_UNAVAILABLE  the log did not take what calls did last (a full disk, a frozen log): nothing
+ * that was acknowledged is lost, they run again at the next start */
+NX_MUST_CHECK enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err);
+/** Stop it, if that was not done, and close. NULL allowed. */
 void nx_node_close(struct nx_node *node);
 
 NX_DEFINE_AUTO(nx_node, nx_node_close)

@@ -35,10 +35,10 @@ def test_a_failed_sync_or_write_freezes_the_log_until_a_restart(fault, tmp_path,
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 100 MiB; one segment of the log takes 64."""
+    """A file system of 200 MiB; one segment of the log takes 64, and a restart begins another."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", folder], capture_output=True, text=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", folder], capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip(f"cannot mount a small disk: {done.stderr.strip()}")
     yield folder
@@ -58,6 +58,7 @@ def test_a_full_disk_refuses_and_recovers_by_itself(small_disk, servers):
         if status == 202:
             accepted.append(content["event_id"])
     assert (status, content["kind"]) == (507, "disk-full")
+    assert "free some space" in content["hint"]
     assert server.request("GET", "/readyz")[0] == 503
     assert server.get(f"/events/{accepted[-1]}")["id"] == accepted[-1], "reads go on"
     ballast.unlink()
@@ -67,3 +68,37 @@ def test_a_full_disk_refuses_and_recovers_by_itself(small_disk, servers):
         time.sleep(0.1)
     for event in accepted:
         assert server.get(f"/events/{event}")["id"] == event
+
+
+def fill(server, folder):
+    """Leave no room on the disk: what was still accepted."""
+    free = os.statvfs(folder)
+    (folder / "ballast").write_bytes(b"\0" * max(0, free.f_bavail * free.f_frsize - 4096))
+    accepted = []
+    for size in (900_000, 20_000, 1_000, 10):
+        status = 202
+        while status == 202:
+            status, _, content = server.request("POST", "/events/ledger.input", {"fill": "x" * size})
+            if status == 202:
+                accepted.append(content["event_id"])
+        assert (status, content["kind"]) == (507, "disk-full")
+    return accepted
+
+
+def test_a_full_disk_does_not_keep_a_server_from_ending(small_disk, servers):
+    folder = ledger.make_project(small_disk / "p")
+    server = servers(folder, "start")
+    accepted = fill(server, small_disk)
+    begun = time.monotonic()
+    status = server.stop(30)
+    assert time.monotonic() - begun < 15, "one signal ends it in bounded time"
+    said = (folder / "server.log").read_text()
+    assert status == 1, said
+    assert "what 1 function did last could not be written ('ledger')" in said
+    assert "handled at the next start" in said
+    (small_disk / "ballast").unlink()
+    server = servers(folder, "start")
+    server.wait_until_idle()
+    entries = [item["event"]["data"]["id"] for item in server.all_items("/events?type=ledger.entry", "events")]
+    assert sorted(entries) == sorted(accepted), "every event is handled, once"
+    assert server.stop() == 0

@@ -210,8 +210,13 @@ def test_dead_letters_are_listed_with_their_cause(project, servers):
     server.wait_until_idle()
     line = run_nexus("events", "--dlq", cwd=project).stdout
     assert line.endswith("EVENTS:1     user-welcome      exit: exit status 1 (1 attempt)\n")
+    server.wait_for_line("attempt 1 failed (exit): exit status 1; it was the last one")
+    assert "dead letters" not in server.errors_path.read_text(), "the console has told it already"
+    assert server.stop() == 0
+    server = servers(project, "start")
+    server.publish("user.created", {"name": "no user_id"})
     told = server.wait_for_line_on_stderr("event given up: it is in the dead letters")
-    assert "function=user-welcome event=EVENTS:1 outcome=exit" in told
+    assert "function=user-welcome event=EVENTS:2 outcome=exit" in told
 
 
 def test_logs_that_are_empty_say_so(project, servers):

@@ -333,6 +333,7 @@ static void hold_item(struct nx_dispatch *dispatch, struct nx_item *item, const 
                     NX_F_C("error", task->error.message));
     }
     consumer->held = true;
+    dispatch->held_error = task->error;
     consumer->running_count--;
     consumer->retrying_count++;
     item->state = NX_ITEM_RETRYING;
@@ -344,6 +345,9 @@ static void tell_given_up(const struct nx_dispatch *dispatch, const struct nx_co
                           const struct nx_task *task) {
     char event[32];
 
+    if (dispatch->options.is_watched) {
+        return;
+    }
     (void)snprintf(event, sizeof event, "EVENTS:%" PRIu64, task->event_sequence);
     nx_log_warn(dispatch->options.log, "event given up: it is in the dead letters",
                 NX_F_C("function", consumer->name), NX_F_C("event", event),

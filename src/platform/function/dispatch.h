@@ -39,6 +39,7 @@ struct nx_dispatch_options {
     const struct nx_log *log;
     struct nx_metrics *metrics; /* may be NULL */
     int64_t checkpoint_every_ns;
+    bool is_watched;
 };
 
 /* From the replayer: run a recorded event again in the real world, as an attempt of its own that moves no

@@ -48,6 +48,7 @@ enum nx_dispatch_phase {
 struct nx_dispatch_worker {
     struct nx_mailbox *mailbox; /* borrowed */
     size_t task_count;          /* under way */
+    struct nx_message stop;     /* NX_WORKER_STOP: it needs no memory when the time comes */
 };
 
 struct nx_dispatch_metrics {
@@ -89,6 +90,7 @@ struct nx_dispatch {
     struct nx_list flights; /* struct nx_flight: tasks under way, in the order in which they were sent */
     struct nx_message_queue ready_waiting; /* requests: nx_functions_ready, nx_functions_update */
     struct nx_message_queue stop_waiting;
+    struct nx_error held_error;           /* why the last call that could not be written was not */
     struct nx_list requeues;              /* struct nx_functions_requeue under way */
     struct nx_message_queue live_waiting; /* struct nx_dispatch_live that no worker has room for */
     int64_t checkpoint_due_ns;

@@ -57,6 +57,7 @@ static enum nx_status open_dispatch(struct nx_functions *functions,
         .log = options->log,
         .metrics = options->metrics,
         .checkpoint_every_ns = options->checkpoint_every_ns,
+        .is_watched = options->is_watched,
     };
     NX_TRY(nx_dispatch_open(&dispatch_options, &functions->dispatch, err));
     nx_replayer_set_dispatch(functions->replayer, nx_dispatch_mailbox(functions->dispatch));

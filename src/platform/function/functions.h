@@ -54,6 +54,7 @@ struct nx_functions_options {
     const char *node_name;       /* for audit records */
     size_t worker_count;         /* 1 .. NX_FUNCTIONS_WORKERS_MAX */
     int64_t checkpoint_every_ns; /* 0: 5 s */
+    bool is_watched; /* somebody is shown the INVOCATIONS: failures need no line in the log as well */
 };
 
 struct nx_functions;
@@ -144,7 +145,8 @@ NX_MUST_CHECK enum nx_status nx_functions_update_new(struct nx_registry *registr
                                                      struct nx_error *err);
 
 /* Take no more, let running calls end and be written, write a checkpoint; answered when all of that is done.
- * What had not begun waits on disk. */
+ * What had not begun waits on disk. NX_UNAVAILABLE: the log did not take what some calls did within a second
+ * after they had ended; they run again at the next start. */
 struct nx_functions_stop {
     struct nx_message message; /* first */
     enum nx_status status;

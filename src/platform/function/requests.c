@@ -311,12 +311,42 @@ void nx_dispatch_run_live(struct nx_dispatch *dispatch) {
 
 /* Stopping. */
 
+static void keep_message(struct nx_message *message) {
+    (void)message; /* it is a part of its sender, which outlives its receiver */
+}
+
 static void begin_stop(struct nx_dispatch *dispatch, struct nx_functions_stop *stop) {
     nx_message_queue_push(&dispatch->stop_waiting, &stop->message);
     if (dispatch->phase == NX_DISPATCH_RUNNING) {
         dispatch->phase = NX_DISPATCH_STOPPING;
+        for (size_t i = 0; i < dispatch->worker_count; i++) {
+            struct nx_dispatch_worker *worker = &dispatch->workers[i];
+            worker->stop = (struct nx_message){ .kind = NX_WORKER_STOP, .release = keep_message };
+            nx_mailbox_send_reply(worker->mailbox, &worker->stop);
+        }
     } else if (dispatch->phase < NX_DISPATCH_RUNNING) {
         dispatch->phase = NX_DISPATCH_STOPPED; /* nothing has run */
+    }
+}
+
+/* What could not be written is named: its events are handled again by the next process. */
+static void describe_unwritten(const struct nx_dispatch *dispatch, struct nx_functions_stop *stop) {
+    size_t cursor = 0;
+    size_t count = 0;
+    const char *name = "";
+    void *value;
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        const struct nx_consumer *consumer = value;
+        name = consumer->held ? consumer->name : name;
+        count += consumer->held;
+    }
+    stop->status = NX_OK;
+    if (count > 0) {
+        stop->status = nx_fail(&stop->error, NX_UNAVAILABLE,
+                               "what %zu function%s did last could not be written ('%s'%s): %.200s", count,
+                               count == 1 ? "" : "s", name, count == 1 ? "" : " and others",
+                               dispatch->held_error.message);
+        nx_hint(&stop->error, "nothing acknowledged is lost: these events are handled at the next start");
     }
 }
 
@@ -336,6 +366,7 @@ void nx_dispatch_stop_if_done(struct nx_dispatch *dispatch) {
     }
     struct nx_message *message;
     while ((message = nx_message_queue_pop(&dispatch->stop_waiting)) != NULL) {
+        describe_unwritten(dispatch, (struct nx_functions_stop *)(void *)message);
         nx_message_reply(message);
     }
 }

@@ -17,6 +17,7 @@ enum {
     SLICES_PER_STEP = 64,                 /* about a millisecond, then messages are looked at again */
     APPEND_RETRY_NS = 250 * NX_NS_PER_MS, /* after which a log without room is asked again */
     CONFLICT_WAIT_NS = NX_NS_PER_MS,      /* the most that a run waits after its keys changed */
+    STOP_GRACE_NS = NX_NS_PER_S,          /* how long a stopping worker goes on asking a log without room */
 };
 
 enum slot_state {
@@ -57,6 +58,7 @@ struct nx_worker {
     struct nx_list runnable; /* struct slot, next one first */
     struct nx_list waiting;
     struct nx_list committing;
+    int64_t give_up_ns; /* monotonic: from then on what the log has no room for is not run; stopping */
 };
 
 static struct slot *slot_of(struct nx_list_node *node) {
@@ -371,7 +373,14 @@ static void committed(struct nx_worker *worker, struct slot *slot, const struct 
     finish(worker, slot);
 }
 
-static void hold(struct nx_worker *worker, struct slot *slot, struct nx_now now) {
+/* No room now: what is ready is kept and sent again; when the worker stops, not for long. */
+static void hold(struct nx_worker *worker, struct slot *slot, const struct nx_error *why, struct nx_now now) {
+    if (now.monotonic_ns >= worker->give_up_ns) {
+        const struct nx_error error = *why;
+        nx_list_remove(&worker->committing, &slot->node);
+        finish_not_run(worker, slot, &error);
+        return;
+    }
     slot->again_ns = now.monotonic_ns + APPEND_RETRY_NS;
     move_to(&worker->waiting, slot, &worker->committing, SLOT_HELD);
 }
@@ -385,7 +394,7 @@ static void take_stored(struct nx_worker *worker, struct slot *slot, struct nx_a
     if (status == NX_OK) {
         send_next(worker, slot);
     } else if (status == NX_RESOURCE_EXHAUSTED) {
-        hold(worker, slot, now);
+        hold(worker, slot, &error, now);
     } else {
         nx_list_remove(&worker->committing, &slot->node);
         finish_not_run(worker, slot, &error);
@@ -408,8 +417,7 @@ static void take_append(struct nx_worker *worker, struct nx_append *append, stru
     if (append->error.kind == NX_KIND_WRONG_LAST_SEQUENCE) {
         run_again(worker, slot, now);
     } else if (append->status == NX_RESOURCE_EXHAUSTED) {
-        /* No room now: the finished call is kept and sent again. */
-        hold(worker, slot, now);
+        hold(worker, slot, &append->error, now);
     } else if (append->status == NX_INVALID_ARGUMENT && slot->task->outcome == NX_OUTCOME_OK) {
         const struct nx_error error = append->error;
         nx_append_free(NX_TAKE(slot->append));
@@ -433,6 +441,10 @@ static void take_messages(struct nx_worker *worker, struct nx_message_queue *inb
             break;
         case NX_FABRIC_APPEND:
             take_append(worker, (struct nx_append *)(void *)message, now);
+            break;
+        case NX_WORKER_STOP:
+            worker->give_up_ns = now.monotonic_ns + STOP_GRACE_NS;
+            nx_message_release(message);
             break;
         default:
             nx_assert_never("a message that a worker does not know");
@@ -517,6 +529,7 @@ enum nx_status nx_worker_open(const struct nx_worker_options *options, struct nx
     nx_list_init(&worker->runnable);
     nx_list_init(&worker->waiting);
     nx_list_init(&worker->committing);
+    worker->give_up_ns = INT64_MAX;
     NX_TRY(nx_mailbox_open(NX_WORKER_CALLS_MAX, &worker->mailbox, err));
     *worker_out = NX_TAKE(worker);
     return NX_OK;

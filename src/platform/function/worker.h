@@ -4,7 +4,8 @@
  * task goes back as its own answer. A call that waits (a sleep, a key from the library) costs nothing
  * meanwhile. Keys that changed under a call make it run again from the start, unseen by anyone; an append
  * that the log has no room for is sent again later, never dropped; a log that is frozen ends the task as not
- * run, and the event is there after the restart. */
+ * run, and the event is there after the restart. So it does, a moment after NX_WORKER_STOP, where the log has
+ * no room: a disk that stays full must not keep the process from ending. */
 #pragma once
 
 #include <stdint.h>
@@ -16,6 +17,8 @@
 #include "io/random.h"
 #include "io/thread.h"
 #include "platform/function/guest.h"
+
+enum { NX_WORKER_STOP = 0x320 }; /* a bare struct nx_message: no new tasks will come; see STOP_GRACE_NS */
 
 enum {
     NX_WORKER_CALLS_MAX = 64,     /* at once, parked ones included; an engine needs room for all workers' */
@@ -39,7 +42,7 @@ NX_MUST_CHECK enum nx_status nx_worker_open(const struct nx_worker_options *opti
                                             struct nx_worker **worker_out, struct nx_error *err);
 void nx_worker_close(struct nx_worker *worker); /* NULL allowed */
 struct nx_actor nx_worker_actor(struct nx_worker *worker);
-/** Where tasks go: NX_WORKER_CALLS_MAX of them at once. */
+/** Where tasks go, NX_WORKER_CALLS_MAX of them at once, and NX_WORKER_STOP. */
 struct nx_mailbox *nx_worker_mailbox(struct nx_worker *worker);
 
 NX_DEFINE_AUTO(nx_worker, nx_worker_close)
