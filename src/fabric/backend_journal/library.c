@@ -18,9 +18,9 @@ static void stream_free(struct nx_library_stream *stream) {
     }
     nx_message_queue_release(&stream->parked);
     while (stream->protections != NULL) {
-        struct nx_library_protection *next = stream->protections->next;
-        free(stream->protections);
-        stream->protections = next;
+        struct nx_message *wish = &stream->protections->message;
+        stream->protections = (struct nx_protect *)(void *)wish->next;
+        nx_message_release(wish);
     }
     free((void *)(uintptr_t)stream->name.ptr);
     free(stream->lost);
@@ -446,11 +446,10 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
         if (message->kind == NX_FABRIC_READ) {
             handle_read(library, (struct nx_read *)message, is_behind ? &err : NULL, now);
+        } else if (message->kind == NX_FABRIC_PROTECT) {
+            nx_library_protect(library, (struct nx_protect *)message);
         } else {
             notices += message->kind == NX_FABRIC_NOTICE ? 1 : 0;
-            if (message->kind == NX_FABRIC_PROTECT) {
-                nx_library_protect(library, (const struct nx_protect *)message);
-            }
             nx_message_release(message);
         }
     }

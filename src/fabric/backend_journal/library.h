@@ -21,13 +21,6 @@ struct nx_library_gap {
     uint64_t last;
 };
 
-/* A consumer that wants records kept. */
-struct nx_library_protection {
-    struct nx_library_protection *next;
-    uint64_t from_sequence;
-    char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
-};
-
 struct nx_library_stream {
     uint32_t number;    /* 0: declared, nothing in the log yet */
     struct nx_str name; /* owned */
@@ -37,12 +30,12 @@ struct nx_library_stream {
     struct nx_library_gap *lost; /* sequences known to be destroyed, ascending */
     size_t lost_count;
     size_t lost_capacity;
-    size_t lost_sealed;                        /* of them stand in runs */
-    struct nx_library_protection *protections; /* owned */
-    struct nx_message_queue parked;            /* scans that wait for its next record */
-    int64_t deadline_ns;                       /* of those, no later than the earliest */
-    struct nx_library_stream *next_waiting;    /* in library.waiting */
-    struct nx_library_stream *next_news;       /* in library.news */
+    size_t lost_sealed;                     /* of them stand in runs */
+    struct nx_protect *protections;         /* what consumers want kept; owned, linked by message.next */
+    struct nx_message_queue parked;         /* scans that wait for its next record */
+    int64_t deadline_ns;                    /* of those, no later than the earliest */
+    struct nx_library_stream *next_waiting; /* in library.waiting */
+    struct nx_library_stream *next_news;    /* in library.news */
     bool is_waiting;
     bool has_news;
     struct nx_stream_info sealed; /* what the runs hold of it, as of runs_generation */

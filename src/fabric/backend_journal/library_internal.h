@@ -51,7 +51,7 @@ bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
 int64_t nx_library_seal(struct nx_library *library, struct nx_now now);
 /** Drop what is too old or too much, now and then. Returns when to come again. */
 int64_t nx_library_retain(struct nx_library *library, struct nx_now now);
-/** Remember, change or forget a consumer's wish. */
-void nx_library_protect(struct nx_library *library, const struct nx_protect *wish);
+/** Remember, change or forget a consumer's wish. It is moved in, so that no lack of memory can lose it. */
+void nx_library_protect(struct nx_library *library, struct nx_protect *wish);
 /** Delete `wal-<number>`, or keep it as `damaged-<number>` when records in it are destroyed. */
 void nx_library_drop_segment(struct nx_library *library, uint64_t number, bool is_damaged);

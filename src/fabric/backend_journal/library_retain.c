@@ -8,48 +8,58 @@
 
 enum { PERIOD_S = 10 };
 
-void nx_library_protect(struct nx_library *library, const struct nx_protect *wish) {
+static struct nx_protect *next_of(const struct nx_protect *wish) {
+    return (struct nx_protect *)(void *)wish->message.next;
+}
+
+void nx_library_protect(struct nx_library *library, struct nx_protect *wish) {
     struct nx_library_stream *stream = nx_map_get(&library->streams, nx_str_from_c(wish->stream));
     const char *last = library->options->retention_waits_for;
     library->may_retain = library->may_retain || (last != NULL && strcmp(wish->consumer, last) == 0);
     if (stream == NULL) {
+        nx_message_release(&wish->message);
         return;
-    }
-    struct nx_library_protection **at = &stream->protections;
-    while (*at != NULL && strcmp((*at)->consumer, wish->consumer) != 0) {
-        at = &(*at)->next;
     }
     library->retention_at_ns =
         nx_counter_get(&library->board->budget_full) != 0 ? 0 : library->retention_at_ns;
-    if (wish->from_sequence == UINT64_MAX) {
-        struct nx_library_protection *gone = *at;
-        if (gone != NULL) {
-            *at = gone->next;
-            free(gone);
-        }
+    struct nx_protect *before = NULL;
+    struct nx_protect *known = stream->protections;
+    while (known != NULL && strcmp(known->consumer, wish->consumer) != 0) {
+        before = known;
+        known = next_of(known);
+    }
+    if (known != NULL && wish->from_sequence != UINT64_MAX) {
+        known->from_sequence = wish->from_sequence;
+        nx_message_release(&wish->message);
         return;
     }
-    if (*at == NULL) {
-        *at = calloc(1, sizeof **at);
-        if (*at == NULL) {
-            return;
+    if (known != NULL) {
+        if (before == NULL) {
+            stream->protections = next_of(known);
+        } else {
+            before->message.next = known->message.next;
         }
-        (void)snprintf((*at)->consumer, sizeof(*at)->consumer, "%s", wish->consumer);
+        nx_message_release(&known->message);
     }
-    (*at)->from_sequence = wish->from_sequence;
+    if (wish->from_sequence == UINT64_MAX) {
+        nx_message_release(&wish->message);
+        return;
+    }
+    wish->message.next = stream->protections == NULL ? NULL : &stream->protections->message;
+    stream->protections = wish;
 }
 
 /* The consumer whose wish reaches furthest back, or NULL. */
-static const struct nx_library_protection *holder(const struct nx_library_stream *stream) {
-    const struct nx_library_protection *first = NULL;
-    for (const struct nx_library_protection *at = stream->protections; at != NULL; at = at->next) {
+static const struct nx_protect *holder(const struct nx_library_stream *stream) {
+    const struct nx_protect *first = NULL;
+    for (const struct nx_protect *at = stream->protections; at != NULL; at = next_of(at)) {
         first = first == NULL || at->from_sequence < first->from_sequence ? at : first;
     }
     return first;
 }
 
 static bool may_drop(const struct nx_library_stream *stream, const struct nx_extent *extent) {
-    const struct nx_library_protection *protection = holder(stream);
+    const struct nx_protect *protection = holder(stream);
     return protection == NULL || extent->last_sequence < protection->from_sequence;
 }
 
@@ -173,7 +183,7 @@ static uint64_t size_of_all(const struct nx_library *library) {
 static void say_budget(struct nx_library *library, const struct nx_library_stream *stream) {
     if (stream != NULL) {
         char text[NX_BOARD_TEXT_WORDS * 8];
-        const struct nx_library_protection *protection = holder(stream);
+        const struct nx_protect *protection = holder(stream);
         (void)snprintf(text, sizeof text,
                        "the disk budget is full of records of '%.60s' that '%.60s' has not finished",
                        stream->name.ptr, protection == NULL ? "" : protection->consumer);

@@ -10,7 +10,15 @@
 #include "base/assert.h"
 #include "platform/function/dispatch_internal.h"
 
-enum { CHECKPOINT_FORMAT = 1, CONSUMERS_PER_APPEND = 64, POSITION_SIZE_MAX = 1000 * 1024 };
+/* Events that dispatch has not looked at are kept under this name, whoever they are for. */
+#define HEAD_CONSUMER "dispatch-head"
+
+enum {
+    CHECKPOINT_FORMAT = 1,
+    CONSUMERS_PER_APPEND = 64,
+    POSITION_SIZE_MAX = 1000 * 1024,
+    PROTECT_EVERY_NS = NX_NS_PER_S
+};
 
 uint64_t nx_dispatch_invocations_floor(const struct nx_dispatch *dispatch) {
     const struct nx_list_node *node = nx_list_first(&dispatch->flights);
@@ -106,11 +114,11 @@ static void protect_release(struct nx_message *message) {
     free(message); /* the first member of its struct */
 }
 
-/* Keep what retention would take and somebody still needs. */
-static void protect(struct nx_dispatch *dispatch, const char *stream, const char *consumer, uint64_t from) {
+/* Keep what retention would take and somebody still needs. False: no memory, nothing was said. */
+static bool protect(struct nx_dispatch *dispatch, const char *stream, const char *consumer, uint64_t from) {
     struct nx_protect *message = calloc(1, sizeof *message);
     if (message == NULL) {
-        return; /* said again with the next checkpoint */
+        return false;
     }
     message->message.kind = NX_FABRIC_PROTECT;
     message->message.release = protect_release;
@@ -118,6 +126,7 @@ static void protect(struct nx_dispatch *dispatch, const char *stream, const char
     (void)snprintf(message->stream, sizeof message->stream, "%s", stream);
     (void)snprintf(message->consumer, sizeof message->consumer, "%s", consumer);
     nx_outbox_send(&dispatch->appends, &message->message);
+    return true;
 }
 
 /* What of EVENTS the consumer still needs: nothing while it stands at the head, or is not there any more. */
@@ -125,10 +134,33 @@ static void protect_events(struct nx_dispatch *dispatch, struct nx_consumer *con
     const bool needs_none =
         consumer->registered == NULL || (consumer->attached && nx_list_is_empty(&consumer->pending));
     const uint64_t from = needs_none ? UINT64_MAX : nx_consumer_floor(consumer);
-    if (from != consumer->protected_from) {
+    if (from != consumer->protected_from && protect(dispatch, "EVENTS", consumer->name, from)) {
         consumer->protected_from = from;
-        protect(dispatch, "EVENTS", consumer->name, from);
     }
+}
+
+/* What is told is late, and may be: a function's floor only rises. But a function that needed nothing may
+ * need an event from one moment to the next: so every event is kept from our head as it was when we said so
+ * last, and the head is told only after the functions that have something in hand since. */
+bool nx_dispatch_protect_head(struct nx_dispatch *dispatch) {
+    size_t cursor = 0;
+    void *value;
+    dispatch->protect_due_ns = dispatch->now.monotonic_ns + PROTECT_EVERY_NS;
+    while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
+        struct nx_consumer *consumer = value;
+        if (consumer->protected_from != 0 && consumer->protected_from != UINT64_MAX) {
+            continue; /* as far back as it needs, or further */
+        }
+        protect_events(dispatch, consumer);
+        if (consumer->protected_from == 0) {
+            return false;
+        }
+    }
+    if (!protect(dispatch, "EVENTS", HEAD_CONSUMER, dispatch->head)) {
+        return false;
+    }
+    dispatch->protected_head = dispatch->head;
+    return true;
 }
 
 static bool add_dispatch(struct nx_dispatch *dispatch, struct nx_append *append) {
@@ -195,7 +227,11 @@ void nx_dispatch_checkpoint(struct nx_dispatch *dispatch) {
     if (dispatch->checkpoint_writes == 0) {
         send_last(dispatch);
     }
-    protect(dispatch, "INVOCATIONS", NX_FUNCTIONS_CONSUMER, nx_dispatch_invocations_floor(dispatch));
+    if (!nx_dispatch_protect_head(dispatch) ||
+        !protect(dispatch, "INVOCATIONS", NX_FUNCTIONS_CONSUMER, nx_dispatch_invocations_floor(dispatch))) {
+        dispatch->checkpoint_changed =
+            true; /* no memory: retention keeps what it knows of, we say it again */
+    }
 }
 
 void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_append *append) {

@@ -9,6 +9,7 @@
 enum {
     CONSUMERS_MAX = 4 * NX_REGISTRY_FUNCTIONS_MAX,
     TIMERS_MAX = 64 * 1024 * 1024,
+    PROTECT_EVENTS = 4096,             /* new events after which retention is told that they were looked at */
     HELD_WAIT_NS = 500 * NX_NS_PER_MS, /* before a call that could not be written is tried again */
 };
 bool nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked) {
@@ -508,6 +509,15 @@ static void checkpoint_if_due(struct nx_dispatch *dispatch) {
     }
 }
 
+/* Retention must not wait for a checkpoint, which comes only when something was done. */
+static void protect_if_due(struct nx_dispatch *dispatch) {
+    if (dispatch->phase == NX_DISPATCH_RUNNING && dispatch->head != dispatch->protected_head &&
+        (dispatch->now.monotonic_ns >= dispatch->protect_due_ns ||
+         dispatch->head - dispatch->protected_head >= PROTECT_EVENTS)) {
+        (void)nx_dispatch_protect_head(dispatch); /* without memory it is due again in a second */
+    }
+}
+
 static int64_t next_time(const struct nx_dispatch *dispatch, bool is_sent) {
     int64_t next_ns = dispatch->retry_due_ns;
     if (dispatch->timer_count > 0 && dispatch->timers[0]->due_ns < next_ns) {
@@ -516,6 +526,10 @@ static int64_t next_time(const struct nx_dispatch *dispatch, bool is_sent) {
     if (dispatch->checkpoint_changed && dispatch->checkpoint_writes == 0 &&
         dispatch->phase == NX_DISPATCH_RUNNING && dispatch->checkpoint_due_ns < next_ns) {
         next_ns = dispatch->checkpoint_due_ns;
+    }
+    if (dispatch->phase == NX_DISPATCH_RUNNING && dispatch->head != dispatch->protected_head &&
+        dispatch->protect_due_ns < next_ns) {
+        next_ns = dispatch->protect_due_ns;
     }
     if (!is_sent && dispatch->now.monotonic_ns + NX_OUTBOX_RETRY_NS < next_ns) {
         next_ns = dispatch->now.monotonic_ns + NX_OUTBOX_RETRY_NS;
@@ -540,6 +554,7 @@ static int64_t step(void *state, struct nx_now now, struct nx_message_queue *inb
     nx_dispatch_run_live(dispatch);
     pump(dispatch);
     checkpoint_if_due(dispatch);
+    protect_if_due(dispatch);
     nx_dispatch_stop_if_done(dispatch);
     bool is_sent = nx_outbox_flush(&dispatch->appends);
     is_sent = nx_outbox_flush(&dispatch->reads) && is_sent;

@@ -100,6 +100,8 @@ struct nx_dispatch {
     unsigned checkpoint_writes;        /* appends of it under way */
     bool checkpoint_failed;
     struct nx_append *checkpoint_last; /* its last part, until the others are on disk; owned */
+    uint64_t protected_head;           /* EVENTS: retention was told to keep all from here on */
+    int64_t protect_due_ns;            /* when it is told again, if the head has moved */
     bool is_look_due;                  /* some consumer may want to read older events or dead letters */
     int64_t retry_due_ns; /* when what the library refused is asked again; NX_STEP_IDLE: nothing */
     struct nx_dispatch_metrics metrics;
@@ -134,6 +136,9 @@ void nx_dispatch_register_again(struct nx_dispatch *dispatch);
 /* checkpoint.c */
 void nx_dispatch_checkpoint(struct nx_dispatch *dispatch);
 void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_append *append);
+/** Tell retention how far it may go: what no function needs and we have looked at. False: no memory; it is
+ * tried again. */
+bool nx_dispatch_protect_head(struct nx_dispatch *dispatch);
 /** One consumer's record as an append on its way, for `purpose`. False: no memory. */
 bool nx_dispatch_write_consumer(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
                                 const struct nx_asked *asked);
