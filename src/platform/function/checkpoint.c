@@ -2,8 +2,10 @@
  *
  * In CONSUMERS: "consumers.<function>", the position of one function (consumer.h), written when it changed;
  * and "dispatch.checkpoint": u8 version | varint epoch | varint INVOCATIONS sequence from which records are
- * read again | varint EVENTS head, where every function stands that is attached. Consumers go first: a
- * position that is newer than dispatch's record is fine, for facts may be applied twice. */
+ * read again | varint EVENTS head, where every function stands that is attached | for each function its name,
+ * led by a varint length, and the varint generation of its position. Consumers go first: a position that is
+ * newer than dispatch's record is fine, for facts may be applied twice; one that is older, or gone, is known
+ * by its generation: see search.c. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -17,6 +19,7 @@ enum {
     CHECKPOINT_FORMAT = 1,
     CONSUMERS_PER_APPEND = 64,
     POSITION_SIZE_MAX = 1000 * 1024,
+    GENERATIONS_SIZE_MAX = 512 * 1024, /* after which those of functions that are not there are left out */
     PROTECT_EVERY_NS = NX_NS_PER_S
 };
 
@@ -26,20 +29,53 @@ uint64_t nx_dispatch_invocations_floor(const struct nx_dispatch *dispatch) {
                         : nx_container_of(node, struct nx_flight, node)->invocations_next;
 }
 
-bool nx_checkpoint_decode(struct nx_str payload, uint64_t *epoch_out, uint64_t *invocations_out,
-                          uint64_t *head_out) {
+bool nx_checkpoint_decode(struct nx_str payload, struct nx_checkpoint *checkpoint_out) {
     struct nx_reader reader = nx_reader_of(payload);
+    struct nx_checkpoint checkpoint = { 0 };
     const uint8_t version = nx_reader_u8(&reader);
-    const uint64_t epoch = nx_reader_varint(&reader);
-    const uint64_t invocations = nx_reader_varint(&reader);
-    const uint64_t head = nx_reader_varint(&reader);
+    checkpoint.epoch = nx_reader_varint(&reader);
+    checkpoint.invocations = nx_reader_varint(&reader);
+    checkpoint.head = nx_reader_varint(&reader);
+    checkpoint.generations = nx_reader_bytes(&reader, nx_reader_left(&reader));
     if (version != CHECKPOINT_FORMAT || !nx_reader_ok(&reader)) {
         return false;
     }
-    *epoch_out = epoch;
-    *invocations_out = invocations;
-    *head_out = head;
+    *checkpoint_out = checkpoint;
     return true;
+}
+
+bool nx_checkpoint_generation(struct nx_reader *reader, struct nx_str *name_out, uint64_t *generation_out) {
+    if (nx_reader_left(reader) == 0) {
+        return false;
+    }
+    *name_out = nx_reader_varint_bytes(reader);
+    *generation_out = nx_reader_varint(reader);
+    return nx_reader_ok(reader);
+}
+
+static void add_generation(struct nx_buf *out, struct nx_str name, uint64_t generation) {
+    nx_buf_append_varint_bytes(out, name);
+    nx_buf_append_varint(out, generation);
+}
+
+/* Those that the checkpoint before has listed and that nobody has loaded since are listed on. */
+static void add_generations(const struct nx_dispatch *dispatch, struct nx_buf *out) {
+    size_t cursor = 0;
+    struct nx_str name;
+    void *value;
+    uint64_t generation;
+    while (nx_map_next(&dispatch->consumers, &cursor, &name, &value)) {
+        const struct nx_consumer *consumer = value;
+        if (consumer->listed > 0) {
+            add_generation(out, name, consumer->listed);
+        }
+    }
+    struct nx_reader reader = nx_reader_of(nx_buf_str(&dispatch->expected));
+    while (nx_checkpoint_generation(&reader, &name, &generation) && out->len < GENERATIONS_SIZE_MAX) {
+        if (nx_map_get(&dispatch->consumers, name) == NULL) {
+            add_generation(out, name, generation);
+        }
+    }
 }
 
 /* One consumer's record; its size is what bounds an append. */
@@ -55,6 +91,7 @@ static enum nx_status add_consumer(struct nx_dispatch *dispatch, struct nx_consu
     /* For people, and for those who list the dead letters that are still there. */
     nx_buf_append_format(&headers, "Nexus-Floor: EVENTS:%" PRIu64 "\r\nNexus-Requeued: DLQ:%" PRIu64 "\r\n",
                          nx_consumer_floor(consumer), consumer->requeue_end);
+    consumer->generation++;
     nx_consumer_encode(consumer, dispatch->epoch, dispatch->head, &payload);
     NX_TRY(nx_buf_check(&payload, err));
     const struct nx_append_entry entry = {
@@ -165,11 +202,15 @@ bool nx_dispatch_protect_head(struct nx_dispatch *dispatch) {
 
 static bool add_dispatch(struct nx_dispatch *dispatch, struct nx_append *append) {
     NX_AUTO(nx_buf) payload;
-    nx_buf_init(&payload, 128);
+    nx_buf_init(&payload, POSITION_SIZE_MAX);
     nx_buf_append_u8(&payload, CHECKPOINT_FORMAT);
     nx_buf_append_varint(&payload, dispatch->epoch);
     nx_buf_append_varint(&payload, nx_dispatch_invocations_floor(dispatch));
     nx_buf_append_varint(&payload, dispatch->head);
+    add_generations(dispatch, &payload);
+    if (nx_buf_failed(&payload)) {
+        return false;
+    }
     const struct nx_append_entry entry = {
         .stream = NX_STR(NX_CHECKPOINT_STREAM),
         .subject = NX_STR(NX_CHECKPOINT_SUBJECT),
@@ -206,6 +247,7 @@ static struct nx_append *add_changed(struct nx_dispatch *dispatch) {
         /* Until the answer says otherwise: see nx_dispatch_take_checkpoint(). */
         consumer->changed = false;
         consumer->epoch = dispatch->epoch;
+        consumer->listed = consumer->generation;
         protect_events(dispatch, consumer);
     }
     return append;

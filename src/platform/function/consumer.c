@@ -79,7 +79,7 @@ void nx_consumer_free(struct nx_consumer *consumer) {
 }
 
 bool nx_consumer_has_room(const struct nx_consumer *consumer) {
-    return consumer->pending.count < NX_CONSUMER_PENDING_MAX;
+    return consumer->pending.count < NX_CONSUMER_PENDING_MAX && !consumer->is_stray;
 }
 
 /* Note an attempt that was made; one that is known already changes nothing. */
@@ -120,26 +120,29 @@ static struct nx_item *new_item(struct nx_consumer *consumer, uint64_t sequence,
 
 enum nx_status nx_consumer_add(struct nx_consumer *consumer, uint64_t sequence, uint64_t dead_letter,
                                uint32_t series, struct nx_item **item_out, struct nx_error *err) {
-    struct nx_consumer_fact *fact = NULL;
-    if (consumer->ahead.count > 0) {
-        const struct fact_key key = { .sequence = sequence, .dead_letter = dead_letter };
-        fact = nx_map_remove(&consumer->ahead, fact_key_of(&key));
+    const struct fact_key key = { .sequence = sequence, .dead_letter = dead_letter };
+    const struct nx_consumer_fact *fact =
+        consumer->ahead.count == 0 ? NULL : nx_map_get(&consumer->ahead, fact_key_of(&key));
+    struct nx_item *item = NULL;
+    if (fact == NULL || !fact->done) {
+        item = new_item(consumer, sequence, dead_letter, series);
+        if (item == NULL) {
+            return nx_fail_memory(err);
+        }
     }
-    if (fact != NULL && fact->done) {
-        free(fact);
-        *item_out = NULL;
-        return NX_OK;
+    if (item != NULL && fact != NULL) {
+        const enum nx_status status = note_attempt(item, fact->attempt, fact->invocation, fact->time_ns, err);
+        if (status != NX_OK) {
+            nx_list_remove(&consumer->pending, &item->in_pending);
+            item_free(item);
+            return status;
+        }
     }
-    struct nx_item *item = new_item(consumer, sequence, dead_letter, series);
-    enum nx_status status = item == NULL ? nx_fail_memory(err) : NX_OK;
-    if (status == NX_OK && fact != NULL) {
-        status = note_attempt(item, fact->attempt, fact->invocation, fact->time_ns, err);
+    if (fact != NULL) {
+        free(nx_map_remove(&consumer->ahead, fact_key_of(&key)));
     }
-    free(fact);
-    if (status == NX_OK) {
-        *item_out = item;
-    }
-    return status;
+    *item_out = item;
+    return NX_OK;
 }
 
 static void make_ready(struct nx_item *item, bool in_front) {
@@ -179,12 +182,13 @@ static struct nx_lane *lane_for(struct nx_consumer *consumer, uint64_t key_hash)
 }
 
 enum nx_status nx_consumer_queue(struct nx_item *item, uint64_t key_hash, struct nx_error *err) {
+    item->key_hash = key_hash;
     if (key_hash != 0) {
         struct nx_lane *lane = lane_for(item->consumer, key_hash);
         if (lane == NULL) {
+            item->state = NX_ITEM_BLOCKED; /* by nobody: it is in no lane */
             return nx_fail_memory(err);
         }
-        item->key_hash = key_hash;
         item->lane = lane;
         if (lane->holder != NULL) {
             item->state = NX_ITEM_BLOCKED;
@@ -345,6 +349,7 @@ void nx_consumer_encode(const struct nx_consumer *consumer, uint64_t epoch, uint
         }
     }
     encode_ahead(consumer, cursor, out);
+    nx_buf_append_varint(out, consumer->generation);
 }
 
 static enum nx_status damaged(struct nx_error *err) {
@@ -456,6 +461,7 @@ enum nx_status nx_consumer_decode(struct nx_consumer *consumer, struct nx_str pa
         NX_TRY(decode_item(consumer, &reader, &before, err));
     }
     NX_TRY(decode_ahead(consumer, &reader, err));
+    consumer->generation = nx_reader_varint(&reader);
     consumer->changed = false;
     return nx_reader_ok(&reader) && nx_reader_left(&reader) == 0 ? NX_OK : damaged(err);
 }
@@ -502,9 +508,84 @@ enum nx_status nx_consumer_apply(struct nx_consumer *consumer, struct nx_error *
         }
     }
     consumer->changed = consumer->changed || consumer->fact_count > 0;
+    nx_consumer_forget_facts(consumer);
+    return NX_OK;
+}
+
+void nx_consumer_forget_facts(struct nx_consumer *consumer) {
     free(consumer->facts);
     consumer->facts = NULL;
     consumer->fact_count = consumer->fact_capacity = 0;
+}
+
+/* The event that was begun first of those whose facts are there; UINT64_MAX: none. Events are begun in order,
+ * but for a few that run beside each other. */
+static uint64_t frontier_of(const struct nx_consumer *consumer) {
+    uint64_t frontier = UINT64_MAX;
+    for (size_t i = 0; i < consumer->fact_count; i++) {
+        const struct nx_consumer_fact *fact = &consumer->facts[i];
+        if (fact->dead_letter == 0 && fact->attempt == 1 && fact->sequence < frontier) {
+            frontier = fact->sequence;
+        }
+    }
+    return frontier;
+}
+
+static bool is_pending(const struct nx_consumer *consumer, const struct nx_consumer_fact *fact) {
+    for (const struct nx_list_node *node = nx_list_first(&consumer->pending); node != NULL;
+         node = nx_list_next(&consumer->pending, node)) {
+        const struct nx_item *item = nx_container_of(node, struct nx_item, in_pending);
+        if (item->sequence == fact->sequence && item->dead_letter == fact->dead_letter) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void nx_consumer_reset(struct nx_consumer *consumer) {
+    struct nx_list_node *node;
+    size_t cursor = 0;
+    void *fact;
+    nx_assert(nx_list_is_empty(&consumer->ready));
+    while ((node = nx_list_take_first(&consumer->pending)) != NULL) {
+        item_free(nx_container_of(node, struct nx_item, in_pending));
+    }
+    while (nx_map_next(&consumer->ahead, &cursor, NULL, &fact)) {
+        free(fact);
+    }
+    nx_map_fini(&consumer->ahead);
+    nx_map_init(&consumer->ahead, AHEAD_MAX, consumer->lanes.seed);
+    consumer->start = consumer->cursor = consumer->requeue_next = consumer->requeue_end = 1;
+    consumer->epoch = consumer->generation = 0;
+    consumer->attached = false;
+}
+
+enum nx_status nx_consumer_place(struct nx_consumer *consumer, uint64_t horizon, struct nx_error *err) {
+    const uint64_t frontier = frontier_of(consumer);
+    const uint64_t begun = frontier < horizon ? frontier : horizon;
+    nx_consumer_reset(consumer);
+    consumer->start = consumer->registered_start == 0 ? 1 : consumer->registered_start;
+    consumer->changed = true;
+    consumer->cursor = horizon > 1 && begun > consumer->start ? begun : consumer->start;
+    consumer->requeue_next = 1;
+    for (size_t i = 0; i < consumer->fact_count; i++) {
+        const uint64_t dead_letter = consumer->facts[i].dead_letter;
+        consumer->requeue_next =
+            dead_letter >= consumer->requeue_next ? dead_letter + 1 : consumer->requeue_next;
+    }
+    consumer->requeue_end = consumer->requeue_next;
+    for (size_t i = 0; i < consumer->fact_count; i++) {
+        const struct nx_consumer_fact *fact = &consumer->facts[i];
+        if (fact->done || is_ahead(fact, consumer->cursor, consumer->requeue_next) ||
+            is_pending(consumer, fact) || consumer->pending.count == NX_CONSUMER_PENDING_MAX) {
+            continue;
+        }
+        struct nx_item *item = new_item(consumer, fact->sequence, fact->dead_letter, fact->series);
+        if (item == NULL) {
+            return nx_fail_memory(err);
+        }
+        item->state = NX_ITEM_KEYLESS;
+    }
     return NX_OK;
 }
 

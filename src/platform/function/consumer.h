@@ -58,6 +58,7 @@ struct nx_item {
     uint32_t earlier_count;     /* at most NX_INVOCATION_EARLIER_MAX */
     int64_t due_ns;             /* monotonic; while retrying */
     size_t timer_index;         /* in dispatch's heap */
+    bool is_asked;              /* while NX_ITEM_KEYLESS: its event is being read */
     struct nx_event_copy *body; /* owned; NULL: to be read again */
 };
 
@@ -75,7 +76,15 @@ struct nx_consumer_fact {
 enum nx_consumer_phase {
     NX_CONSUMER_LOADING,     /* its registration and checkpoint are being read */
     NX_CONSUMER_REGISTERING, /* its start is being written */
+    NX_CONSUMER_SEARCHING,   /* its position is lost: its invocations are being read */
     NX_CONSUMER_LOADED,
+};
+
+/* What was found of a consumer's record in CONSUMERS. */
+enum nx_position_found {
+    NX_POSITION_NONE,
+    NX_POSITION_READ,
+    NX_POSITION_DAMAGED,
 };
 
 struct nx_consumer {
@@ -87,8 +96,9 @@ struct nx_consumer {
     bool attached;         /* is given new events as they come; else reads on from its cursor by itself */
     uint64_t requeue_next; /* DLQ: the next letter to be taken back in */
     uint64_t requeue_end;
-    uint64_t epoch; /* of the process that wrote its last checkpoint */
-    bool changed;   /* since its last checkpoint */
+    uint64_t epoch;      /* of the process that wrote its last checkpoint */
+    uint64_t generation; /* of its position: how often it was written */
+    bool changed;        /* since its last checkpoint */
     struct nx_list pending;
     struct nx_list ready;
     struct nx_map lanes;
@@ -108,8 +118,17 @@ struct nx_consumer {
     bool catch_up_asked;
     bool requeue_asked;
     unsigned loads_left; /* reads under way while loading */
-    bool is_registered;  /* a registration was found */
-    bool is_queued;      /* its items were queued after loading */
+    unsigned again;      /* bits by purpose: what could not be asked or read, and is asked again */
+    uint64_t listed;     /* the generation that dispatch's checkpoint counts on */
+    uint64_t registered_start;
+    bool is_stray; /* some of its items or facts wait for memory: nothing is taken in meanwhile */
+    enum nx_position_found position_found;
+    int64_t position_time_ns; /* wall time at which the position that was read had been written */
+    uint64_t lost_next;       /* INVOCATIONS: where the search for a lost position goes on */
+    bool are_all_kept;        /* while searching: no record of INVOCATIONS has expired */
+    int64_t kept_from_ns;     /* while searching: the time of the oldest one */
+    bool is_registered;       /* a registration was found */
+    bool is_queued;           /* its items were queued after loading */
     struct nx_digest registered_digest;
 };
 
@@ -118,7 +137,7 @@ NX_MUST_CHECK enum nx_status nx_consumer_new(struct nx_str name, uint64_t seed,
                                              struct nx_consumer **consumer_out, struct nx_error *err);
 void nx_consumer_free(struct nx_consumer *consumer); /* NULL allowed; its items too */
 
-/** True when the window takes one more. */
+/** True when the window takes one more, and nothing that was taken in waits for memory. */
 bool nx_consumer_has_room(const struct nx_consumer *consumer);
 /** Take an item in: at the end of the window, not queued yet. What a fact from before the restart says of it
  * is applied; an item that is done already is not taken in (*item_out is NULL). Errors: NX_RESOURCE_EXHAUSTED
@@ -127,7 +146,7 @@ NX_MUST_CHECK enum nx_status nx_consumer_add(struct nx_consumer *consumer, uint6
                                              uint64_t dead_letter, uint32_t series, struct nx_item **item_out,
                                              struct nx_error *err);
 /** Its key is known now (0: none): behind earlier items of that key, else ready or, after failed attempts,
- * left to the caller as NX_ITEM_RETRYING. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+ * left to the caller as NX_ITEM_RETRYING. Errors: NX_RESOURCE_EXHAUSTED (out of memory; the key is kept) */
 NX_MUST_CHECK enum nx_status nx_consumer_queue(struct nx_item *item, uint64_t key_hash, struct nx_error *err);
 /** The next item that may run now, or NULL; it is NX_ITEM_RUNNING then. */
 struct nx_item *nx_consumer_take(struct nx_consumer *consumer);
@@ -153,7 +172,17 @@ NX_MUST_CHECK enum nx_status nx_consumer_decode(struct nx_consumer *consumer, st
 /** Keep a fact until nx_consumer_apply(). Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_consumer_keep_fact(struct nx_consumer *consumer,
                                                    const struct nx_consumer_fact *fact, struct nx_error *err);
-/** Apply the facts that were kept, and forget them. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+/** Its position is lost: place it by the facts that were kept, which are all that there are. Every event from
+ * `horizon` on has its facts, if it was handled; 1: every event has. What was begun and not ended is taken in
+ * again; nx_consumer_apply() comes next. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_consumer_place(struct nx_consumer *consumer, uint64_t horizon,
+                                               struct nx_error *err);
+/** As new: nothing is known of where it stands. Facts that were kept stay. */
+void nx_consumer_reset(struct nx_consumer *consumer);
+/** Forget the facts that were kept. */
+void nx_consumer_forget_facts(struct nx_consumer *consumer);
+/** Apply the facts that were kept, and forget them. On failure they are kept: it can be called again.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_consumer_apply(struct nx_consumer *consumer, struct nx_error *err);
 
 /** The wait before attempt `attempt` + 1, from attempt 1 on: doubles, up to the maximum, times 1 +- jitter;

@@ -12,6 +12,16 @@ enum {
     PROTECT_EVENTS = 4096,             /* new events after which retention is told that they were looked at */
     HELD_WAIT_NS = 500 * NX_NS_PER_MS, /* before a call that could not be written is tried again */
 };
+
+void nx_dispatch_name_records(struct nx_read *read, struct nx_str stream, struct nx_str subject) {
+    read->stream = nx_arena_copy(&read->arena, stream);
+    if (subject.len > 0) {
+        read->subject = nx_arena_copy(&read->arena, subject);
+        /* Without its subject it would be another question. */
+        read->stream = read->subject.ptr == NULL ? NX_STR_EMPTY : read->stream;
+    }
+}
+
 bool nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked) {
     struct nx_asked *copy = nx_arena_alloc(&read->arena, sizeof *copy);
     /* Without its stream's name it would be answered that there is none. */
@@ -260,6 +270,12 @@ static void take_item(struct nx_dispatch *dispatch, struct nx_item *item, struct
     if (is_there) {
         nx_dispatch_hold_body(dispatch, item, &read->records[0]);
     }
+    item->is_asked = false;
+    if (item->state == NX_ITEM_KEYLESS && !is_there && !is_gone) {
+        consumer->is_stray = true; /* its key is not known for certain: asked again */
+        nx_dispatch_note_failure(dispatch, read, "cannot read an event");
+        return;
+    }
     if (item->state == NX_ITEM_KEYLESS) {
         const struct nx_str path =
             consumer->registered == NULL ? NX_STR_EMPTY : consumer->registered->function->order_key;
@@ -421,6 +437,11 @@ static void take_read(struct nx_dispatch *dispatch, struct nx_read *read) {
     case NX_FOR_ITEM:
         take_item(dispatch, asked.item, read);
         break;
+    case NX_FOR_LOST_INFO:
+    case NX_FOR_LOST_FACTS:
+    case NX_FOR_LOST_EVENT:
+        nx_dispatch_take_search(dispatch, &asked, read);
+        break;
     case NX_FOR_DLQ_INFO:
         nx_dispatch_requeue_known(dispatch, &asked, read);
         break;
@@ -437,7 +458,7 @@ static void take_append(struct nx_dispatch *dispatch, struct nx_append *append) 
     case NX_FOR_CHECKPOINT:
         nx_dispatch_take_checkpoint(dispatch, append);
         break;
-    case NX_FOR_REGISTRATION:
+    case NX_FOR_START:
         nx_dispatch_take_registered(dispatch, &asked, append);
         break;
     case NX_FOR_REQUEUE_WRITE:
@@ -493,7 +514,7 @@ static void wake_timers(struct nx_dispatch *dispatch) {
     if (dispatch->retry_due_ns <= dispatch->now.monotonic_ns) {
         dispatch->retry_due_ns = NX_STEP_IDLE;
         dispatch->is_look_due = true;
-        nx_dispatch_register_again(dispatch);
+        nx_dispatch_recover_again(dispatch);
         nx_modules_ask_again(&dispatch->modules);
     }
 }
@@ -618,6 +639,7 @@ enum nx_status nx_dispatch_open(const struct nx_dispatch_options *options, struc
     dispatch->reads.to = options->reads;
     dispatch->retry_due_ns = NX_STEP_IDLE;
     dispatch->is_look_due = true;
+    nx_buf_init(&dispatch->expected, NX_RECORD_SIZE_MAX);
     nx_list_init(&dispatch->ready);
     nx_list_init(&dispatch->flights);
     nx_list_init(&dispatch->requeues);
@@ -664,6 +686,7 @@ void nx_dispatch_close(struct nx_dispatch *dispatch) {
     }
     nx_map_fini(&dispatch->consumers);
     nx_map_fini(&dispatch->arrivals);
+    nx_buf_fini(&dispatch->expected);
     nx_append_free(dispatch->checkpoint_last);
     nx_modules_fini(&dispatch->modules);
     nx_message_queue_release(&dispatch->ready_waiting);

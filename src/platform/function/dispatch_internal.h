@@ -28,6 +28,10 @@ enum nx_dispatch_purpose {
     NX_FOR_FACTS,         /* recovery: INVOCATIONS since the checkpoint */
     NX_FOR_DLQ_INFO,      /* requeue: how far DLQ goes */
     NX_FOR_REQUEUE_WRITE, /* requeue: the consumer's record with its new end */
+    NX_FOR_START,         /* loading: a consumer's record in FUNCTIONS is being written */
+    NX_FOR_LOST_INFO,     /* a lost position: how far back INVOCATIONS go */
+    NX_FOR_LOST_FACTS,    /* a lost position: what the function did */
+    NX_FOR_LOST_EVENT,    /* a lost position: the first event that INVOCATIONS know all of */
 };
 struct nx_asked {
     enum nx_dispatch_purpose purpose;
@@ -74,8 +78,11 @@ struct nx_dispatch {
     size_t loading_count;    /* consumers that are not loaded */
     bool is_facts_read;      /* recovery: INVOCATIONS was read to its end */
     bool facts_failed;
-    bool is_updating;      /* an update waits for EVENTS' end */
-    uint64_t epoch;        /* of this process; checkpoints name it */
+    unsigned again; /* bits by purpose: what could not be asked or read, and is asked again */
+    struct nx_buf
+        expected;     /* generations of positions that the checkpoint before counts on: see checkpoint.c */
+    bool is_updating; /* an update waits for EVENTS' end */
+    uint64_t epoch;   /* of this process; checkpoints name it */
     uint64_t epoch_before; /* of the last one that wrote dispatch's checkpoint; 0: none */
     uint64_t head;         /* EVENTS: the next one to be looked at */
     uint64_t events_end;   /* EVENTS: the sequence that the next one would have had when we began */
@@ -119,6 +126,25 @@ struct nx_flight {
 };
 
 /* recovery.c */
+/** The question could not be asked, or was answered by an error that may pass: again, in a second. `consumer`
+ * is NULL for dispatch's own. */
+void nx_dispatch_ask_later(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
+                           enum nx_dispatch_purpose purpose);
+/** Ask again what ask_later() has noted, and queue what waited for memory. */
+void nx_dispatch_recover_again(struct nx_dispatch *dispatch);
+/** Keep what the record says of its function's position. False: no memory. */
+bool nx_dispatch_keep_fact(struct nx_dispatch *dispatch, const struct nx_record *record);
+/** The consumer's position is known now: its registration is written where it must be, and it is loaded. */
+void nx_dispatch_positioned(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
+
+/* search.c */
+/** True when the record that was read of it is not the one that the checkpoint counts on. */
+bool nx_dispatch_is_position_lost(const struct nx_dispatch *dispatch, const struct nx_consumer *consumer);
+void nx_dispatch_search(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
+void nx_dispatch_search_again(struct nx_dispatch *dispatch, struct nx_consumer *consumer, unsigned purposes);
+void nx_dispatch_take_search(struct nx_dispatch *dispatch, const struct nx_asked *asked,
+                             struct nx_read *read);
+
 void nx_dispatch_begin(struct nx_dispatch *dispatch);
 /** A consumer for the function, being loaded, or the one that there is. NULL: no memory. */
 struct nx_consumer *nx_dispatch_consumer(struct nx_dispatch *dispatch, struct nx_str name);
@@ -129,9 +155,6 @@ void nx_dispatch_take_registered(struct nx_dispatch *dispatch, const struct nx_a
 void nx_dispatch_update(struct nx_dispatch *dispatch, struct nx_functions_update *update);
 /** Everything about the start is known: consumers run. Called whenever that may have become true. */
 void nx_dispatch_advance(struct nx_dispatch *dispatch);
-
-/** Write again the registrations that the log had no room for. */
-void nx_dispatch_register_again(struct nx_dispatch *dispatch);
 
 /* checkpoint.c */
 void nx_dispatch_checkpoint(struct nx_dispatch *dispatch);
@@ -144,9 +167,17 @@ bool nx_dispatch_write_consumer(struct nx_dispatch *dispatch, struct nx_consumer
                                 const struct nx_asked *asked);
 /** The lowest INVOCATIONS sequence that a restart must read. */
 uint64_t nx_dispatch_invocations_floor(const struct nx_dispatch *dispatch);
-/** Read dispatch's own checkpoint; false when it is damaged. */
-bool nx_checkpoint_decode(struct nx_str payload, uint64_t *epoch_out, uint64_t *invocations_out,
-                          uint64_t *head_out);
+/* Dispatch's own checkpoint. */
+struct nx_checkpoint {
+    uint64_t epoch;
+    uint64_t invocations;
+    uint64_t head;
+    struct nx_str generations; /* borrowed; for nx_checkpoint_generation() */
+};
+/** False when it is damaged. */
+bool nx_checkpoint_decode(struct nx_str payload, struct nx_checkpoint *checkpoint_out);
+/** The next entry of a list of generations; false at its end. */
+bool nx_checkpoint_generation(struct nx_reader *reader, struct nx_str *name_out, uint64_t *generation_out);
 
 /* intake.c */
 void nx_dispatch_take_head(struct nx_dispatch *dispatch, struct nx_read *read);
@@ -159,13 +190,14 @@ void nx_dispatch_hold_body(struct nx_dispatch *dispatch, struct nx_item *item,
                            const struct nx_record *record);
 /** What the order key's path stands for in this event, hashed; 0: nothing. */
 uint64_t nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path);
-/** The item's key is known: into its queue. */
+/** The item's key is known: into its queue. Without memory for that its consumer is stray until there is
+ * some. */
 void nx_dispatch_queue_item(struct nx_dispatch *dispatch, struct nx_item *item, uint64_t key_hash);
 /** Read the item's event. False: no memory. */
 bool nx_dispatch_ask_item(struct nx_dispatch *dispatch, struct nx_item *item);
 /** The library could not answer: said once, and asked again in a second. */
 void nx_dispatch_note_failure(struct nx_dispatch *dispatch, const struct nx_read *read, const char *text);
-/** Queue every item of a consumer that was just recovered. */
+/** Queue every item of a consumer that was just recovered, or is stray. */
 void nx_dispatch_queue_all(struct nx_dispatch *dispatch, struct nx_consumer *consumer);
 /** Ask for what consumers and the head need next. */
 void nx_dispatch_read_on(struct nx_dispatch *dispatch);
@@ -189,6 +221,8 @@ bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_work
                            struct nx_task *task, struct nx_item *item, struct nx_message *live);
 /** The worker with the fewest tasks; NULL when all have as many as they take. */
 struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch);
+/** What the read is about. A copy that has no memory is found by nx_dispatch_ask(). */
+void nx_dispatch_name_records(struct nx_read *read, struct nx_str stream, struct nx_str subject);
 /** Send a read whose answer comes back to us with a copy of `asked`. The read is moved in. False: no memory,
  * no answer will come. */
 bool nx_dispatch_ask(struct nx_dispatch *dispatch, struct nx_read *read, const struct nx_asked *asked);

@@ -46,9 +46,9 @@ uint64_t nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path
 void nx_dispatch_queue_item(struct nx_dispatch *dispatch, struct nx_item *item, uint64_t key_hash) {
     struct nx_consumer *consumer = item->consumer;
     if (nx_consumer_queue(item, key_hash, NULL) != NX_OK) {
-        /* No memory for its lane. Order is a promise: the item waits, and is tried again with the next event
-         * read; until then it keeps its window's place. */
-        item->state = NX_ITEM_KEYLESS;
+        /* No memory for its lane. Order is a promise: nothing is taken in behind it until there is some. */
+        consumer->is_stray = true;
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
         return;
     }
     if (item->state == NX_ITEM_RETRYING) {
@@ -60,12 +60,14 @@ void nx_dispatch_queue_item(struct nx_dispatch *dispatch, struct nx_item *item, 
 bool nx_dispatch_ask_item(struct nx_dispatch *dispatch, struct nx_item *item) {
     struct nx_read *read = NULL;
     if (nx_read_new(NX_READ_BY_SEQUENCE, &read, NULL) != NX_OK) {
+        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
         return false;
     }
     read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
     read->from_sequence = item->sequence;
     const struct nx_asked asked = { .purpose = NX_FOR_ITEM, .consumer = item->consumer, .item = item };
-    return nx_dispatch_ask(dispatch, read, &asked);
+    item->is_asked = nx_dispatch_ask(dispatch, read, &asked);
+    return item->is_asked;
 }
 
 /* Take one event in for one consumer; its window has room. False when there is no memory for it: the cursor
@@ -87,8 +89,9 @@ NX_MUST_CHECK static bool take_in(struct nx_dispatch *dispatch, struct nx_consum
     return true;
 }
 
-/* The type of a stored event, decoded into `buf` where it has to be. */
-static struct nx_str type_of(const struct nx_record *record, struct nx_buf *buf) {
+/* The type of a stored event, decoded into `buf` where it has to be. False: no memory for that. */
+NX_MUST_CHECK static bool type_of(const struct nx_record *record, struct nx_buf *buf,
+                                  struct nx_str *type_out) {
     const struct nx_str prefix = NX_STR("events.");
     struct nx_str type = nx_headers_value(record->headers, "ce-type");
     if (type.len == 0) {
@@ -96,11 +99,14 @@ static struct nx_str type_of(const struct nx_record *record, struct nx_buf *buf)
                    ? nx_str_slice(record->subject, prefix.len, record->subject.len)
                    : record->subject;
     }
+    *type_out = type;
     if (nx_percent_is_plain(type)) {
-        return type;
+        return true;
     }
     nx_buf_reset(buf);
-    return nx_percent_decode(buf, type, NULL) == NX_OK ? nx_buf_str(buf) : type;
+    const enum nx_status status = nx_percent_decode(buf, type, NULL);
+    *type_out = status == NX_OK ? nx_buf_str(buf) : type;
+    return status != NX_RESOURCE_EXHAUSTED;
 }
 
 /* Which of the functions of its type an event fires. It is read only once, and only for one with a filter. */
@@ -157,9 +163,14 @@ static void count_arrival(struct nx_dispatch *dispatch, struct nx_str type, bool
     nx_counter_add(counter, 1);
 }
 
-/* A new event: into the window of every function that it fires, or, where that is full, left for later. */
-static void take_new(struct nx_dispatch *dispatch, const struct nx_record *record, struct nx_buf *buf) {
-    struct selection selection = { .record = record, .type = type_of(record, buf) };
+/* A new event: into the window of every function that it fires, or, where that is full, left for later.
+ * False: no memory to see whom it fires. */
+NX_MUST_CHECK static bool take_new(struct nx_dispatch *dispatch, const struct nx_record *record,
+                                   struct nx_buf *buf) {
+    struct selection selection = { .record = record };
+    if (!type_of(record, buf, &selection.type)) {
+        return false;
+    }
     const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, selection.type);
     if (record->sequence >= dispatch->counted_from) {
         count_arrival(dispatch, selection.type, list.count > 0);
@@ -184,6 +195,7 @@ static void take_new(struct nx_dispatch *dispatch, const struct nx_record *recor
         }
     }
     selection_end(&selection);
+    return true;
 }
 
 void nx_dispatch_note_failure(struct nx_dispatch *dispatch, const struct nx_read *read, const char *text) {
@@ -216,7 +228,10 @@ void nx_dispatch_take_head(struct nx_dispatch *dispatch, struct nx_read *read) {
     }
     for (size_t i = 0; i < read->record_count; i++) {
         const struct nx_record *record = &read->records[i];
-        take_new(dispatch, record, &buf);
+        if (!take_new(dispatch, record, &buf)) {
+            dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+            return; /* it is read again */
+        }
         dispatch->head = record->sequence + 1;
     }
     if (read->next_sequence > dispatch->head) {
@@ -248,8 +263,7 @@ static void ask_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consu
         dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
         return;
     }
-    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
-    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    nx_dispatch_name_records(read, NX_STR("EVENTS"), nx_buf_str(&subject));
     read->from_sequence = consumer->cursor;
     read->to_sequence = dispatch->head - 1;
     const size_t room = NX_CONSUMER_PENDING_MAX - consumer->pending.count;
@@ -271,8 +285,9 @@ void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer 
     }
     for (size_t i = 0; i < read->record_count && consumer->registered != NULL; i++) {
         const struct nx_record *record = &read->records[i];
-        struct selection selection = { .record = record, .type = type_of(record, &buf) };
-        const bool is_wanted = fires(&selection, consumer->registered->function);
+        struct selection selection = { .record = record };
+        selection.no_memory = !type_of(record, &buf, &selection.type);
+        const bool is_wanted = selection.no_memory || fires(&selection, consumer->registered->function);
         selection_end(&selection);
         if (!is_wanted || record->sequence < consumer->cursor) {
             continue;
@@ -311,8 +326,7 @@ static void ask_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consum
         return;
     }
     nx_buf_append_format(&subject, "dlq.%s", consumer->name);
-    read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
-    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    nx_dispatch_name_records(read, NX_STR("DLQ"), nx_buf_str(&subject));
     read->from_sequence = consumer->requeue_next;
     read->to_sequence = consumer->requeue_end - 1;
     const size_t room = NX_CONSUMER_PENDING_MAX - consumer->pending.count;
@@ -360,7 +374,7 @@ void nx_dispatch_take_requeue(struct nx_dispatch *dispatch, struct nx_consumer *
             if (consumer->registered == NULL || consumer->registered->function->order_key.len == 0) {
                 nx_dispatch_queue_item(dispatch, item, 0);
             } else {
-                (void)nx_dispatch_ask_item(dispatch, item);
+                consumer->is_stray = !nx_dispatch_ask_item(dispatch, item);
             }
         }
     }
@@ -388,7 +402,7 @@ void nx_dispatch_read_on(struct nx_dispatch *dispatch) {
     dispatch->is_look_due = false;
     while (nx_map_next(&dispatch->consumers, &cursor, NULL, &value)) {
         struct nx_consumer *consumer = value;
-        if (consumer->registered == NULL || consumer->phase != NX_CONSUMER_LOADED ||
+        if (consumer->registered == NULL || consumer->phase != NX_CONSUMER_LOADED || consumer->is_stray ||
             consumer->pending.count > NX_CONSUMER_PENDING_MAX / 2) {
             continue;
         }
@@ -408,12 +422,14 @@ void nx_dispatch_read_on(struct nx_dispatch *dispatch) {
 
 void nx_dispatch_queue_all(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
     struct nx_list_node *node = nx_list_first(&consumer->pending);
-    while (node != NULL) {
+    consumer->is_stray = false;
+    while (node != NULL && !consumer->is_stray) {
         struct nx_item *item = nx_container_of(node, struct nx_item, in_pending);
         node = nx_list_next(&consumer->pending, node);
-        if (item->state == NX_ITEM_KEYLESS) {
-            (void)nx_dispatch_ask_item(dispatch, item);
-        } else {
+        if (item->state == NX_ITEM_KEYLESS && !item->is_asked && !nx_dispatch_ask_item(dispatch, item)) {
+            consumer->is_stray = true;
+            dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+        } else if (item->state == NX_ITEM_BLOCKED && item->lane == NULL) {
             nx_dispatch_queue_item(dispatch, item, item->key_hash);
         }
     }

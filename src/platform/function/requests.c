@@ -179,8 +179,7 @@ static void ask_dead_letters(struct nx_dispatch *dispatch, struct nx_consumer *c
         answer_requeue(dispatch, requeue, status);
         return;
     }
-    read->stream = nx_arena_copy(&read->arena, NX_STR("DLQ"));
-    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
+    nx_dispatch_name_records(read, NX_STR("DLQ"), nx_buf_str(&subject));
     read->from_sequence = from;
     const struct nx_asked asked = { .purpose = NX_FOR_DLQ_INFO, .consumer = consumer, .requeue = requeue };
     if (!nx_dispatch_ask(dispatch, read, &asked)) {
