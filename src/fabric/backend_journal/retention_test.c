@@ -124,6 +124,45 @@ static void test_size_drops_the_oldest_but_never_under_a_consumer(void **state) 
     harness_fini(&harness);
 }
 
+/* Fill a stream past its size with a consumer that wants everything from `from`; the first record left. */
+static uint64_t first_left(struct harness *harness, uint64_t from) {
+    harness_init(harness);
+    harness->streams[0].size_max = 20 * 1024;
+    harness_stop(harness);
+    harness_start(harness);
+    protect(harness, "EVENTS", "welcome", from);
+    put_many(harness, "EVENTS", 0, 3000);
+    run_for(harness, 30);
+    return info_of(harness, "EVENTS").first_sequence;
+}
+
+static void test_the_very_record_that_a_consumer_wants_next_is_kept(void **state) {
+    struct harness harness;
+    (void)state;
+    const uint64_t first = first_left(&harness, UINT64_MAX);
+    assert_int_equal(kind_of_sequence(&harness, "EVENTS", first), NX_KIND_NONE);
+    assert_int_equal(kind_of_sequence(&harness, "EVENTS", first - 1), NX_KIND_EXPIRED);
+    {
+        NX_AUTO(nx_read) *scan =
+            harness_ask(&harness, harness_read_new(&harness, NX_READ_SCAN, "EVENTS", ">"));
+        assert_true(scan->record_count > 0);
+        assert_int_equal(scan->records[0].sequence, first);
+    }
+    harness_stop(&harness);
+    harness_start(&harness);
+    assert_int_equal(info_of(&harness, "EVENTS").first_sequence,
+                     first); /* what is left, it said before too */
+    harness_fini(&harness);
+    assert_true(first > 2);
+    const uint64_t wanted[] = { first - 1,
+                                first }; /* the last record of a part that may go, and the next one */
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(first_left(&harness, wanted[i]) <= wanted[i]);
+        assert_int_equal(kind_of_sequence(&harness, "EVENTS", wanted[i]), NX_KIND_NONE);
+        harness_fini(&harness);
+    }
+}
+
 static void test_a_key_has_its_newest_value_and_can_be_deleted(void **state) {
     struct harness harness;
     (void)state;
@@ -356,6 +395,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sealed_records_are_found_by_every_way),
         cmocka_unit_test(test_size_drops_the_oldest_but_never_under_a_consumer),
+        cmocka_unit_test(test_the_very_record_that_a_consumer_wants_next_is_kept),
         cmocka_unit_test(test_a_key_has_its_newest_value_and_can_be_deleted),
         cmocka_unit_test(test_an_object_is_stored_once_and_read_by_its_digest),
         cmocka_unit_test(test_values_that_were_replaced_are_not_called_lost),
