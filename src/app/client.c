@@ -189,8 +189,24 @@ static enum nx_status exchange(const struct nx_client *client, struct nx_buf *by
     return bytes->len > 0 ? NX_OK : nx_fail(err, NX_UNAVAILABLE, "the server ended before it answered");
 }
 
-enum nx_status nx_client_request(const struct nx_client *client, const char *method, struct nx_str target,
-                                 struct nx_str body, struct nx_buf *body_out, struct nx_error *err) {
+/* The value of the answer's header; empty when it has none. */
+static struct nx_str header_of(struct nx_str answer, struct nx_str name) {
+    struct nx_str line;
+
+    while (take_line(&answer, &line) && line.len > 0) {
+        struct nx_str value = line;
+        struct nx_str found;
+        if (nx_str_split(&value, ':', &found) && nx_str_equal_ignore_case(found, name)) {
+            return nx_str_trim(value);
+        }
+    }
+    return NX_STR_EMPTY;
+}
+
+/* `record_out` may be NULL. */
+static enum nx_status request(const struct nx_client *client, const char *method, struct nx_str target,
+                              struct nx_str body, struct nx_buf *body_out, struct nx_buf *record_out,
+                              struct nx_error *err) {
     NX_AUTO(nx_buf) bytes = { 0 };
     const size_t body_start = body_out->len;
     const bool is_v6 = nx_str_find_byte(nx_str_from_c(client->ports.host), ':') != SIZE_MAX;
@@ -221,5 +237,20 @@ enum nx_status nx_client_request(const struct nx_client *client, const char *met
         const struct nx_str answer = nx_str_slice(nx_buf_str(body_out), body_start, body_out->len);
         return fail_by_problem(answer, http_status, err);
     }
+    if (record_out != NULL) {
+        nx_buf_append(record_out, header_of(nx_buf_str(&bytes), NX_STR("nexus-record")));
+        NX_TRY(nx_buf_check(record_out, err));
+    }
     return NX_OK;
+}
+
+enum nx_status nx_client_request(const struct nx_client *client, const char *method, struct nx_str target,
+                                 struct nx_str body, struct nx_buf *body_out, struct nx_error *err) {
+    return request(client, method, target, body, body_out, NULL, err);
+}
+
+enum nx_status nx_client_get_record(const struct nx_client *client, struct nx_str target,
+                                    struct nx_buf *body_out, struct nx_buf *record_out,
+                                    struct nx_error *err) {
+    return request(client, "GET", target, NX_STR_EMPTY, body_out, record_out, err);
 }

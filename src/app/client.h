@@ -32,6 +32,11 @@ NX_MUST_CHECK enum nx_status nx_client_find(struct nx_disk *disk, const char *di
 NX_MUST_CHECK enum nx_status nx_client_request(const struct nx_client *client, const char *method,
                                                struct nx_str target, struct nx_str body,
                                                struct nx_buf *body_out, struct nx_error *err);
+/** As nx_client_request() with GET; appends the answer's header Nexus-Record, "EVENTS:17", to `record_out`.
+ */
+NX_MUST_CHECK enum nx_status nx_client_get_record(const struct nx_client *client, struct nx_str target,
+                                                  struct nx_buf *body_out, struct nx_buf *record_out,
+                                                  struct nx_error *err);
 /** Take an answer apart: for the test. `answer` is the whole of it.
  * Errors: NX_DATA_LOSS */
 NX_MUST_CHECK enum nx_status nx_client_parse(struct nx_str answer, uint64_t *http_status_out,

@@ -62,7 +62,8 @@ static enum nx_status read_question(struct nx_args *args, struct request *reques
     }
     question->attempt = (uint32_t)number;
     const bool has_range = nx_args_has(args, "since") || nx_args_has(args, "until");
-    if (request->dlq != NULL && (question->id.len > 0 || has_range || request->verify)) {
+    if (request->dlq != NULL && (question->id.len > 0 || has_range || request->verify || attempt != NULL ||
+                                 question->function.len > 0 || question->mode == NX_REPLAY_LIVE)) {
         return nx_args_fail(args, err, "--dlq puts all dead letters of a function back: it goes alone");
     }
     if (request->dlq == NULL && question->id.len == 0 && !has_range && question->function.len == 0) {

@@ -28,6 +28,10 @@ static const struct {
     [NX_LIST_DEAD_LETTERS] = { "/dlq", "dead_letters", "DLQ", "dlq." },
 };
 
+static size_t page_count(const struct nx_list *list) {
+    return list->count_max == 0 ? PAGE_COUNT_MAX : list->count_max;
+}
+
 /* From the server. */
 
 static void append_time(struct nx_buf *target, const char *name, int64_t wall_ns) {
@@ -43,7 +47,7 @@ static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct
     NX_AUTO(nx_buf) target = { 0 };
 
     nx_buf_init(&target, TARGET_SIZE_MAX);
-    nx_buf_append_format(&target, "%s?limit=%d", kinds[list->kind].path, PAGE_COUNT_MAX);
+    nx_buf_append_format(&target, "%s?limit=%zu", kinds[list->kind].path, page_count(list));
     if (list->kind == NX_LIST_INVOCATIONS) {
         nx_buf_append_c(&target, "&details=true");
     }
@@ -54,6 +58,10 @@ static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct
     if (list->function.len > 0) {
         nx_buf_append_c(&target, "&function=");
         nx_percent_encode_url(&target, list->function);
+    }
+    if (list->event.len > 0) {
+        nx_buf_append_c(&target, "&event=");
+        nx_percent_encode_url(&target, list->event);
     }
     append_time(&target, "since", list->since_ns);
     append_time(&target, "until", list->until_ns);
@@ -108,11 +116,12 @@ static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struc
     NX_AUTO(nx_read) *read = NULL;
     struct nx_json_writer json;
 
-    NX_TRY(nx_read_new(NX_READ_SCAN, &read, err));
+    NX_TRY(nx_read_new(list->event.len > 0 ? NX_READ_BY_REFERENCE : NX_READ_SCAN, &read, err));
+    read->key = nx_arena_copy(&read->arena, list->event);
     read->stream = nx_str_from_c(kinds[list->kind].stream);
     read->from_time_ns = list->since_ns;
     read->to_time_ns = list->until_ns;
-    read->count_max = PAGE_COUNT_MAX;
+    read->count_max = page_count(list);
     read->size_max = PAGE_SIZE_MAX;
     if (list->cursor[0] != '\0') {
         (void)nx_str_to_u64(nx_str_from_c(list->cursor + 1), &read->from_sequence);
@@ -128,13 +137,16 @@ static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struc
     nx_json_key(&json, nx_str_from_c(kinds[list->kind].items));
     nx_json_array_begin(&json);
     for (size_t i = 0; i < read->record_count; i++) {
-        write_item(&json, list, &read->records[i]);
+        /* By reference a dead letter of the event is found too. */
+        if (nx_str_equal(read->records[i].stream, read->stream)) {
+            write_item(&json, list, &read->records[i]);
+        }
     }
     nx_json_array_end(&json);
     char cursor[32];
     (void)snprintf(cursor, sizeof cursor, "a%" PRIu64, read->next_sequence);
     nx_json_member_c(&json, "cursor", cursor);
-    nx_json_member_bool(&json, "at_end", read->at_end || read->status == NX_NOT_FOUND);
+    nx_json_member_bool(&json, "at_end", read->at_end || read->status == NX_NOT_FOUND || list->event.len > 0);
     nx_json_object_end(&json);
     nx_json_writer_end(&json);
     return nx_buf_check(page, err);

@@ -22,6 +22,8 @@ struct nx_list {
     struct nx_str function; /* the others; empty: all */
     int64_t since_ns;       /* wall; 0: from the oldest */
     int64_t until_ns;       /* wall, exclusive; 0: no end */
+    struct nx_str event;    /* invocations: only of this one, "EVENTS:17"; all of them on one page */
+    size_t count_max;       /* of one page; 0: as many as is good */
     bool wait;              /* server only: at the end wait for more, up to NX_LIST_WAIT_S seconds */
     /* Its own: */
     char cursor[NX_LIST_CURSOR_SIZE_MAX + 1]; /* "": begin */

@@ -234,6 +234,18 @@ bool nx_json_to_bool(const struct nx_json_value *value, bool *value_out) {
     return true;
 }
 
+struct nx_str nx_json_get_str(const struct nx_json_value *object, const char *name) {
+    struct nx_str text = NX_STR_EMPTY;
+    (void)nx_json_to_str(nx_json_get(object, nx_str_from_c(name)), &text);
+    return text;
+}
+
+uint64_t nx_json_get_u64(const struct nx_json_value *object, const char *name) {
+    uint64_t number = 0;
+    (void)nx_json_to_u64(nx_json_get(object, nx_str_from_c(name)), &number);
+    return number;
+}
+
 void nx_json_append_double(struct nx_buf *out, double number) {
     nx_assert(isfinite(number));
     if (fabs(number) < 0x1p53 && number == trunc(number)) {

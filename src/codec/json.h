@@ -73,6 +73,11 @@ struct nx_json_iterator nx_json_iterate(const struct nx_json_value *value);
 bool nx_json_next(struct nx_json_iterator *iterator, struct nx_str *name_out,
                   const struct nx_json_value **value_out);
 
+/** The text of the member `name`, borrowed; empty when there is none or it is no string. */
+struct nx_str nx_json_get_str(const struct nx_json_value *object, const char *name);
+/** The number of the member `name`; 0 when there is none or it is no such number. */
+uint64_t nx_json_get_u64(const struct nx_json_value *object, const char *name);
+
 /* Each false, with `_out` untouched, when the value is not of that kind or does not fit exactly. */
 bool nx_json_to_str(const struct nx_json_value *value, struct nx_str *str_out); /* borrowed */
 bool nx_json_to_u64(const struct nx_json_value *value, uint64_t *value_out);

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import NEXUS, run_nexus
 
-COMMANDS = ["new", "build", "dev", "start", "logs", "events", "replay", "config", "journal", "completion", "manual",
+COMMANDS = ["new", "build", "dev", "start", "logs", "events", "trace", "replay", "config", "journal", "completion", "manual",
             "version"]
 
 
@@ -27,6 +27,8 @@ def test_every_command_has_help_with_an_example(command, tmp_path):
 
 @pytest.mark.parametrize("arguments, hint", [
     (["relpay"], "did you mean: nexus replay?"),
+    (["replay", "--dlq", "f", "--live"], "see: nexus replay --help"),
+    (["replay", "--dlq", "f", "--function", "g"], "see: nexus replay --help"),
     (["replay", "--verfy"], "did you mean --verify?"),
     (["events", "--output", "yaml"], "see: nexus events --help"),
     (["new"], "see: nexus new --help"),

@@ -229,7 +229,7 @@ static enum nx_status fail_no_call(struct nx_replay_run *run) {
                   NX_STR_ARG(question->id), has_function ? " of '" : "", NX_STR_ARG(question->function),
                   has_function ? "'" : "", attempt);
     nx_hint(&run->error, "no function takes it, it has not run yet, or its record has expired: "
-                         "GET /invocations?event=ID lists what it ran");
+                         "nexus trace ID shows what ran on it");
     return NX_NOT_FOUND;
 }
 

@@ -1,0 +1,33 @@
+/* src/app/lookup.h: single records by what people call them, from the server or from the data directory, as
+ * the same JSON as lists have (app/list.h). */
+#pragma once
+
+#include "app/list.h"
+
+/* "EVENTS:17", "INVOCATIONS:17" or "DLQ:17". */
+struct nx_reference {
+    enum nx_list_kind kind;
+    uint64_t sequence;
+};
+
+enum { NX_REFERENCE_TEXT_SIZE = 40 };
+
+/** "EVENTS:17", in `text_out`. */
+struct nx_str nx_reference_format(struct nx_reference reference, char text_out[NX_REFERENCE_TEXT_SIZE]);
+/** Read one of the three forms; false when it is none. */
+bool nx_reference_parse(struct nx_str text, struct nx_reference *reference_out);
+/** What `id` means: one of the three forms, or the id of an event.
+ * Errors: NX_NOT_FOUND; NX_FAILED_PRECONDITION  kind ambiguous-id: several sources used this id */
+NX_MUST_CHECK enum nx_status nx_lookup_id(struct nx_source *source, struct nx_str id,
+                                          struct nx_reference *reference_out, struct nx_error *err);
+/** The record, `*item_out`, borrowed from `*doc_out`.
+ * Ownership: the caller frees `*doc_out`.
+ * Errors:    NX_NOT_FOUND  it was never there, or has expired; and as nx_list_next() */
+NX_MUST_CHECK enum nx_status nx_lookup_record(struct nx_source *source, struct nx_reference reference,
+                                              struct nx_json_doc **doc_out,
+                                              const struct nx_json_value **item_out, struct nx_error *err);
+/** All invocations of an event, oldest first: an array, borrowed from `*doc_out`.
+ * Ownership: the caller frees `*doc_out`. Errors: as nx_list_next() */
+NX_MUST_CHECK enum nx_status nx_lookup_calls(struct nx_source *source, uint64_t event_sequence,
+                                             struct nx_json_doc **doc_out,
+                                             const struct nx_json_value **calls_out, struct nx_error *err);
