@@ -10,6 +10,7 @@ extern const struct nx_command nx_command_start;
 extern const struct nx_command nx_command_logs;
 extern const struct nx_command nx_command_events;
 extern const struct nx_command nx_command_trace;
+extern const struct nx_command nx_command_why;
 extern const struct nx_command nx_command_replay;
 extern const struct nx_command nx_command_journal;
 extern const struct nx_command nx_command_config;

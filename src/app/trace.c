@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "app/shown.h"
 #include "codec/time_format.h"
 #include "io/clock.h"
 
@@ -18,17 +19,6 @@ struct collector {
 };
 
 static enum nx_status write_event(struct collector *collector, uint64_t sequence, struct nx_error *err);
-
-static void copy_members(struct nx_json_writer *json, const struct nx_json_value *object,
-                         const char *const *names) {
-    for (; *names != NULL; names++) {
-        const struct nx_json_value *value = nx_json_get(object, nx_str_from_c(*names));
-        if (value != NULL) {
-            nx_json_key(json, nx_str_from_c(*names));
-            nx_json_value(json, value);
-        }
-    }
-}
 
 static void write_reason(struct nx_json_writer *json, const char *reason) {
     nx_json_object_begin(json);
@@ -60,21 +50,19 @@ static enum nx_status write_caused(struct collector *collector, struct nx_str id
 
 static enum nx_status write_call(struct collector *collector, const struct nx_json_value *call,
                                  struct nx_error *err) {
-    static const char *const call_members[] = { "id",          "function",  "outcome",  "attempt",
-                                                "series",      "started",   "stored",   "duration_ns",
-                                                "fuel",        "error",     "trace_id", "dead_letter",
-                                                "live_replay", "replay_of", "module",   NULL };
-    static const char *const effect_members[] = { "kind", "event_id", "type", "key", "key_base64", NULL };
     const struct nx_json_value *effect;
 
     nx_json_object_begin(&collector->json);
-    copy_members(&collector->json, call, call_members);
+    nx_shown_copy_members(&collector->json, call, "id", "function", "outcome", "attempt", "series", "started",
+                          "stored", "duration_ns", "fuel", "error", "trace_id", "dead_letter", "live_replay",
+                          "replay_of", "module", NULL);
     nx_json_key(&collector->json, NX_STR("effects"));
     nx_json_array_begin(&collector->json);
     struct nx_json_iterator walk = nx_json_iterate(nx_json_get(call, NX_STR("effects")));
     while (nx_json_next(&walk, NULL, &effect)) {
         nx_json_object_begin(&collector->json);
-        copy_members(&collector->json, effect, effect_members);
+        nx_shown_copy_members(&collector->json, effect, "kind", "event_id", "type", "key", "key_base64",
+                              NULL);
         if (nx_str_is(nx_json_get_str(effect, "kind"), "publish")) {
             NX_TRY(write_caused(collector, nx_json_get_str(effect, "event_id"), err));
         }
@@ -103,9 +91,6 @@ static enum nx_status write_calls(struct collector *collector, uint64_t sequence
 
 /* At most NX_TRACE_DEPTH_MAX deep. */
 static enum nx_status write_event(struct collector *collector, uint64_t sequence, struct nx_error *err) {
-    static const char *const record_members[] = { "reference", "stored", "cause", "error", NULL };
-    static const char *const event_members[] = { "id",   "type",        "source", "subject",
-                                                 "time", "traceparent", NULL };
     NX_AUTO(nx_json_doc) *doc = NULL;
     const struct nx_json_value *item;
 
@@ -115,8 +100,9 @@ static enum nx_status write_event(struct collector *collector, uint64_t sequence
     collector->event_count++;
     collector->depth++;
     nx_json_object_begin(&collector->json);
-    copy_members(&collector->json, item, record_members);
-    copy_members(&collector->json, nx_json_get(item, NX_STR("event")), event_members);
+    nx_shown_copy_members(&collector->json, item, "reference", "stored", "cause", "error", NULL);
+    nx_shown_copy_members(&collector->json, nx_json_get(item, NX_STR("event")), "id", "type", "source",
+                          "subject", "time", "traceparent", NULL);
     NX_TRY(write_calls(collector, sequence, err));
     nx_json_object_end(&collector->json);
     collector->depth--;
@@ -143,28 +129,6 @@ struct painter {
 };
 
 static void paint_event(struct painter *painter, const struct nx_json_value *event);
-
-/* Foreign text: no control character gets through. */
-static void append_text(struct nx_buf *out, struct nx_str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char)text.ptr[i];
-        if (c < ' ' || c == 0x7f) {
-            nx_buf_append_format(out, "\\x%02x", (unsigned)c);
-        } else {
-            nx_buf_append_u8(out, c);
-        }
-    }
-}
-
-static void append_member(struct nx_buf *out, const char *before, const struct nx_json_value *object,
-                          const char *name) {
-    const struct nx_str text = nx_json_get_str(object, name);
-
-    if (text.len > 0) {
-        nx_buf_append_c(out, before);
-        append_text(out, text);
-    }
-}
 
 /* "  +15.3 ms", since the first event was stored. */
 static void append_since(struct painter *painter, const struct nx_json_value *object, const char *name) {
@@ -202,16 +166,16 @@ static void paint_effect(struct painter *painter, const struct nx_json_value *ef
 
     if (!nx_str_is(kind, "publish")) {
         nx_buf_append_c(painter->out, nx_str_is(kind, "key-delete") ? "deleted key" : "set key");
-        append_member(painter->out, " ", effect, "key");
-        append_member(painter->out, " base64:", effect, "key_base64");
+        nx_shown_member(painter->out, " ", effect, "key");
+        nx_shown_member(painter->out, " base64:", effect, "key_base64");
         nx_buf_append_c(painter->out, "\n");
     } else if (nx_json_get_str(caused, "reference").len > 0) {
         nx_buf_append_c(painter->out, "published ");
         paint_event(painter, caused);
     } else {
-        append_member(painter->out, "published ", effect, "type");
-        append_member(painter->out, " ", effect, "event_id");
-        append_member(painter->out, ": ", caused, "reason");
+        nx_shown_member(painter->out, "published ", effect, "type");
+        nx_shown_member(painter->out, " ", effect, "event_id");
+        nx_shown_member(painter->out, ": ", caused, "reason");
         nx_buf_append_c(painter->out, "\n");
     }
     leave(painter, before);
@@ -229,12 +193,12 @@ static void paint_call(struct painter *painter, const struct nx_json_value *call
     (void)nx_json_to_bool(nx_json_get(call, NX_STR("dead_letter")), &is_dead);
     (void)nx_json_to_bool(nx_json_get(call, NX_STR("live_replay")), &is_replay);
     const size_t before = enter(painter, is_last);
-    append_member(out, is_replay ? "[REPLAY] " : "", call, "function");
+    nx_shown_member(out, is_replay ? "[REPLAY] " : "", call, "function");
     nx_buf_append_format(out, ", attempt %llu", (unsigned long long)nx_json_get_u64(call, "attempt"));
-    append_member(out, ": ", call, "outcome");
+    nx_shown_member(out, ": ", call, "outcome");
     nx_buf_append_format(out, " in %.1f ms", (double)nx_json_get_u64(call, "duration_ns") / NX_NS_PER_MS);
-    append_member(out, ": ", call, "error");
-    append_member(out, "  ", call, "id");
+    nx_shown_member(out, ": ", call, "error");
+    nx_shown_member(out, "  ", call, "id");
     append_since(painter, call, "started");
     nx_buf_append_c(out, is_dead ? "; given up, now a dead letter\n" : "\n");
     struct nx_json_iterator walk = nx_json_iterate(effects);
@@ -251,12 +215,12 @@ static void paint_event(struct painter *painter, const struct nx_json_value *eve
     char time[NX_TIME_TEXT_SIZE + 1];
     size_t left = nx_json_count(calls);
 
-    append_member(painter->out, "", event, "reference");
-    append_member(painter->out, " ", event, "type");
-    append_member(painter->out, " ", event, "id");
-    append_member(painter->out, ": cannot be read: ", event, "error");
+    nx_shown_member(painter->out, "", event, "reference");
+    nx_shown_member(painter->out, " ", event, "type");
+    nx_shown_member(painter->out, " ", event, "id");
+    nx_shown_member(painter->out, ": cannot be read: ", event, "error");
     if (painter->began_ns == 0) {
-        append_member(painter->out, " from ", event, "source");
+        nx_shown_member(painter->out, " from ", event, "source");
         if (nx_time_parse(nx_json_get_str(event, "stored"), &painter->began_ns)) {
             nx_buf_append_c(painter->out, ", stored ");
             nx_buf_append(painter->out, nx_time_format(painter->began_ns, NX_TIME_MILLISECONDS, time));

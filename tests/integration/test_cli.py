@@ -7,7 +7,7 @@ import pytest
 
 from conftest import NEXUS, run_nexus
 
-COMMANDS = ["new", "build", "dev", "start", "logs", "events", "trace", "replay", "config", "journal", "completion", "manual",
+COMMANDS = ["new", "build", "dev", "start", "logs", "events", "trace", "why", "replay", "config", "journal", "completion", "manual",
             "version"]
 
 

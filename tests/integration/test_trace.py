@@ -1,4 +1,5 @@
-"""nexus trace: from an event to all that came of it, with the server and from its data directory alike."""
+"""nexus trace, from an event to all that came of it, and nexus why, back to what caused it: with the server and
+from its data directory alike."""
 import json
 
 import pytest
@@ -60,14 +61,46 @@ def test_a_call_and_a_dead_letter_stand_for_their_event(story):
     assert run_nexus("trace", "DLQ:1", cwd=server.folder).stdout.startswith("EVENTS:2 user.welcomed ")
 
 
+def test_why_goes_back_from_a_dead_letter_to_the_request(story):
+    server, event_id = story
+    lines = both(server, "why", "DLQ:1").splitlines()
+    assert lines[0].startswith("DLQ:1: broken gave up on EVENTS:2, stored 2")
+    assert lines[1].startswith("└─ because broken ended as trap (")
+    assert "in attempt 2, INVOCATIONS:3, by module " in lines[1]
+    assert lines[2].startswith("   └─ because of EVENTS:2 user.welcomed ")
+    assert lines[3].startswith("      └─ because user-welcome published it in attempt 1, INVOCATIONS:1, by module ")
+    assert lines[4].startswith(f"         └─ because of EVENTS:1 user.created {event_id}, stored 2")
+    assert lines[5].startswith("            └─ because it was sent from outside, source /http/my-app, trace ")
+    assert len(lines) == 6
+
+
+def test_why_as_json_names_the_whole_module(story):
+    server, _ = story
+    chain = json.loads(both(server, "why", "EVENTS:2", "--output", "json"))["chain"]
+    assert [step["step"] for step in chain] == ["event", "call", "event", "outside"]
+    assert len(chain[1]["module"]) == 64 and chain[3]["source"] == "/http/my-app"
+
+
+def test_why_names_the_request_of_a_function_s_own_path(project, servers):
+    config = (project / "nexus.yaml").read_text()
+    (project / "nexus.yaml").write_text(
+        config.replace("{http: {method: POST, path: /events/user.created}}", "{http: {path: /hooks/welcome}}"))
+    server = servers(project, "start")
+    _, _, answer = server.request("POST", "/hooks/welcome", b"{}", {"content-type": "application/json"})
+    server.wait_until_idle()
+    last = both(server, "why", answer["event_id"]).splitlines()[-1]
+    assert last.startswith("└─ because it was sent as POST /hooks/welcome from outside, source /http/my-app, trace ")
+
+
 def test_what_is_not_there_is_named(story):
     server, _ = story
     for stopped in (False, True):
         if stopped:
             server.stop()
         for name in ("nothing", "EVENTS:99", "INVOCATIONS:99", "DLQ:99"):
-            done = run_nexus("trace", name, cwd=server.folder, status=1)
-            assert "nexus: there is no " in done.stderr and name in done.stderr and "hint: " in done.stderr
+            for command in ("trace", "why"):
+                done = run_nexus(command, name, cwd=server.folder, status=1)
+                assert "nexus: there is no " in done.stderr and name in done.stderr and "hint: " in done.stderr
 
 
 def test_an_id_that_two_sources_used_is_not_guessed(story):
