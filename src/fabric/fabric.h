@@ -102,6 +102,7 @@ struct nx_append {
      * above. */
     enum nx_status status;
     struct nx_error error;
+    uint64_t waits_for; /* the journal's own while it has the append */
 };
 
 /** Room for this many entries and conditions. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */

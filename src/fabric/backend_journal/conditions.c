@@ -46,6 +46,7 @@ static enum nx_status ask(struct nx_journal *journal, const struct nx_append_con
     }
     NX_TRY(nx_map_set(&journal->subjects, key, &asked, err));
     nx_message_queue_push(&journal->asks, &NX_TAKE(read)->message);
+    journal->asks_made++;
     return NX_OK;
 }
 
@@ -108,6 +109,7 @@ void nx_journal_note_subject(struct nx_journal *journal, struct nx_journal_strea
 void nx_journal_take_answer(struct nx_journal *journal, struct nx_read *read) {
     char buffer[KEY_SIZE_MAX];
     const struct nx_str key = key_of(read->stream, read->subject, buffer);
+    journal->asks_answered++;
     /* Something newer, or a forgotten question, wins over the answer. */
     if (read->from_sequence == journal->generation && nx_map_get(&journal->subjects, key) == &asked) {
         if (read->status == NX_OK && read->record_count == 1) {

@@ -557,6 +557,7 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
         status = nx_journal_check_conditions(journal, append, &must_wait, &err);
     }
     if (status == NX_OK && must_wait) {
+        append->waits_for = journal->asks_made;
         nx_message_queue_push(&journal->parked, &append->message);
         return;
     }
@@ -601,12 +602,11 @@ static void handle(struct nx_journal *journal, struct nx_message *message, struc
     }
 }
 
+/* The library answers in order, so what was parked first is ready first; the others are not looked at. */
 static void retry_parked(struct nx_journal *journal, struct nx_now now) {
-    struct nx_message_queue parked = journal->parked;
-    struct nx_message *message;
-    journal->parked = (struct nx_message_queue){ 0 };
-    while ((message = nx_message_queue_pop(&parked)) != NULL) {
-        stage(journal, (struct nx_append *)message, now);
+    while (journal->parked.first != NULL &&
+           ((const struct nx_append *)journal->parked.first)->waits_for <= journal->asks_answered) {
+        stage(journal, (struct nx_append *)nx_message_queue_pop(&journal->parked), now);
     }
 }
 

@@ -44,9 +44,11 @@ struct nx_journal {
     uint32_t next_number;
     struct nx_map
         subjects; /* stream number and subject: last sequence + 1 as a pointer, or the mark "asked" */
-    struct nx_message_queue asks;   /* questions to the library, sent after the commit */
+    struct nx_message_queue asks; /* questions to the library, sent after the commit */
+    uint64_t asks_made;           /* so far; they are answered in this order */
+    uint64_t asks_answered;
     uint64_t generation;            /* of `subjects`: raised when it is emptied */
-    struct nx_message_queue parked; /* appends that wait for answers */
+    struct nx_message_queue parked; /* appends that wait for answers, by how many */
     struct nx_message_queue batch;  /* appends in the batch */
     bool batch_needs_sync;
     bool has_unsynced;
