@@ -1,8 +1,9 @@
 /* bench/log_bench.c: what the log does on this machine's disk, in process.
  *
  *   log_bench [--directory D] [--rounds N] [ROW ...]                      rows: log streams read start
- *   log_bench [--directory D] --streams N --subjects M [--records R]      the log at scale: log_scale.c; in a
- *                                                                         directory of its own, or kept in D
+ *   log_bench [--directory D] --streams N --subjects M [--records R]      the log at scale: log_scale.c
+ *
+ * In a directory of its own, which is removed; what is in D stays there.
  *
  * log      appends that are synced before they are answered, beside a bare loop that writes and syncs the
  * same batches: as many, as large streams  64 publishers on 64 streams, beside 64 publishers on one read a
@@ -326,7 +327,6 @@ static struct bench bench;
 
 static void run_row(struct nx_str row, int rounds) {
     char folder[512];
-    char command[600];
     (void)snprintf(folder, sizeof folder, "%s", bench.world.directory);
     (void)snprintf(bench.world.directory, sizeof bench.world.directory, "%.400s/%.*s", folder,
                    NX_STR_ARG(row));
@@ -340,8 +340,6 @@ static void run_row(struct nx_str row, int rounds) {
         (nx_str_is(row, "log") ? row_log : row_streams)(&bench, rounds);
         world_close(&bench.world);
     }
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", bench.world.directory);
-    nx_assert(system(command) == 0);
     (void)snprintf(bench.world.directory, sizeof bench.world.directory, "%s", folder);
     (void)fflush(stdout);
 }

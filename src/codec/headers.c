@@ -78,6 +78,30 @@ struct nx_str nx_headers_value(struct nx_str block, const char *name) {
     return value;
 }
 
+void nx_headers_values(struct nx_str block, const struct nx_str *names, size_t count,
+                       struct nx_str *values_out) {
+    for (size_t i = 0; i < count; i++) {
+        values_out[i] = NX_STR_EMPTY;
+    }
+    while (block.len > 0) {
+        const size_t end = nx_str_find_byte(block, '\n');
+        if (end == SIZE_MAX) {
+            return;
+        }
+        for (size_t i = 0; i < count; i++) {
+            const size_t len = names[i].len;
+            if (end > len && block.ptr[len] == ':' && values_out[i].len == 0 &&
+                nx_str_equal_ignore_case(nx_str_slice(block, 0, len), names[i])) {
+                values_out[i] = nx_str_trim(nx_str_slice(block, len + 1, end));
+                if (values_out[i].len > 0 && values_out[i].ptr[values_out[i].len - 1] == '\r') {
+                    values_out[i] = nx_str_trim(nx_str_slice(values_out[i], 0, values_out[i].len - 1));
+                }
+            }
+        }
+        block = nx_str_slice(block, end + 1, block.len);
+    }
+}
+
 enum nx_status nx_headers_check(struct nx_str block, struct nx_error *err) {
     if (block.len > NX_HEADERS_BLOCK_SIZE_MAX) {
         return nx_fail_kind(err, NX_KIND_HEADERS_TOO_LARGE, "the headers exceed the limit of %d bytes",

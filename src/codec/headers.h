@@ -31,6 +31,11 @@ bool nx_headers_next(struct nx_str *rest, struct nx_header *header_out);
 bool nx_headers_find(struct nx_str block, struct nx_str name, struct nx_str *value_out);
 /** As nx_headers_find(); the empty string when there is none. */
 struct nx_str nx_headers_value(struct nx_str block, const char *name);
+/** The values of several headers, each the first of its name, in one walk; empty where there is none. For
+ * blocks that were written by nx_headers_append(): lines are not checked again, which takes most of the time
+ * otherwise. */
+void nx_headers_values(struct nx_str block, const struct nx_str *names, size_t count,
+                       struct nx_str *values_out);
 /** Check a foreign block as a whole.
  * Errors: NX_INVALID_ARGUMENT  a line is malformed (named by its number), or kind headers-too-large */
 NX_MUST_CHECK enum nx_status nx_headers_check(struct nx_str block, struct nx_error *err);

@@ -32,8 +32,15 @@ struct key_entry {
     uint32_t previous;
 };
 
+/* The upper half of a hash stands beside the index, so that most probing stays in the slots: entries are
+ * many, and each look at another one is a miss of the cache. */
+struct key_slot {
+    uint32_t tag;
+    uint32_t entry; /* index of the newest entry of a hash, or NONE */
+};
+
 struct key_table {
-    uint32_t *slots; /* index of the newest entry of a hash, or NONE */
+    struct key_slot *slots;
     size_t slot_count;
     size_t used; /* slots */
     struct key_entry *entries;
@@ -54,19 +61,24 @@ struct nx_tail {
     size_t memory;
 };
 
+const enum nx_key_kind nx_key_kinds[NX_KEYS] = { NX_KEY_ID, NX_KEY_REFERENCE };
+
 uint64_t nx_key_hash(enum nx_key_kind kind, struct nx_str key, uint64_t seed) {
     return nx_str_hash(key, seed + (uint64_t)kind * 0x9e3779b97f4a7c15ULL);
 }
 
+void nx_stored_keys(const struct nx_stored *stored, struct nx_str keys_out[NX_KEYS]) {
+    static const struct nx_str names[NX_KEYS] = { { "ce-id", 5 }, { "Nexus-Event", 11 } };
+    nx_headers_values(stored->headers, names, NX_KEYS, keys_out);
+}
+
 struct nx_str nx_stored_key(const struct nx_stored *stored, enum nx_key_kind kind) {
-    switch (kind) {
-    case NX_KEY_ID:
-        return nx_headers_value(stored->headers, "ce-id");
-    case NX_KEY_REFERENCE:
-        return nx_headers_value(stored->headers, "Nexus-Event");
-    default:
+    struct nx_str keys[NX_KEYS];
+    if (kind == NX_KEY_SUBJECT) {
         return stored->subject;
     }
+    nx_stored_keys(stored, keys);
+    return keys[kind == NX_KEY_ID ? 0 : 1];
 }
 
 void nx_stored_of_frame(const struct nx_frame *frame, struct nx_stored *stored_out) {
@@ -117,7 +129,7 @@ const struct nx_segment *nx_tail_segment(const struct nx_tail *tail) {
 }
 
 size_t nx_tail_memory(const struct nx_tail *tail) {
-    const size_t tables = (tail->keys.slot_count + tail->subjects.slot_count) * sizeof(uint32_t) +
+    const size_t tables = (tail->keys.slot_count + tail->subjects.slot_count) * sizeof(struct key_slot) +
                           (tail->keys.capacity + tail->subjects.capacity) * sizeof(struct key_entry);
     return tail->memory + tables + tail->stream_capacity * sizeof(struct stream_entry) +
            tail->by_stream_count * sizeof(uint32_t);
@@ -125,8 +137,10 @@ size_t nx_tail_memory(const struct nx_tail *tail) {
 
 /* The slot of this hash, or the free one where it would go. */
 static size_t find_slot(const struct key_table *table, uint64_t hash) {
+    const uint32_t tag = (uint32_t)(hash >> 32);
     size_t slot = hash & (table->slot_count - 1);
-    while (table->slots[slot] != NONE && table->entries[table->slots[slot]].hash != hash) {
+    while (table->slots[slot].entry != NONE &&
+           (table->slots[slot].tag != tag || table->entries[table->slots[slot].entry].hash != hash)) {
         slot = (slot + 1) & (table->slot_count - 1);
     }
     return slot;
@@ -134,21 +148,19 @@ static size_t find_slot(const struct key_table *table, uint64_t hash) {
 
 static enum nx_status table_grow(struct key_table *table, struct nx_error *err) {
     const size_t slot_count = table->slot_count == 0 ? TABLE_MIN : table->slot_count * 2;
-    uint32_t *slots = reallocarray(NULL, slot_count, sizeof *slots);
+    struct key_slot *slots = reallocarray(NULL, slot_count, sizeof *slots);
     if (slots == NULL) {
         return nx_fail_memory(err);
     }
     memset(slots, 0xff, slot_count * sizeof *slots);
-    uint32_t *old = table->slots;
-    const size_t old_count = table->slot_count;
+    free(table->slots);
     table->slots = slots;
     table->slot_count = slot_count;
-    for (size_t i = 0; i < old_count; i++) {
-        if (old[i] != NONE) {
-            slots[find_slot(table, table->entries[old[i]].hash)] = old[i];
-        }
+    for (size_t i = 0; i < table->count; i++) { /* in order: the newest of a hash is the last to be noted */
+        const uint64_t hash = table->entries[i].hash;
+        slots[find_slot(table, hash)] =
+            (struct key_slot){ .tag = (uint32_t)(hash >> 32), .entry = (uint32_t)i };
     }
-    free(old);
     return NX_OK;
 }
 
@@ -173,18 +185,19 @@ static enum nx_status table_reserve(struct key_table *table, size_t count, struc
 /* `replace`: the hash keeps one entry, which now says `offset`. Room was reserved. */
 static void table_add(struct key_table *table, uint64_t hash, uint32_t offset, bool replace) {
     const size_t slot = find_slot(table, hash);
-    const uint32_t previous = table->slots[slot];
+    const uint32_t previous = table->slots[slot].entry;
     if (previous != NONE && replace) {
         table->entries[previous].offset = offset;
         return;
     }
     table->used += previous == NONE ? 1 : 0;
     table->entries[table->count] = (struct key_entry){ .hash = hash, .offset = offset, .previous = previous };
-    table->slots[slot] = (uint32_t)table->count++;
+    table->slots[slot] =
+        (struct key_slot){ .tag = (uint32_t)(hash >> 32), .entry = (uint32_t)table->count++ };
 }
 
 static uint32_t table_get(const struct key_table *table, uint64_t hash) {
-    return table->slot_count == 0 ? NONE : table->slots[find_slot(table, hash)];
+    return table->slot_count == 0 ? NONE : table->slots[find_slot(table, hash)].entry;
 }
 
 static struct stream_entry *find_stream(const struct nx_tail *tail, uint32_t stream) {
@@ -272,13 +285,12 @@ static uint64_t subject_hash(const struct nx_tail *tail, uint32_t stream, struct
     return nx_key_hash(NX_KEY_SUBJECT, subject, tail->seed + stream);
 }
 
-static const enum nx_key_kind key_kinds[] = { NX_KEY_ID, NX_KEY_REFERENCE };
-
 static void add_keys(struct nx_tail *tail, const struct nx_stored *stored, uint32_t offset) {
-    for (size_t i = 0; stored->headers.len > 0 && i < sizeof key_kinds / sizeof key_kinds[0]; i++) {
-        const struct nx_str key = nx_stored_key(stored, key_kinds[i]);
-        if (key.len > 0) {
-            table_add(&tail->keys, nx_key_hash(key_kinds[i], key, tail->seed), offset, false);
+    struct nx_str keys[NX_KEYS];
+    nx_stored_keys(stored, keys);
+    for (size_t i = 0; i < NX_KEYS; i++) {
+        if (keys[i].len > 0) {
+            table_add(&tail->keys, nx_key_hash(nx_key_kinds[i], keys[i], tail->seed), offset, false);
         }
     }
     table_add(&tail->subjects, subject_hash(tail, stored->stream, stored->subject), offset, true);
@@ -292,7 +304,7 @@ enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame, s
         return nx_fail_memory(err);
     }
     nx_assert(sequence > entry->extent.last_sequence);
-    NX_TRY(table_reserve(&tail->keys, sizeof key_kinds / sizeof key_kinds[0], err));
+    NX_TRY(table_reserve(&tail->keys, NX_KEYS, err));
     NX_TRY(table_reserve(&tail->subjects, 1, err));
     NX_TRY(make_room(tail, entry, sequence, err)); /* the last thing that can fail */
     nx_stored_of_frame(frame, &stored);

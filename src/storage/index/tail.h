@@ -10,6 +10,8 @@
 
 /* Keys by which records are found again: an id, and the event that a record refers to. */
 enum nx_key_kind { NX_KEY_ID = 1, NX_KEY_REFERENCE = 2, NX_KEY_SUBJECT = 3 };
+enum { NX_KEYS = 2 }; /* of them stand in headers: */
+extern const enum nx_key_kind nx_key_kinds[NX_KEYS];
 
 /* A record where it lies: the strings point into the segment's or the run's memory. */
 struct nx_stored {
@@ -39,6 +41,8 @@ struct nx_tail;
 uint64_t nx_key_hash(enum nx_key_kind kind, struct nx_str key, uint64_t seed);
 /** A record's key of this kind; empty when it has none. */
 struct nx_str nx_stored_key(const struct nx_stored *stored, enum nx_key_kind kind);
+/** Its keys that stand in headers, in the order of nx_key_kinds. */
+void nx_stored_keys(const struct nx_stored *stored, struct nx_str keys_out[NX_KEYS]);
 /** The record in a RECORD frame. */
 void nx_stored_of_frame(const struct nx_frame *frame, struct nx_stored *stored_out);
 

@@ -192,11 +192,11 @@ static enum nx_status count_subject(struct nx_run_writer *writer, struct nx_run_
 }
 
 static void add_keys(struct nx_run_writer *writer, const struct nx_stored *stored) {
-    static const enum nx_key_kind kinds[] = { NX_KEY_ID, NX_KEY_REFERENCE };
-    for (size_t i = 0; stored->headers.len > 0 && i < sizeof kinds / sizeof kinds[0]; i++) {
-        const struct nx_str key = nx_stored_key(stored, kinds[i]);
-        if (key.len > 0) {
-            const struct key entry = { .hash = nx_key_hash(kinds[i], key, writer->seed),
+    struct nx_str keys[NX_KEYS];
+    nx_stored_keys(stored, keys);
+    for (size_t i = 0; i < NX_KEYS; i++) {
+        if (keys[i].len > 0) {
+            const struct key entry = { .hash = nx_key_hash(nx_key_kinds[i], keys[i], writer->seed),
                                        .ordinal = writer->ordinal };
             nx_buf_append(&writer->keys, nx_str_of(&entry, sizeof entry));
         }
