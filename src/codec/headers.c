@@ -1,5 +1,6 @@
 #include "codec/headers.h"
 
+#include "base/assert.h"
 #include "codec/byte_class.h"
 
 bool nx_headers_is_name(struct nx_str name) {
@@ -78,24 +79,28 @@ struct nx_str nx_headers_value(struct nx_str block, const char *name) {
     return value;
 }
 
+/* The value in the rest of a line, behind the colon. */
+static struct nx_str value_of(struct nx_str rest) {
+    if (rest.len > 0 && rest.ptr[rest.len - 1] == '\r') {
+        rest.len--;
+    }
+    return nx_str_trim(rest);
+}
+
 void nx_headers_values(struct nx_str block, const struct nx_str *names, size_t count,
                        struct nx_str *values_out) {
+    unsigned found = 0;
+    nx_assert(count <= 32);
     for (size_t i = 0; i < count; i++) {
         values_out[i] = NX_STR_EMPTY;
     }
-    while (block.len > 0) {
-        const size_t end = nx_str_find_byte(block, '\n');
-        if (end == SIZE_MAX) {
-            return;
-        }
+    for (size_t end; (end = nx_str_find_byte(block, '\n')) != SIZE_MAX;) {
         for (size_t i = 0; i < count; i++) {
             const size_t len = names[i].len;
-            if (end > len && block.ptr[len] == ':' && values_out[i].len == 0 &&
+            if (end > len && block.ptr[len] == ':' && (found >> i & 1) == 0 &&
                 nx_str_equal_ignore_case(nx_str_slice(block, 0, len), names[i])) {
-                values_out[i] = nx_str_trim(nx_str_slice(block, len + 1, end));
-                if (values_out[i].len > 0 && values_out[i].ptr[values_out[i].len - 1] == '\r') {
-                    values_out[i] = nx_str_trim(nx_str_slice(values_out[i], 0, values_out[i].len - 1));
-                }
+                values_out[i] = value_of(nx_str_slice(block, len + 1, end));
+                found |= 1U << i;
             }
         }
         block = nx_str_slice(block, end + 1, block.len);

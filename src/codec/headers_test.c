@@ -105,8 +105,28 @@ static void test_names_the_line_that_is_damaged(void **state) {
     assert_int_equal(nx_headers_check(NX_STR(""), NULL), NX_OK);
 }
 
+static void test_finds_several_values_in_one_walk_as_one_at_a_time(void **state) {
+    const struct nx_str blocks[] = { NX_STR("a: 1\r\nB: two \r\nc:\r\n"),
+                                     NX_STR("b: x\r\nb: y\r\nc:\r\nc: z\r\n"), NX_STR(""),
+                                     NX_STR("a: 1\r\n") };
+    static const struct nx_str names[] = { { "b", 1 }, { "c", 1 }, { "A", 1 }, { "none", 4 } };
+    (void)state;
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        const struct nx_str block = blocks[i];
+        struct nx_str values[4];
+        nx_headers_values(block, names, 4, values);
+        for (size_t k = 0; k < 4; k++) {
+            assert_true(nx_str_equal(values[k], nx_headers_value(block, names[k].ptr)));
+        }
+    }
+    struct nx_str value;
+    nx_headers_values(NX_STR("b: cut"), names, 1, &value); /* not a line */
+    assert_int_equal(value.len, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finds_several_values_in_one_walk_as_one_at_a_time),
         cmocka_unit_test(test_reads_what_was_appended),
         cmocka_unit_test(test_finds_the_first_of_a_name_in_any_case),
         cmocka_unit_test(test_refuses_line_breaks_and_bad_names),
