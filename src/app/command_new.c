@@ -15,7 +15,9 @@
 enum { FILE_SIZE_MAX = 256 * 1024, PATH_SIZE_MAX = 4096 };
 
 static const struct nx_flag flags[] = {
-    { .name = "lang", .value = "LANGUAGE", .help = "what the function is written in: c (default), rust, go" },
+    { .name = "lang",
+      .value = "LANGUAGE",
+      .help = "what the function is written in: c (default), rust, go, javascript, typescript" },
 };
 
 enum { LANGUAGES_MAX = 16 };

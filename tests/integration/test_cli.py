@@ -7,8 +7,8 @@ import pytest
 
 from conftest import NEXUS, run_nexus
 
-COMMANDS = ["new", "build", "dev", "start", "logs", "events", "trace", "why", "replay", "config", "journal", "completion", "manual",
-            "version"]
+COMMANDS = ["new", "build", "javascript", "dev", "start", "logs", "events", "trace", "why", "replay", "config", "journal", "completion",
+            "manual", "version"]
 
 
 def test_help_lists_every_command(tmp_path):
