@@ -1,7 +1,8 @@
 /* src/app/command_journal.c: nexus journal verify | dump | repair: the log's files, looked at directly.
  *
  * verify and dump open the directory read only, also beside a running server; repair takes it for itself,
- * lets recovery cut what a crash left unfinished, and says what it found. */
+ * puts aside what cannot be read, lets recovery end the log behind its last whole append, and says what it
+ * found. Sequences of what was cut are written down as void: none of them is used again. */
 #include "app/commands.h"
 
 #include <inttypes.h>
@@ -19,6 +20,7 @@
 #include "codec/word.h"
 #include "io/clock.h"
 #include "platform/function/functions.h"
+#include "storage/check/check.h"
 
 enum { LINE_SIZE_MAX = 16 * 1024 * 1024, PATH_SIZE_MAX = 4096 };
 
@@ -183,6 +185,28 @@ static enum nx_status verify(struct nx_args *args, struct walk *walk, bool json,
     return NX_OK;
 }
 
+static void print_problem(void *data, const char *file, const char *text) {
+    (void)printf("  %s: %s\n", file, text);
+    ++*(size_t *)data;
+}
+
+/* Files that cannot be read, as long as nobody else has the directory. */
+static enum nx_status put_aside(const struct nx_source *source, const char *journal, size_t *count_out,
+                                struct nx_error *err) {
+    const struct nx_check_visitor visitor = { .data = count_out, .problem = print_problem };
+    struct nx_disk_lock *lock = NULL;
+    char path[PATH_SIZE_MAX];
+    uint64_t holder = 0;
+
+    (void)snprintf(path, sizeof path, "%s/nexus.lock", source->directory);
+    if (nx_disk_lock(nx_disk_system(), path, &lock, &holder, err) != NX_OK) {
+        return NX_OK; /* opening the log says who has it */
+    }
+    const enum nx_status status = nx_journal_repair(nx_disk_system(), journal, &visitor, err);
+    nx_disk_unlock(lock);
+    return status;
+}
+
 static enum nx_status repair(const struct nx_source *source, struct nx_error *err) {
     NX_AUTO(nx_fabric) *fabric = NULL;
     char path[PATH_SIZE_MAX];
@@ -194,10 +218,17 @@ static enum nx_status repair(const struct nx_source *source, struct nx_error *er
         nx_hint(err, "name the data directory: --data FOLDER");
         return NX_NOT_FOUND;
     }
+    size_t count = 0;
+    NX_TRY(put_aside(source, path, &count, err));
     NX_TRY(open_fabric(source, false, &fabric, err));
     const struct nx_str report = nx_fabric_recovery_report(fabric);
     print_report(report);
-    (void)printf(report.len == 0 ? "OK nothing to repair in %s\n" : "OK repaired %s\n", source->directory);
+    if (!nx_fabric_is_writable(fabric, err)) {
+        return nx_wrap(err, err->status,
+                       "the log cannot be written to"); /* its void sequences are not on disk */
+    }
+    (void)printf(report.len == 0 && count == 0 ? "OK nothing to repair in %s\n" : "OK repaired %s\n",
+                 source->directory);
     return NX_OK;
 }
 
@@ -241,7 +272,10 @@ const struct nx_command nx_command_journal = {
     .words = "verify|dump|repair",
     .summary = "check, print or repair the log's files",
     .text = "verify reads every record and checks its sum; status 1 when records are destroyed. dump prints\n"
-            "records as JSON, one a line. repair cuts what a crash left unfinished, with no server running.",
+            "records as JSON, one a line."
+            "repair, with no server running, puts files aside that cannot be read, and ends the log behind "
+            "its last\n"
+            "whole append; sequences that were cut are never used again.",
     .example = "nexus journal verify\nnexus journal dump --stream EVENTS --since 1h",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],

@@ -155,3 +155,44 @@ def test_live_replay_runs_anew_and_is_marked(project, servers):
     assert server.stop() == 0
     offline = run_nexus("replay", event, "--live", cwd=project, status=1)
     assert "--live needs the server" in offline.stderr
+
+
+def test_repair_cuts_an_unfinished_end_and_uses_no_sequence_again(project, servers):
+    server = servers(project)
+    for n in range(3):
+        server.publish("nobody.listens", {"mark": f"number-{n}"})
+    server.kill()
+    segment = sorted((project / ".nexus" / "journal").glob("wal-*"))[-1]
+    content = bytearray(segment.read_bytes())
+    at = content.rindex(b"number-2")
+    content[at] ^= 1  # as a write that was under way when the power went
+    segment.write_bytes(content)
+    done = run_nexus("journal", "repair", cwd=project)
+    assert "cut off: stream" in done.stdout and "records 3 to 3" in done.stdout
+    assert run_nexus("journal", "repair", cwd=project).stdout.startswith("OK nothing to repair")
+    done = run_nexus("journal", "verify", cwd=project)
+    assert done.stdout.startswith("OK "), "nothing to tell any more"
+    server = servers(project)
+    assert "recovery" not in server.errors_path.read_text()
+    assert server.request("GET", "/events/EVENTS:3")[0] == 404
+    server.publish("nobody.listens", {"mark": "after"})
+    newest = server.get("/events?order=desc&limit=1")["events"][0]
+    assert (newest["reference"], newest["event"]["data"]) == ("EVENTS:4", {"mark": "after"})
+
+
+def test_repair_puts_a_file_aside_that_cannot_be_read(project, servers):
+    server = servers(project)
+    server.publish("nobody.listens", {"n": 1})
+    server.stop()
+    server = servers(project)
+    server.publish("nobody.listens", {"n": 2})
+    server.stop()
+    segment = sorted((project / ".nexus" / "journal").glob("wal-*"))[0]
+    content = bytearray(segment.read_bytes())
+    content[0:4096] = b"\xff" * 4096
+    segment.write_bytes(content)
+    done = run_nexus("journal", "repair", cwd=project)
+    assert f"{segment.name}: put aside: it cannot be read" in done.stdout and "OK repaired" in done.stdout
+    server = servers(project)
+    server.publish("nobody.listens", {"n": 3})
+    assert server.get("/events?order=desc&limit=1")["events"][0]["reference"] == "EVENTS:3"

@@ -312,49 +312,11 @@ static enum nx_status repair_file(struct check *check, const char *file, struct 
     return status == NX_DATA_LOSS ? put_aside(check, file, err) : NX_OK;
 }
 
-static enum nx_status cut_tail(struct check *check, const struct nx_wal_recovered *recovered,
-                               struct nx_error *err) {
-    char path[NX_PATH_SIZE_MAX];
-    NX_AUTO(nx_file) *file = NULL;
-    uint64_t size = 0;
-    if (recovered->last_number == 0 || recovered->last_end == 0) {
-        return NX_OK;
-    }
-    NX_TRY(nx_segment_path(check->directory, recovered->last_number, path, err));
-    NX_TRY(nx_file_open(check->disk, path, NX_FILE_WRITE, &file, err));
-    NX_TRY(nx_file_size(file, &size, err));
-    if (size > recovered->last_end) {
-        NX_TRY(nx_file_truncate(file, recovered->last_end, err));
-        NX_TRY(nx_file_sync(file, err));
-        check->visitor->problem(check->visitor->data, path + strlen(check->directory) + 1,
-                                "cut off behind its last whole append");
-    }
-    return NX_OK;
-}
-
-static void ignore_problem(void *data, const char *file, const char *text) {
-    (void)data;
-    (void)file;
-    (void)text;
-}
-
 static enum nx_status repair(struct check *check, struct nx_error *err) {
     for (size_t i = 0; i < check->file_count; i++) {
         NX_TRY(repair_file(check, check->files[i].text, err));
     }
-    NX_TRY(nx_disk_sync_directory(check->disk, check->directory, err));
-    const struct nx_check_visitor quiet = { .problem = ignore_problem };
-    struct check again;
-    struct nx_wal_recovered recovered = { 0 };
-    uint64_t next_segment;
-    enum nx_status status = check_init(&again, check->disk, check->directory, &quiet, err);
-    if (status == NX_OK) {
-        status = check_all(&again, &recovered, &next_segment, err);
-    }
-    check_fini(&again);
-    NX_TRY(status);
-    NX_TRY(nx_wal_secure(check->disk, check->directory, &recovered, err));
-    return recovered.torn ? cut_tail(check, &recovered, err) : NX_OK;
+    return nx_disk_sync_directory(check->disk, check->directory, err);
 }
 
 enum nx_status nx_journal_repair(struct nx_disk *disk, const char *directory,
