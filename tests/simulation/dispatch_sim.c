@@ -4,11 +4,12 @@
  * A client publishes events; scripted functions handle them: some fail always, some at random, some keep an
  * order, fight for one key, sleep, publish events that others handle. Meanwhile dead letters are put back,
  * events are replayed live, and the functions change: one goes, others get new code. A run is a few lives,
- * each ended by a kill, a loss of power, a failed write or sync, or in good order; the last one is left alone
- * until nothing is left to do. Then all streams are read: every event on disk was handled by every function
- * that it fires, attempts are counted without a gap or a repetition, there is exactly one end to each,
- * effects are there once for each success and never for a failure, events of one key did not overtake each
- * other, and each that was given up is in the dead letters. */
+ * each ended by a kill, a loss of power, a failed write or sync, or in good order, also on a full disk;
+ * between two of them a record of where functions stand may be lost: it is damaged, or an older one is in its
+ * place. The last life is left alone until nothing is left to do. Then all streams are read: every event on
+ * disk was handled by every function that it fires, attempts are counted without a gap or a repetition, there
+ * is exactly one end to each, effects are there once for each success and never for a failure, events of one
+ * key did not overtake each other, and each that was given up is in the dead letters. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -455,6 +456,9 @@ static void live(struct run *run) {
     }
     enum nx_sim_end end = nx_sim_run(run->sim, &limits);
     if (end != NX_SIM_CRASHED && how == 5) {
+        if (nx_sim_chance(run->sim, 300000)) {
+            nx_sim_set_disk_size(run->sim, 1); /* what calls did cannot be written: it ends all the same */
+        }
         struct nx_functions_stop *stop = NULL;
         EXPECT(run, nx_functions_stop_new(&stop, NULL) == NX_OK, "no memory");
         stop->message.reply_to = run->mailbox;
@@ -464,6 +468,7 @@ static void live(struct run *run) {
                                                    .time_ns = 60 * (int64_t)NX_NS_PER_S };
         end = nx_sim_run(run->sim, &stop_limits);
         EXPECT(run, end == NX_SIM_DONE, "the functions do not stop (%d)", (int)end);
+        nx_sim_set_disk_size(run->sim, UINT64_C(1) << 30);
         close_world(run);
         return;
     }
@@ -646,6 +651,67 @@ static void check(struct run *run) {
     EXPECT(run, strcmp(last_count, hellos == 0 ? "" : wanted) == 0, "counted %s of %zu", last_count, hellos);
 }
 
+/* ---- what is lost between two lives ---- */
+
+struct loss {
+    bool is_done;
+};
+
+static int64_t loss_step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
+    struct nx_message *message = nx_message_queue_pop(inbox);
+    (void)now;
+    ((struct loss *)state)->is_done = message != NULL;
+    nx_message_release(message);
+    return NX_STEP_IDLE;
+}
+
+static bool is_lost(void *data) {
+    return ((struct loss *)data)->is_done;
+}
+
+/* An older record of the subject that is still there, by chance, or damage. */
+static void choose_loss(struct run *run, const char *subject, struct nx_append *append) {
+    struct nx_read *read = read_all(run, NX_STR("CONSUMERS"), 1);
+    struct nx_append_entry entry = { .stream = NX_STR("CONSUMERS"),
+                                     .subject = nx_str_from_c(subject),
+                                     .payload = NX_STR("damaged") };
+    for (size_t i = 0; i < read->record_count && nx_sim_chance(run->sim, 800000); i++) {
+        entry.payload =
+            nx_str_is(read->records[i].subject, subject) ? read->records[i].payload : entry.payload;
+    }
+    EXPECT(run, nx_append_add(append, &entry, NULL) == NX_OK, "no memory");
+    nx_read_free(read);
+}
+
+static void lose_position(struct run *run) {
+    struct loss loss = { 0 };
+    struct nx_actor actors[2];
+    struct nx_append *append = NULL;
+    char subject[64] = "dispatch.checkpoint";
+    const int function = (int)nx_sim_below(run->sim, FUNCTIONS + 1);
+    nx_sim_set_faults(run->sim, &(struct nx_sim_faults){ 0 });
+    open_fabric(run, false);
+    EXPECT(run, nx_mailbox_open(16, &run->mailbox, NULL) == NX_OK, "no memory");
+    EXPECT(run, nx_append_new(1, 0, &append, NULL) == NX_OK, "no memory");
+    if (function < FUNCTIONS) {
+        (void)snprintf(subject, sizeof subject, "consumers.%s", models[function].name);
+        run->requeued_end[function] = 0; /* that they go back stood there, too */
+    }
+    choose_loss(run, subject, append);
+    nx_fabric_actors(run->fabric, &actors[0], &actors[1]);
+    nx_sim_add(run->sim, &actors[0]);
+    nx_sim_add(run->sim, &actors[1]);
+    nx_sim_add(run->sim, &(struct nx_actor){
+                             .name = "loss", .mailbox = run->mailbox, .state = &loss, .step = loss_step });
+    append->message.reply_to = run->mailbox;
+    EXPECT(run, nx_mailbox_send(nx_fabric_appends(run->fabric), &append->message), "full");
+    const struct nx_sim_limits limits = { .is_done = is_lost, .data = &loss };
+    EXPECT(run, nx_sim_run(run->sim, &limits) == NX_SIM_DONE, "it was not written");
+    nx_sim_remove_all(run->sim);
+    nx_fabric_close(run->fabric);
+    nx_mailbox_close(run->mailbox);
+}
+
 static uint64_t run_seed(uint64_t seed) {
     static const struct nx_guest_kind guests = NX_GUEST_SCRIPT;
     struct run *run = calloc(1, sizeof *run);
@@ -658,6 +724,9 @@ static uint64_t run_seed(uint64_t seed) {
     EXPECT(run, nx_sim_open(&(struct nx_sim_options){ .seed = seed }, &run->sim, NULL) == NX_OK, "no memory");
     for (int life = 0; life < LIVES; life++) {
         live(run);
+        if (nx_sim_chance(run->sim, 200000)) {
+            lose_position(run);
+        }
     }
     nx_sim_set_faults(run->sim, &(struct nx_sim_faults){ 0 });
     run->is_last_life = true;

@@ -497,6 +497,9 @@ enum nx_status nx_consumer_apply(struct nx_consumer *consumer, struct nx_error *
         const struct nx_consumer_fact *fact = &consumer->facts[i];
         const struct fact_key key = { .sequence = fact->sequence, .dead_letter = fact->dead_letter };
         struct nx_item *item = nx_map_get(&items, fact_key_of(&key));
+        if (fact->dead_letter >= consumer->requeue_end) {
+            consumer->requeue_end = fact->dead_letter + 1; /* it went back, and with it all before it */
+        }
         if (item == NULL) {
             NX_TRY(apply_ahead(consumer, fact, err));
         } else if (fact->done) {
@@ -518,17 +521,24 @@ void nx_consumer_forget_facts(struct nx_consumer *consumer) {
     consumer->fact_count = consumer->fact_capacity = 0;
 }
 
-/* The event that was begun first of those whose facts are there; UINT64_MAX: none. Events are begun in order,
- * but for a few that run beside each other. */
-static uint64_t frontier_of(const struct nx_consumer *consumer) {
-    uint64_t frontier = UINT64_MAX;
+/* How far the facts reach. Events are begun in order, but for a few that run beside each other, and so are
+ * dead letters, which go back all at once up to some one. */
+struct reach {
+    uint64_t event_first;  /* of those begun while facts were kept; UINT64_MAX: none */
+    uint64_t letter_first; /* likewise */
+    uint64_t letter_last;  /* 0: none */
+};
+
+static struct reach reach_of(const struct nx_consumer *consumer) {
+    struct reach reach = { .event_first = UINT64_MAX, .letter_first = UINT64_MAX };
     for (size_t i = 0; i < consumer->fact_count; i++) {
         const struct nx_consumer_fact *fact = &consumer->facts[i];
-        if (fact->dead_letter == 0 && fact->attempt == 1 && fact->sequence < frontier) {
-            frontier = fact->sequence;
-        }
+        uint64_t *first = fact->dead_letter == 0 ? &reach.event_first : &reach.letter_first;
+        const uint64_t place = fact->dead_letter == 0 ? fact->sequence : fact->dead_letter;
+        *first = fact->attempt == 1 && place < *first ? place : *first;
+        reach.letter_last = fact->dead_letter > reach.letter_last ? fact->dead_letter : reach.letter_last;
     }
-    return frontier;
+    return reach;
 }
 
 static bool is_pending(const struct nx_consumer *consumer, const struct nx_consumer_fact *fact) {
@@ -561,19 +571,16 @@ void nx_consumer_reset(struct nx_consumer *consumer) {
 }
 
 enum nx_status nx_consumer_place(struct nx_consumer *consumer, uint64_t horizon, struct nx_error *err) {
-    const uint64_t frontier = frontier_of(consumer);
-    const uint64_t begun = frontier < horizon ? frontier : horizon;
+    const struct reach reach = reach_of(consumer);
+    const uint64_t begun = reach.event_first < horizon ? reach.event_first : horizon;
     nx_consumer_reset(consumer);
     consumer->start = consumer->registered_start == 0 ? 1 : consumer->registered_start;
     consumer->changed = true;
     consumer->cursor = horizon > 1 && begun > consumer->start ? begun : consumer->start;
-    consumer->requeue_next = 1;
-    for (size_t i = 0; i < consumer->fact_count; i++) {
-        const uint64_t dead_letter = consumer->facts[i].dead_letter;
-        consumer->requeue_next =
-            dead_letter >= consumer->requeue_next ? dead_letter + 1 : consumer->requeue_next;
-    }
-    consumer->requeue_end = consumer->requeue_next;
+    consumer->requeue_end = reach.letter_last + 1;
+    consumer->requeue_next = horizon == 1                                 ? 1
+                             : reach.letter_first < consumer->requeue_end ? reach.letter_first
+                                                                          : consumer->requeue_end;
     for (size_t i = 0; i < consumer->fact_count; i++) {
         const struct nx_consumer_fact *fact = &consumer->facts[i];
         if (fact->done || is_ahead(fact, consumer->cursor, consumer->requeue_next) ||

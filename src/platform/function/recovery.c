@@ -380,7 +380,9 @@ static void take_loaded(struct nx_dispatch *dispatch, struct nx_consumer *consum
             /* It stood at the head when the last process wrote its checkpoint. */
             consumer->cursor = consumer->cursor > dispatch->head ? consumer->cursor : dispatch->head;
         } else {
+            /* Its record says that it stood at the head; one of ours must say where it stands first. */
             consumer->attached = false;
+            consumer->changed = true;
         }
     }
     nx_dispatch_positioned(dispatch, consumer);
