@@ -118,17 +118,36 @@ void nx_mailbox_set_doze(struct nx_mailbox *mailbox, struct nx_doze *doze) {
     nx_doze_unref(previous);
 }
 
-static bool put(struct nx_mailbox *mailbox, struct nx_message *message, bool is_request) {
-    nx_assert(message->release != NULL);
-    nx_assert(message->next == NULL);
-    lock(mailbox);
-    if (is_request && mailbox->request_count >= mailbox->request_count_max) {
-        unlock(mailbox);
-        return false;
+/** The first `count` messages of `from`, or all of them. */
+static struct nx_message_queue take_first(struct nx_message_queue *from, size_t count) {
+    struct nx_message_queue taken = *from;
+    if (count >= from->count) {
+        *from = (struct nx_message_queue){ 0 };
+        return taken;
     }
-    mailbox->request_count += is_request ? 1 : 0;
+    taken = (struct nx_message_queue){ 0 };
+    for (size_t i = 0; i < count; i++) {
+        nx_message_queue_push(&taken, nx_message_queue_pop(from));
+    }
+    return taken;
+}
+
+/** Move what there is room for from `queue` to the mailbox, and wake its receiver. */
+static void put(struct nx_mailbox *mailbox, struct nx_message_queue *queue, bool is_request) {
+    lock(mailbox);
+    size_t count = queue->count;
+    if (is_request) {
+        const size_t room = mailbox->request_count_max - mailbox->request_count;
+        count = count < room ? count : room;
+        mailbox->request_count += count;
+    }
+    if (count == 0) {
+        unlock(mailbox);
+        return;
+    }
     const bool was_empty = mailbox->queue.first == NULL;
-    nx_message_queue_push(&mailbox->queue, message);
+    struct nx_message_queue moved = take_first(queue, count);
+    queue_move_all(&mailbox->queue, &moved);
     atomic_store_explicit(&mailbox->has_messages, true, memory_order_release);
     /* The receiver may be another thread by the time that it is woken (a restart): hence the reference. */
     struct nx_doze *doze = was_empty && mailbox->doze != NULL ? nx_doze_ref(mailbox->doze) : NULL;
@@ -140,15 +159,29 @@ static bool put(struct nx_mailbox *mailbox, struct nx_message *message, bool is_
     } else if (was_empty && waker.wake != NULL) {
         waker.wake(waker.data);
     }
-    return true;
+}
+
+static struct nx_message_queue queue_of(struct nx_message *message) {
+    nx_assert(message->release != NULL);
+    nx_assert(message->next == NULL);
+    return (struct nx_message_queue){ .first = message, .last = message, .count = 1 };
 }
 
 bool nx_mailbox_send(struct nx_mailbox *mailbox, struct nx_message *message) {
-    return put(mailbox, message, true);
+    struct nx_message_queue queue = queue_of(message);
+    put(mailbox, &queue, true);
+    return queue.count == 0;
+}
+
+void nx_mailbox_send_all(struct nx_mailbox *mailbox, struct nx_message_queue *queue) {
+    if (queue->count > 0) {
+        put(mailbox, queue, true);
+    }
 }
 
 void nx_mailbox_send_reply(struct nx_mailbox *mailbox, struct nx_message *message) {
-    (void)put(mailbox, message, false);
+    struct nx_message_queue queue = queue_of(message);
+    put(mailbox, &queue, false);
 }
 
 void nx_message_reply(struct nx_message *message) {
@@ -158,6 +191,26 @@ void nx_message_reply(struct nx_message *message) {
         return;
     }
     nx_mailbox_send_reply(reply_to, message);
+}
+
+void nx_message_reply_all(struct nx_message_queue *queue) {
+    struct nx_message_queue neighbours = { 0 };
+    struct nx_mailbox *reply_to = NULL; /* of the neighbours */
+    struct nx_message *message;
+    while ((message = nx_message_queue_pop(queue)) != NULL) {
+        if (neighbours.count > 0 && message->reply_to != reply_to) {
+            put(reply_to, &neighbours, false);
+        }
+        reply_to = message->reply_to;
+        if (reply_to == NULL) {
+            nx_message_release(message);
+        } else {
+            nx_message_queue_push(&neighbours, message);
+        }
+    }
+    if (neighbours.count > 0) {
+        put(reply_to, &neighbours, false);
+    }
 }
 
 bool nx_mailbox_has_messages(const struct nx_mailbox *mailbox) {

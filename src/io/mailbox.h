@@ -58,10 +58,16 @@ void nx_mailbox_close(struct nx_mailbox *mailbox);
 void nx_mailbox_set_waker(struct nx_mailbox *mailbox, struct nx_waker waker);
 /** Send a request; any thread. False when the mailbox is full: the message is still the caller's. */
 NX_MUST_CHECK bool nx_mailbox_send(struct nx_mailbox *mailbox, struct nx_message *message);
+/** Send requests in their order, with at most one wake-up; those that the mailbox has no room for stay in
+ * `queue`. Any thread. */
+void nx_mailbox_send_all(struct nx_mailbox *mailbox, struct nx_message_queue *queue);
 /** Send an answer, or a notice of which the sender keeps at most one under way; any thread, never refused. */
 void nx_mailbox_send_reply(struct nx_mailbox *mailbox, struct nx_message *message);
 /** Answer a request: to message->reply_to, or release it when nobody waits. */
 void nx_message_reply(struct nx_message *message);
+/** Answer every request of `queue`, which is empty afterwards: neighbours that go back to the same mailbox go
+ * together, with one wake-up. */
+void nx_message_reply_all(struct nx_message_queue *queue);
 /** Append everything that is waiting to `queue_out`; the receiver only. False when nothing was. */
 bool nx_mailbox_take(struct nx_mailbox *mailbox, struct nx_message_queue *queue_out);
 

@@ -71,6 +71,56 @@ static void test_refuses_requests_past_the_maximum_but_never_answers(void **stat
     nx_message_queue_release(&queue);
 }
 
+static void test_sends_as_many_together_as_there_is_room_for(void **state) {
+    NX_AUTO(nx_mailbox) *mailbox = NULL;
+    struct nx_message_queue sent = { 0 };
+    struct nx_message_queue taken = { 0 };
+    (void)state;
+    assert_int_equal(nx_mailbox_open(3, &mailbox, NULL), NX_OK);
+    nx_mailbox_send_all(mailbox, &sent); /* nothing: the receiver is not woken */
+    assert_false(nx_mailbox_take(mailbox, &taken));
+    assert_true(nx_mailbox_send(mailbox, &note_new(0, NULL)->message));
+    for (int i = 1; i < 5; i++) {
+        nx_message_queue_push(&sent, &note_new(i, NULL)->message);
+    }
+    nx_mailbox_send_all(mailbox, &sent);
+    assert_int_equal(sent.count, 2);
+    nx_mailbox_send_all(mailbox, &sent); /* still full */
+    assert_int_equal(sent.count, 2);
+    assert_true(nx_mailbox_take(mailbox, &taken));
+    nx_mailbox_send_all(mailbox, &sent);
+    assert_int_equal(sent.count, 0);
+    assert_true(nx_mailbox_take(mailbox, &taken));
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(take_value(&taken), i);
+    }
+}
+
+static void test_answers_together_go_each_where_it_is_wanted(void **state) {
+    static const int wanted_by[] = { 0, 0, 1, 2, 0, 1 }; /* 2: nobody */
+    NX_AUTO(nx_mailbox) *first = NULL;
+    NX_AUTO(nx_mailbox) *second = NULL;
+    struct nx_message_queue answers = { 0 };
+    struct nx_message_queue taken = { 0 };
+    (void)state;
+    released_count = 0;
+    assert_int_equal(nx_mailbox_open(1, &first, NULL), NX_OK);
+    assert_int_equal(nx_mailbox_open(1, &second, NULL), NX_OK);
+    for (int i = 0; i < 6; i++) {
+        struct nx_mailbox *reply_to = wanted_by[i] == 0 ? first : wanted_by[i] == 1 ? second : NULL;
+        nx_message_queue_push(&answers, &note_new(i, reply_to)->message);
+    }
+    nx_message_reply_all(&answers);
+    assert_int_equal(answers.count, 0);
+    assert_int_equal(released_count, 1);
+    assert_true(nx_mailbox_take(first, &taken)); /* more than it takes requests */
+    assert_true(nx_mailbox_take(second, &taken));
+    static const int order[] = { 0, 1, 4, 2, 5 };
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(take_value(&taken), order[i]);
+    }
+}
+
 static void test_a_request_comes_back_as_its_own_answer(void **state) {
     NX_AUTO(nx_mailbox) *asked = NULL;
     NX_AUTO(nx_mailbox) *asking = NULL;
@@ -128,6 +178,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gives_messages_in_the_order_sent),
         cmocka_unit_test(test_refuses_requests_past_the_maximum_but_never_answers),
+        cmocka_unit_test(test_sends_as_many_together_as_there_is_room_for),
+        cmocka_unit_test(test_answers_together_go_each_where_it_is_wanted),
         cmocka_unit_test(test_a_request_comes_back_as_its_own_answer),
         cmocka_unit_test(test_an_unwanted_answer_is_released),
         cmocka_unit_test(test_wakes_only_when_it_was_empty),

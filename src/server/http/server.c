@@ -276,11 +276,19 @@ static void receive(void *data, struct nx_message_queue *inbox) {
     }
 }
 
+static void touched(struct nx_http_conn *conn) {
+    mark_dirty(nx_http_conn_transport(conn));
+}
+
 static void turned(void *data) {
     struct http_loop *loop = data;
-    for (struct nx_list_node *node; (node = nx_list_take_first(&loop->dirty)) != NULL;) {
-        link_flush(nx_container_of(node, struct link, dirty_node));
-    }
+    struct nx_http_services *services = &loop->services;
+    do {
+        nx_http_send_appends(services, touched); /* first: the disk works while we write */
+        for (struct nx_list_node *node; (node = nx_list_take_first(&loop->dirty)) != NULL;) {
+            link_flush(nx_container_of(node, struct link, dirty_node));
+        }
+    } while (services->to_append.count > 0); /* of requests that waited behind others of their connection */
 }
 
 static enum nx_status admit(void *data, const struct nx_http_request *request, struct nx_error *err) {
@@ -354,6 +362,7 @@ static void loop_close(struct http_loop *loop) {
         nx_loop_join(loop->loop);
         nx_loop_close(loop->loop); /* its sockets' `closed` frees the links */
     }
+    nx_message_queue_release(&loop->services.to_append);
     nx_message_release(loop->stop == NULL ? NULL : &loop->stop->message);
     nx_http_shared_fini(&loop->services.shared);
     nx_registry_unref(loop->services.registry);

@@ -1,7 +1,19 @@
-/* src/server/http/services.c: see services.h. */
+/* src/server/http/services.c: see services.h.
+ *
+ * Appends are sent once a turn of the loop, all together: the journal, which begins to write as soon as it is
+ * woken, then finds them all, and puts into one sync what would else be a small one and a large one. */
 #include "server/http/services.h"
 
 #include "base/assert.h"
+
+static void refuse_overload(struct nx_http_exchange *exchange, struct nx_message *message) {
+    struct nx_error err = { 0 };
+    (void)nx_fail_kind(&err, NX_KIND_OVERLOADED, "too many requests wait already");
+    nx_hint(&err, "send it again in a second; nothing of it was stored");
+    nx_counter_add(&nx_http_services_of(exchange)->counters->overloaded, 1);
+    nx_message_release(message);
+    nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+}
 
 void nx_http_ask(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, struct nx_message *message,
                  void (*resume)(struct nx_http_exchange *, struct nx_message *)) {
@@ -9,16 +21,27 @@ void nx_http_ask(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, 
     message->context = exchange;
     message->reply_to = services->replies;
     exchange->resume = resume;
-    if (nx_mailbox_send(mailbox, message)) {
-        services->under_way_count++;
-        return;
+    services->under_way_count++;
+    if (mailbox == services->appends) {
+        nx_message_queue_push(&services->to_append, message);
+    } else if (!nx_mailbox_send(mailbox, message)) {
+        services->under_way_count--;
+        refuse_overload(exchange, message);
     }
-    struct nx_error err = { 0 };
-    (void)nx_fail_kind(&err, NX_KIND_OVERLOADED, "too many requests wait already");
-    nx_hint(&err, "send it again in a second; nothing of it was stored");
-    nx_counter_add(&services->counters->overloaded, 1);
-    nx_message_release(message);
-    nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+}
+
+void nx_http_send_appends(struct nx_http_services *services, void (*touched)(struct nx_http_conn *conn)) {
+    struct nx_message *message;
+    nx_mailbox_send_all(services->appends, &services->to_append);
+    while ((message = nx_message_queue_pop(&services->to_append)) != NULL) {
+        struct nx_http_exchange *exchange = message->context;
+        struct nx_http_conn *conn = exchange->conn;
+        services->under_way_count--;
+        refuse_overload(exchange, message);
+        if (conn != NULL && touched != NULL) {
+            touched(conn);
+        }
+    }
 }
 
 struct nx_http_conn *nx_http_answered(struct nx_http_services *services, struct nx_message *message) {

@@ -34,6 +34,8 @@ struct nx_http_services {
     struct nx_http_shared shared; /* its `data` is this struct */
     struct nx_fabric *fabric;
     struct nx_mailbox *appends;
+    struct nx_message_queue
+        to_append; /* appends of this turn of the loop: they go together, see services.c */
     struct nx_mailbox *reads;
     struct nx_mailbox *functions; /* NULL: none */
     struct nx_mailbox *replies;   /* the loop's own */
@@ -57,6 +59,9 @@ static inline struct nx_http_services *nx_http_services_of(const struct nx_http_
  * the message released. */
 void nx_http_ask(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, struct nx_message *message,
                  void (*resume)(struct nx_http_exchange *, struct nx_message *));
+/** Send the appends that this turn's requests asked for. Their connections may have output then: `touched`,
+ * which may be NULL, is called for those whose request found no room. */
+void nx_http_send_appends(struct nx_http_services *services, void (*touched)(struct nx_http_conn *conn));
 /** A message came back: hand it to its exchange. Returns the connection that may have output now, or NULL. */
 struct nx_http_conn *nx_http_answered(struct nx_http_services *services, struct nx_message *message);
 /** Answer 200 with JSON; a newline is put behind it. */
