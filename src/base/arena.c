@@ -41,7 +41,7 @@ void nx_arena_fini(struct nx_arena *arena) {
     *arena = (struct nx_arena){ .size_max = arena->size_max };
 }
 
-void *nx_arena_alloc(struct nx_arena *arena, size_t size) {
+void *nx_arena_alloc_raw(struct nx_arena *arena, size_t size) {
     if (size > arena->size_max - arena->size) {
         return NULL;
     }
@@ -53,11 +53,12 @@ void *nx_arena_alloc(struct nx_arena *arena, size_t size) {
     if (block == NULL || BLOCK_SIZE == 0 || rounded > block->size - block->used) {
         /* Of exactly the size asked for where each is its own, so that one byte too many shows. */
         const size_t block_size = BLOCK_SIZE == 0 ? size : rounded > BLOCK_SIZE ? rounded : BLOCK_SIZE;
-        block = calloc(1, sizeof *block + block_size);
+        block = malloc(sizeof *block + block_size);
         if (block == NULL) {
             return NULL;
         }
         block->size = block_size;
+        block->used = 0;
         block->next = arena->blocks;
         arena->blocks = block;
     }
@@ -67,13 +68,22 @@ void *nx_arena_alloc(struct nx_arena *arena, size_t size) {
     return memory;
 }
 
+void *nx_arena_alloc(struct nx_arena *arena, size_t size) {
+    void *memory = nx_arena_alloc_raw(arena, size);
+    if (memory != NULL && size > 0) {
+        memset(memory, 0, size);
+    }
+    return memory;
+}
+
 struct nx_str nx_arena_copy(struct nx_arena *arena, struct nx_str bytes) {
-    char *copy = bytes.len == SIZE_MAX ? NULL : nx_arena_alloc(arena, bytes.len + 1);
+    char *copy = bytes.len == SIZE_MAX ? NULL : nx_arena_alloc_raw(arena, bytes.len + 1);
     if (copy == NULL) {
         return (struct nx_str){ 0 };
     }
     if (bytes.len > 0) {
         memcpy(copy, bytes.ptr, bytes.len);
     }
+    copy[bytes.len] = '\0';
     return nx_str_of(copy, bytes.len);
 }

@@ -23,6 +23,8 @@ void nx_arena_init(struct nx_arena *arena, size_t size_max);
 void nx_arena_fini(struct nx_arena *arena);
 /** Zeroed memory aligned for any type, valid until fini; NULL past the maximum or when there is none. */
 void *nx_arena_alloc(struct nx_arena *arena, size_t size);
+/** As nx_arena_alloc(), but what is in the memory is not defined: for bytes that are written at once. */
+void *nx_arena_alloc_raw(struct nx_arena *arena, size_t size);
 /** A copy of the bytes, with a NUL behind it that is not counted; ptr is NULL when there is no memory. */
 struct nx_str nx_arena_copy(struct nx_arena *arena, struct nx_str bytes);
 

@@ -79,7 +79,7 @@ enum nx_status nx_append_add(struct nx_append *append, const struct nx_append_en
     NX_TRY(check_entry(append, entry, err));
     const size_t key_size = entry->dedup_key.len > 0 ? NX_DEDUP_KEY_SIZE : 0;
     const size_t body_size = key_size + entry->subject.len + entry->headers.len + entry->payload.len;
-    char *bytes = nx_arena_alloc(&append->arena, entry->stream.len + body_size);
+    char *bytes = nx_arena_alloc_raw(&append->arena, entry->stream.len + body_size);
     if (bytes == NULL) {
         return append->arena.size + body_size > NX_APPEND_SIZE_MAX
                    ? nx_fail_kind(err, NX_KIND_TOO_LARGE, "an append takes at most %d bytes",

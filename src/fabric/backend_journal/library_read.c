@@ -60,7 +60,7 @@ static void add(struct answer *answer, const struct nx_library_stream *stream,
                 const struct nx_stored *stored) {
     struct nx_library *library = answer->library;
     const size_t size = stored->subject.len + stored->headers.len + stored->payload.len;
-    char *at = nx_arena_alloc(&answer->read->arena, size + stream->name.len + 1);
+    char *at = nx_arena_alloc_raw(&answer->read->arena, size + stream->name.len + 1);
     if (at == NULL || !grow_found(library, answer->count)) {
         answer->failed = true;
         return;
