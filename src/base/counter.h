@@ -24,6 +24,12 @@ static inline uint64_t nx_counter_get(const struct nx_counter *counter) {
     return atomic_load_explicit(&counter->value, memory_order_acquire);
 }
 
+/** Between a set and a get of two counters, on both sides: of two threads that each set one and then get the
+ * other's, at least one sees what the other has set. */
+static inline void nx_counter_fence(void) {
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 struct nx_refcount {
     _Atomic uint32_t count;
 };

@@ -14,6 +14,7 @@ struct nx_board {
     struct nx_counter refusal_text[NX_BOARD_TEXT_WORDS];
     /* By the library: */
     struct nx_counter notices_taken; /* how often it was told that the log has grown */
+    struct nx_counter scans_parked;  /* which wait for the log to grow */
     struct nx_counter budget_full;   /* 1: protected records fill the disk budget */
     struct nx_counter budget_text[NX_BOARD_TEXT_WORDS];
 };

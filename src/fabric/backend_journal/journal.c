@@ -9,6 +9,8 @@
 enum {
     BATCH_SIZE_MAX = 8 * 1024 * 1024, /* bytes after which a batch is written though more is waiting */
     NOTICES_MAX = 256,                /* under way to the library */
+    NOTICE_SIZE = 256 * 1024,         /* bytes that the library is told of though nobody waits for them */
+    NOTICE_DELAY_MS = 100,            /* and when, however few they are */
     DEDUP_WINDOW_DEFAULT_S = 120,
 };
 
@@ -309,28 +311,49 @@ enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err)
     return NX_OK;
 }
 
-static void tell_library(struct nx_journal *journal) {
-    const uint64_t under_way = journal->notices_sent - nx_counter_get(&journal->board->notices_taken);
-    struct nx_message *notice = under_way >= NOTICES_MAX ? NULL : calloc(1, sizeof *notice);
-    journal->notice_owed = notice == NULL;
-    if (notice != NULL) {
-        notice->kind = NX_FABRIC_NOTICE;
-        notice->release = (void (*)(struct nx_message *))free;
-        journal->notices_sent++;
-        nx_mailbox_send_reply(journal->library, notice);
+static void owe_notice(struct nx_journal *journal, struct nx_now now) {
+    if (!journal->notice_owed) {
+        journal->notice_owed = true;
+        journal->notice_due_ns = now.monotonic_ns + NOTICE_DELAY_MS * NX_NS_PER_MS;
     }
 }
 
+/* Tell the library that the log has grown: after each commit where a scan waits for news. Else it would be
+ * woken only to index, which it does before every read anyway: then many batches are told of at once. Returns
+ * when it must be looked at again. */
+static int64_t tell_library(struct nx_journal *journal, struct nx_now now) {
+    if (!journal->notice_owed) {
+        return NX_STEP_IDLE;
+    }
+    const uint64_t bytes = nx_counter_get(&nx_wal_stats_get(journal->wal)->bytes);
+    nx_counter_fence(); /* `committed` is set; who parks a scan after we look will see it */
+    if (nx_counter_get(&journal->board->scans_parked) == 0 && bytes - journal->told_bytes < NOTICE_SIZE &&
+        now.monotonic_ns < journal->notice_due_ns) {
+        return journal->notice_due_ns;
+    }
+    const uint64_t under_way = journal->notices_sent - nx_counter_get(&journal->board->notices_taken);
+    struct nx_message *notice = under_way >= NOTICES_MAX ? NULL : calloc(1, sizeof *notice);
+    if (notice == NULL) {
+        return now.monotonic_ns + NX_NS_PER_MS;
+    }
+    notice->kind = NX_FABRIC_NOTICE;
+    notice->release = (void (*)(struct nx_message *))free;
+    journal->notice_owed = false;
+    journal->told_bytes = bytes;
+    journal->notices_sent++;
+    nx_mailbox_send_reply(journal->library, notice);
+    return NX_STEP_IDLE;
+}
+
 static void answer_batch(struct nx_journal *journal, enum nx_status status, const struct nx_error *err) {
-    struct nx_message *message;
-    while ((message = nx_message_queue_pop(&journal->batch)) != NULL) {
+    for (struct nx_message *message = journal->batch.first; message != NULL; message = message->next) {
         struct nx_append *append = (struct nx_append *)message;
         append->status = status;
         if (status != NX_OK) {
             append->error = *err;
         }
-        nx_message_reply(message);
     }
+    nx_message_reply_all(&journal->batch);
 }
 
 void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
@@ -356,7 +379,7 @@ void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
         uint64_t end;
         const uint64_t segment = nx_wal_position(journal->wal, &end);
         nx_counter_set(&journal->board->committed, nx_board_position(segment, end));
-        tell_library(journal);
+        owe_notice(journal, now);
     }
     journal->batch_needs_sync = false;
     answer_batch(journal, NX_OK, NULL);
@@ -654,11 +677,7 @@ int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue 
     nx_journal_send_asks(journal);
     look_ahead(journal, now);
     retry_refused(journal, now);
-    int64_t again_ns = NX_STEP_IDLE;
-    if (journal->notice_owed) {
-        tell_library(journal);
-        again_ns = journal->notice_owed ? now.monotonic_ns + NX_NS_PER_MS : again_ns;
-    }
+    int64_t again_ns = tell_library(journal, now);
     if (journal->has_unsynced) {
         if (journal->sync_at_ns <= now.monotonic_ns) {
             struct nx_error err = { 0 };

@@ -54,7 +54,9 @@ struct nx_journal {
     bool has_unsynced;
     int64_t sync_at_ns; /* monotonic */
     uint64_t notices_sent;
-    bool notice_owed;
+    bool notice_owed;      /* the log has grown since the last notice */
+    int64_t notice_due_ns; /* monotonic: when it is sent, though nobody waits for it */
+    uint64_t told_bytes;   /* written to the log before the last notice */
     int64_t retry_prepare_ns;
     bool must_checkpoint; /* recovery found sequences that must be listed as void */
 };

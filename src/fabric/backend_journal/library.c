@@ -439,6 +439,7 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     struct nx_error err = { 0 };
     struct nx_message *message;
     uint64_t notices = 0;
+    const uint64_t committed = nx_counter_get(&library->board->committed);
     const bool is_behind = catch_up(library, &err) != NX_OK;
     if (is_behind) {
         nx_log_error(library->options->log, "cannot follow the log", NX_F_C("error", err.message));
@@ -462,6 +463,11 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
     if (is_behind && again_ns > now.monotonic_ns + RETRY_NS) {
         again_ns = now.monotonic_ns + RETRY_NS;
+    }
+    nx_counter_set(&library->board->scans_parked, library->parked_count);
+    nx_counter_fence();
+    if (library->parked_count > 0 && nx_counter_get(&library->board->committed) != committed) {
+        return NX_STEP_AGAIN; /* it was committed before the journal could see that somebody waits for it */
     }
     return again_ns < library->next_deadline_ns ? again_ns : library->next_deadline_ns;
 }
