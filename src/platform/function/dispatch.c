@@ -426,6 +426,9 @@ static void take_read(struct nx_dispatch *dispatch, struct nx_read *read) {
     case NX_FOR_HEAD:
         nx_dispatch_take_head(dispatch, read);
         break;
+    case NX_FOR_END:
+        nx_dispatch_take_end(dispatch, read);
+        break;
     case NX_FOR_CATCH_UP:
         nx_dispatch_take_catch_up(dispatch, asked.consumer, read);
         dispatch->is_look_due = true;
@@ -551,6 +554,10 @@ static int64_t next_time(const struct nx_dispatch *dispatch, bool is_sent) {
     if (dispatch->phase == NX_DISPATCH_RUNNING && dispatch->head != dispatch->protected_head &&
         dispatch->protect_due_ns < next_ns) {
         next_ns = dispatch->protect_due_ns;
+    }
+    if (nx_registry_count(dispatch->registry) == 0 && !dispatch->head_asked &&
+        dispatch->phase == NX_DISPATCH_RUNNING && dispatch->end_due_ns < next_ns) {
+        next_ns = dispatch->end_due_ns;
     }
     if (!is_sent && dispatch->now.monotonic_ns + NX_OUTBOX_RETRY_NS < next_ns) {
         next_ns = dispatch->now.monotonic_ns + NX_OUTBOX_RETRY_NS;

@@ -17,6 +17,7 @@
 /* What a read or an append of ours was for: its message's context points to one. */
 enum nx_dispatch_purpose {
     NX_FOR_HEAD,          /* new events */
+    NX_FOR_END,           /* how far EVENTS goes, while there are no functions */
     NX_FOR_CATCH_UP,      /* older events, for one consumer */
     NX_FOR_REQUEUE,       /* dead letters that go back, for one consumer */
     NX_FOR_ITEM,          /* the event of one item */
@@ -88,6 +89,7 @@ struct nx_dispatch {
     uint64_t events_end;   /* EVENTS: the sequence that the next one would have had when we began */
     uint64_t counted_from; /* EVENTS: what is older arrived before this process and is not counted */
     bool head_asked;
+    int64_t end_due_ns;        /* when EVENTS' end is looked at next, while there are no functions */
     uint64_t invocations_next; /* INVOCATIONS: one more than the newest that we know of */
     struct nx_list ready;      /* consumers that may have something to run, next one first */
     struct nx_item **timers;   /* heap of retrying items by due_ns */
@@ -181,6 +183,7 @@ bool nx_checkpoint_generation(struct nx_reader *reader, struct nx_str *name_out,
 
 /* intake.c */
 void nx_dispatch_take_head(struct nx_dispatch *dispatch, struct nx_read *read);
+void nx_dispatch_take_end(struct nx_dispatch *dispatch, const struct nx_read *read);
 void nx_dispatch_take_catch_up(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
                                struct nx_read *read);
 void nx_dispatch_take_requeue(struct nx_dispatch *dispatch, struct nx_consumer *consumer,

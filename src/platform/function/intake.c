@@ -147,9 +147,9 @@ static void selection_end(struct selection *selection) {
     }
 }
 
-/* An event arrived. Only types that functions take have a series: others are chosen by whoever posts, and
+/* Events arrived. Only types that functions take have a series: others are chosen by whoever posts, and
  * could be any number. */
-static void count_arrival(struct nx_dispatch *dispatch, struct nx_str type, bool is_taken) {
+static void count_arrival(struct nx_dispatch *dispatch, struct nx_str type, bool is_taken, uint64_t count) {
     if (dispatch->metrics.events == NULL) {
         return;
     }
@@ -160,7 +160,7 @@ static void count_arrival(struct nx_dispatch *dispatch, struct nx_str type, bool
         const enum nx_status ignored = nx_map_set(&dispatch->arrivals, label, counter, NULL);
         (void)ignored; /* the next one looks it up there again, only slower */
     }
-    nx_counter_add(counter, 1);
+    nx_counter_add(counter, count);
 }
 
 /* A new event: into the window of every function that it fires, or, where that is full, left for later.
@@ -173,7 +173,7 @@ NX_MUST_CHECK static bool take_new(struct nx_dispatch *dispatch, const struct nx
     }
     const struct nx_registered_list list = nx_registry_by_type(dispatch->registry, selection.type);
     if (record->sequence >= dispatch->counted_from) {
-        count_arrival(dispatch, selection.type, list.count > 0);
+        count_arrival(dispatch, selection.type, list.count > 0, 1);
     }
     for (size_t i = 0; i < list.count; i++) {
         struct nx_consumer *consumer = nx_map_get(&dispatch->consumers, list.items[i]->function->name);
@@ -216,6 +216,32 @@ static void ask_head(struct nx_dispatch *dispatch) {
     read->wait_until_ns = NX_STEP_IDLE;
     const struct nx_asked asked = { .purpose = NX_FOR_HEAD };
     dispatch->head_asked = nx_dispatch_ask(dispatch, read, &asked);
+}
+
+/* Without functions nobody needs the records: a scan that waits for them would wake the library and us with
+ * every batch. Only how many came is looked at, once a second. */
+static void ask_end(struct nx_dispatch *dispatch) {
+    struct nx_read *read = NULL;
+    dispatch->end_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+    if (nx_read_new(NX_READ_INFO, &read, NULL) != NX_OK) {
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, NX_STR("EVENTS"));
+    const struct nx_asked asked = { .purpose = NX_FOR_END };
+    dispatch->head_asked = nx_dispatch_ask(dispatch, read, &asked);
+}
+
+void nx_dispatch_take_end(struct nx_dispatch *dispatch, const struct nx_read *read) {
+    dispatch->head_asked = false;
+    if (read->status != NX_OK || read->info_count == 0 || nx_registry_count(dispatch->registry) > 0) {
+        return; /* with functions it is they who go on from the head */
+    }
+    const uint64_t end = read->infos[0].last_sequence + 1;
+    const uint64_t from = dispatch->head > dispatch->counted_from ? dispatch->head : dispatch->counted_from;
+    if (end > from) {
+        count_arrival(dispatch, NX_STR_EMPTY, false, end - from);
+    }
+    dispatch->head = end > dispatch->head ? end : dispatch->head;
 }
 
 void nx_dispatch_take_head(struct nx_dispatch *dispatch, struct nx_read *read) {
@@ -393,8 +419,10 @@ void nx_dispatch_read_on(struct nx_dispatch *dispatch) {
     if (dispatch->phase != NX_DISPATCH_RUNNING) {
         return;
     }
-    if (!dispatch->head_asked) {
+    if (!dispatch->head_asked && nx_registry_count(dispatch->registry) > 0) {
         ask_head(dispatch);
+    } else if (!dispatch->head_asked && dispatch->end_due_ns <= dispatch->now.monotonic_ns) {
+        ask_end(dispatch);
     }
     if (!dispatch->is_look_due) {
         return;

@@ -129,10 +129,11 @@ static struct nx_function_state state_of(const struct nx_dispatch *dispatch,
     }
     const uint64_t floor = nx_consumer_floor(consumer);
     const bool stands_at_head = consumer->attached && consumer->pending.count == 0;
-    state.condition = consumer->held                 ? NX_FUNCTION_HELD
-                      : !consumer->attached          ? NX_FUNCTION_CATCHING_UP
-                      : consumer->pending.count == 0 ? NX_FUNCTION_IDLE
-                                                     : NX_FUNCTION_BUSY;
+    const bool is_idle = stands_at_head && consumer->requeue_next >= consumer->requeue_end;
+    state.condition = consumer->held        ? NX_FUNCTION_HELD
+                      : !consumer->attached ? NX_FUNCTION_CATCHING_UP
+                      : is_idle             ? NX_FUNCTION_IDLE
+                                            : NX_FUNCTION_BUSY;
     state.start_sequence = consumer->start;
     state.floor = stands_at_head && dispatch->head > floor ? dispatch->head : floor;
     state.pending_count = consumer->pending.count;
