@@ -2,6 +2,8 @@
 #include "app/code.h"
 
 #include "base/buf.h"
+#include "fabric/object/object.h"
+#include "platform/function/invocation.h"
 
 enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_function *function, struct nx_buf *wasm,
                             struct nx_error *err) {
@@ -15,6 +17,38 @@ enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_function *func
         return NX_NOT_FOUND;
     }
     return status == NX_OK ? NX_OK : nx_wrap(err, status, "function %.*s", NX_STR_ARG(function->name));
+}
+
+static enum nx_status read_module(struct nx_fabric *fabric, const struct nx_digest *digest,
+                                  struct nx_buf *wasm, struct nx_error *err) {
+    struct nx_object_get get;
+    nx_object_get_init(&get, NX_OBJECTS_BUCKET, digest, wasm);
+    for (;;) {
+        NX_AUTO(nx_read) *read = NULL;
+        NX_TRY(nx_object_get_next(&get, &read, err));
+        if (read == NULL) {
+            return NX_OK;
+        }
+        nx_fabric_read_now(fabric, read);
+        NX_TRY(nx_object_get_take(&get, read, err));
+    }
+}
+
+enum nx_status nx_code_find(struct nx_disk *disk, struct nx_fabric *fabric, const char *name,
+                            struct nx_buf *wasm, struct nx_error *err) {
+    struct nx_digest digest;
+    enum nx_status status = nx_disk_read_file(disk, name, wasm, err);
+    if (status != NX_NOT_FOUND) {
+        return status;
+    }
+    if (nx_digest_parse(nx_str_from_c(name), &digest)) {
+        status = read_module(fabric, &digest, wasm, err);
+    }
+    if (status == NX_NOT_FOUND) {
+        (void)nx_fail(err, NX_NOT_FOUND, "there is no %s, and no module of this digest ran here", name);
+        nx_hint(err, "name a .wasm file, or what GET /invocations calls 'module'");
+    }
+    return status;
 }
 
 enum nx_status nx_code_check(struct nx_disk *disk, struct nx_engine *engine,

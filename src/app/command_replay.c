@@ -6,8 +6,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "app/code.h"
 #include "app/lines.h"
 #include "app/replay_answer.h"
 #include "app/source.h"
@@ -29,6 +31,10 @@ static const struct nx_flag flags[] = {
     { .name = "since", .value = "TIME", .help = "every call from then on: 2025-11-26T10:23:45Z, or 1h ago" },
     { .name = "until", .value = "TIME", .help = "and before then; now unless said" },
     { .name = "verify", .help = "only compare: status 0 if all were identical, 1 if not or none was" },
+    { .name = "on", .value = "MODULE", .help = "compare with this code: a .wasm file, or a module's digest" },
+    { .name = "policy",
+      .value = "POLICY",
+      .help = "--on: what the record does not answer: stub (default), fail" },
     { .name = "live", .help = "run it again for real, with the current code and new effects" },
     { .name = "dlq", .value = "FUNCTION", .help = "put the dead letters of the function back" },
     { .name = "output", .value = "FORMAT", .help = "text (default) or json" },
@@ -40,7 +46,28 @@ struct request {
     bool verify;
     bool json;
     const char *dlq;
+    const char *on; /* the code to compare with; NULL: exact */
 };
+
+static enum nx_status read_policy(struct nx_args *args, struct request *request, struct nx_error *err) {
+    const char *policy = nx_args_value(args, "policy");
+
+    if (policy != NULL && strcmp(policy, "stub") != 0 && strcmp(policy, "fail") != 0) {
+        return nx_args_fail(args, err, "--policy is stub or fail, not '%s'", policy);
+    }
+    if (request->on == NULL) {
+        return policy == NULL ? NX_OK : nx_args_fail(args, err, "--policy says how to compare: with --on");
+    }
+    if (nx_args_has(args, "live") || request->dlq != NULL) {
+        return nx_args_fail(args, err, "--on compares without effects: it goes without --live and --dlq");
+    }
+    if (request->question.id.len == 0 && request->question.function.len == 0) {
+        return nx_args_fail(args, err, "which function is that code of? --function NAME");
+    }
+    request->question.mode = NX_REPLAY_COMPARE;
+    request->question.is_strict = policy != NULL && strcmp(policy, "fail") == 0;
+    return NX_OK;
+}
 
 static enum nx_status read_question(struct nx_args *args, struct request *request, struct nx_error *err) {
     struct nx_replay_question *question = &request->question;
@@ -54,7 +81,9 @@ static enum nx_status read_question(struct nx_args *args, struct request *reques
     question->mode = nx_args_has(args, "live") ? NX_REPLAY_LIVE : NX_REPLAY_EXACT;
     request->verify = nx_args_has(args, "verify");
     request->dlq = nx_args_value(args, "dlq");
+    request->on = nx_args_value(args, "on");
     NX_TRY(nx_args_output_is_json(args, &request->json, err));
+    NX_TRY(read_policy(args, request, err));
     NX_TRY(nx_time_range(args, now_ns, &question->since_ns, &question->until_ns, err));
     if (attempt != NULL &&
         (!nx_str_to_u64(nx_str_from_c(attempt), &number) || number == 0 || number > UINT32_MAX)) {
@@ -95,7 +124,7 @@ static void append_shown(struct nx_buf *out, struct nx_str text) {
     }
 }
 
-static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
+static void append_item(struct nx_buf *out, const struct nx_replay_item *item, bool is_compared) {
     const struct nx_lines_options lines = { .is_replay = true };
     char event[32]; /* as in nexus logs */
     const int event_len = snprintf(event, sizeof event, "EVENTS:%" PRIu64, item->event_sequence);
@@ -124,7 +153,7 @@ static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
         nx_buf_append_format(out, "[REPLAY] %.*s ran again: INVOCATIONS:%" PRIu64 "\n",
                              NX_STR_ARG(item->function), item->live_invocation);
     }
-    if (!item->module_is_current) {
+    if (!item->module_is_current && !is_compared) {
         nx_buf_append_format(
             out,
             "[REPLAY] %.*s has newer code than this call ran; with it, effects and all: nexus "
@@ -133,17 +162,43 @@ static void append_item(struct nx_buf *out, const struct nx_replay_item *item) {
     }
 }
 
+/* "output, byte 12: recorded "a", replayed "b"" */
+static void append_difference(struct nx_buf *out, const struct nx_replay_difference *difference) {
+    nx_buf_append(out, difference->what);
+    if (difference->offset > 0) {
+        nx_buf_append_format(out, ", byte %" PRIu64, difference->offset);
+    }
+    if (difference->recorded.len > 0 || difference->replayed.len > 0) {
+        nx_buf_append_c(out, ": recorded \"");
+        append_shown(out, difference->recorded);
+        nx_buf_append_c(out, "\", replayed \"");
+        append_shown(out, difference->replayed);
+        nx_buf_append_c(out, "\"");
+    }
+}
+
+/* Comparing: each way in which calls differ, with the first of them. */
+static void append_shapes(struct nx_buf *out, const struct nx_replay_report *report) {
+    for (unsigned i = 0; i < NX_REPLAY_SHAPE_COUNT; i++) {
+        const struct nx_replay_group *group = &report->groups[i];
+        if (group->count > 0) {
+            nx_buf_append_format(
+                out, "  %-10s %" PRIu64 " call%s, first INVOCATIONS:%" PRIu64 " of EVENTS:%" PRIu64 ": ",
+                nx_replay_shape_name((enum nx_replay_shape)i), group->count,
+                group->count == 1 ? " differs" : "s differ", group->invocation, group->event_sequence);
+            append_difference(out, &group->example);
+            nx_buf_append_c(out, "\n");
+        }
+    }
+}
+
 static void append_trouble(struct nx_buf *out, const struct nx_replay_item *item) {
     nx_buf_append_format(out, "FAIL %.*s INVOCATIONS:%" PRIu64 " (event %.*s, attempt %" PRIu32 "): %s",
                          NX_STR_ARG(item->function), item->invocation, NX_STR_ARG(item->event_id),
                          item->attempt, nx_replay_verdict_name(item->verdict));
     if (item->verdict == NX_REPLAY_DIFFERENT) {
-        nx_buf_append_format(out, ": %.*s, byte %" PRIu64 ": recorded \"", NX_STR_ARG(item->difference.what),
-                             item->difference.offset);
-        append_shown(out, item->difference.recorded);
-        nx_buf_append_c(out, "\", replayed \"");
-        append_shown(out, item->difference.replayed);
-        nx_buf_append_c(out, "\"");
+        nx_buf_append_c(out, ": ");
+        append_difference(out, &item->difference);
     } else if (item->error.len > 0) {
         nx_buf_append_format(out, ": %.*s", NX_STR_ARG(item->error));
     }
@@ -191,6 +246,11 @@ static void append_end(struct nx_buf *out, const struct request *request,
         nx_buf_append_format(out, "OK Replay completed in %.1fms: run anew, with its effects\n", ms);
     } else if (report->total == 0) {
         nx_buf_append_c(out, "Nothing to compare: no call was recorded there\n");
+    } else if (request->on != NULL) {
+        nx_buf_append_format(out, "%s %" PRIu64 " call%s compared with %s in %.1fms: ", proof ? "OK" : "FAIL",
+                             report->total, report->total == 1 ? "" : "s", request->on, ms);
+        append_counts(out, report);
+        nx_buf_append_c(out, "\n");
     } else if (request->question.id.len > 0 && proof) {
         nx_buf_append_format(out, "OK Replay completed in %.1fms: identical output%s\n", ms,
                              report->total > 1 ? " in every call" : "");
@@ -200,6 +260,12 @@ static void append_end(struct nx_buf *out, const struct request *request,
         append_counts(out, report);
         nx_buf_append_c(out, "\n");
     }
+}
+
+/* Told one by one; what differs under other code is told by its shape. */
+static bool is_trouble(const struct request *request, const struct nx_replay_item *item) {
+    return item->verdict != NX_REPLAY_IDENTICAL && request->question.mode != NX_REPLAY_LIVE &&
+           (item->verdict != NX_REPLAY_DIFFERENT || request->on == NULL);
 }
 
 static enum nx_status show(const struct request *request, const struct nx_replay_report *report,
@@ -215,12 +281,13 @@ static enum nx_status show(const struct request *request, const struct nx_replay
     }
     for (size_t i = 0; i < report->item_count; i++) {
         if (request->question.id.len > 0 && !request->verify) {
-            append_item(&out, &report->items[i]);
+            append_item(&out, &report->items[i], request->on != NULL);
         }
-        if (report->items[i].verdict != NX_REPLAY_IDENTICAL && request->question.mode == NX_REPLAY_EXACT) {
+        if (is_trouble(request, &report->items[i])) {
             append_trouble(&out, &report->items[i]);
         }
     }
+    append_shapes(&out, report);
     append_end(&out, request, report);
     NX_TRY(nx_buf_check(&out, err));
     (void)fwrite(out.ptr, 1, out.len, stdout);
@@ -351,6 +418,14 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     struct request request = { 0 };
 
     NX_TRY(read_question(args, &request, err));
+    if (request.on != NULL) {
+        NX_AUTO(nx_buf) code = { 0 };
+        nx_buf_init(&code, NX_MODULE_SIZE_MAX);
+        NX_TRY(nx_source_open_directory(args, &source, err));
+        NX_TRY(nx_code_find(nx_disk_system(), source.fabric, request.on, &code, err));
+        request.question.module = nx_buf_str(&code);
+        return replay(args, &source, &request, err);
+    }
     NX_TRY(nx_source_open(args, &source, err));
     return request.dlq != NULL ? put_back(&source, &request, err) : replay(args, &source, &request, err);
 }
@@ -362,9 +437,12 @@ const struct nx_command nx_command_replay = {
     .text =
         "ID is an event's id or EVENTS:17 (the last attempt of every function it ran), or INVOCATIONS:17.\n"
         "The call gets its recorded code, input, clock and random numbers, and has no effects. With the\n"
-        "server down the data directory is read, and nothing is written.",
+        "server down the data directory is read, and nothing is written. With --on other code runs instead "
+        "of\n"
+        "the recorded one, answered from the record where it asks the same: what would it have done?",
     .example = "nexus replay 01JDN4ZQ8R7V5T3K2M1N0P9Q8R\n"
                "nexus replay --since 24h --verify\n"
+               "nexus replay --since 24h --function user-welcome --on build/welcome.wasm\n"
                "nexus replay --dlq user-welcome",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],

@@ -26,12 +26,7 @@ enum nx_status nx_source_find_directory(const struct nx_args *args, struct nx_so
     return status;
 }
 
-enum nx_status nx_source_open(const struct nx_args *args, struct nx_source *source, struct nx_error *err) {
-    NX_TRY(nx_source_find_directory(args, source, err));
-    if (nx_client_find(nx_disk_system(), source->directory, &source->client, NULL) == NX_OK) {
-        source->is_live = true;
-        return NX_OK;
-    }
+static enum nx_status open_fabric(struct nx_source *source, struct nx_error *err) {
     const struct nx_fabric_options options = {
         .disk = nx_disk_system(),
         .clock = nx_clock_system(),
@@ -44,6 +39,22 @@ enum nx_status nx_source_open(const struct nx_args *args, struct nx_source *sour
         (void)nx_fail(err, NX_NOT_FOUND, "no server runs here, and %s holds no data", source->directory);
         nx_hint(err, "start one by: nexus dev; or name the folder: --data FOLDER");
     }
+    return status;
+}
+
+enum nx_status nx_source_open_directory(const struct nx_args *args, struct nx_source *source,
+                                        struct nx_error *err) {
+    NX_TRY(nx_source_find_directory(args, source, err));
+    return open_fabric(source, err);
+}
+
+enum nx_status nx_source_open(const struct nx_args *args, struct nx_source *source, struct nx_error *err) {
+    NX_TRY(nx_source_find_directory(args, source, err));
+    if (nx_client_find(nx_disk_system(), source->directory, &source->client, NULL) == NX_OK) {
+        source->is_live = true;
+        return NX_OK;
+    }
+    const enum nx_status status = open_fabric(source, err);
     if (status == NX_OK) {
         (void)fprintf(stderr, "%sserver is not running: reading %s directly; nothing is written%s\n",
                       nx_terminal_colour(stderr, NX_COLOUR_DIM), source->directory,

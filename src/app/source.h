@@ -30,7 +30,10 @@ struct nx_source {
  * Errors:    NX_NOT_FOUND  neither a server nor a data directory */
 NX_MUST_CHECK enum nx_status nx_source_open(const struct nx_args *args, struct nx_source *source,
                                             struct nx_error *err);
-/** As nx_source_open(), never asking a server. */
+/** As nx_source_open(), but the directory itself is read also while a server runs on it. */
+NX_MUST_CHECK enum nx_status nx_source_open_directory(const struct nx_args *args, struct nx_source *source,
+                                                      struct nx_error *err);
+/** Only where it is: nothing is opened, nobody asked. */
 NX_MUST_CHECK enum nx_status nx_source_find_directory(const struct nx_args *args, struct nx_source *source,
                                                       struct nx_error *err);
 void nx_source_close(struct nx_source *source);

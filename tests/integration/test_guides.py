@@ -48,6 +48,14 @@ def test_troubleshooting_names_every_kind_and_every_outcome():
     assert {name for name in kinds + outcomes if name != "ok" and f"`{name}`" not in text} == set()
 
 
+def test_replay_names_every_shape_of_difference():
+    text = (GUIDES / "REPLAY.md").read_text()
+    shapes = re.findall(r'X\(NX_REPLAY_SHAPE_\w+, "([a-z]+)"\)',
+                        (ROOT / "src" / "platform" / "function" / "replay.h").read_text())
+    assert len(shapes) == 7
+    assert {shape for shape in shapes if f"`{shape}`" not in text} == set()
+
+
 def test_links_between_pages_lead_somewhere():
     pages = [ROOT / name for name in ("README.md", "GUARANTEES.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
     for page in [*pages, *sorted((ROOT / "docs").rglob("*.md"))]:

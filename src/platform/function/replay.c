@@ -16,6 +16,14 @@ const char *nx_replay_verdict_name(enum nx_replay_verdict verdict) {
     return verdict_names[verdict];
 }
 
+const char *nx_replay_shape_name(enum nx_replay_shape shape) {
+#define NX_REPLAY_SHAPE_NAME(shape, name) [shape] = name,
+    static const char *const names[] = { NX_REPLAY_SHAPE_TABLE(NX_REPLAY_SHAPE_NAME) };
+#undef NX_REPLAY_SHAPE_NAME
+    nx_assert(shape < NX_REPLAY_SHAPE_COUNT);
+    return names[shape];
+}
+
 void nx_replay_report_init(struct nx_replay_report *report) {
     *report = (struct nx_replay_report){ 0 };
     nx_arena_init(&report->arena, NX_REPLAY_REPORT_SIZE_MAX);
@@ -33,19 +41,24 @@ bool nx_replay_report_is_proof(const struct nx_replay_report *report) {
            report->counts[NX_REPLAY_FAILED] == 0;
 }
 
-static struct nx_check_options check_options(const struct nx_replay_options *options) {
+static struct nx_check_options check_options(const struct nx_replay_options *options,
+                                             const struct nx_replay_question *question,
+                                             struct nx_module *other) {
     return (struct nx_check_options){
         .guests = options->guests,
         .clock = options->clock,
+        .other = other,
+        .is_strict = question->is_strict,
     };
 }
 
 /* On the caller's thread alone: what an id names. */
 static enum nx_status run_here(const struct nx_replay_options *options,
-                               const struct nx_replay_question *question, struct nx_replay_report *report,
+                               const struct nx_replay_question *question,
+                               const struct nx_check_options *check, struct nx_replay_report *report,
                                struct nx_error *err) {
     struct nx_replay_run *run = NULL;
-    const struct nx_replay_run_options run_options = { .check = check_options(options),
+    const struct nx_replay_run_options run_options = { .check = *check,
                                                        .question = question,
                                                        .report = report };
     NX_TRY(nx_replay_run_new(&run_options, &run, err));
@@ -84,10 +97,19 @@ enum nx_status nx_replay_run(const struct nx_replay_options *options,
         nx_hint(err, "start it with nexus dev or nexus start, then try again");
         return status;
     }
+    struct nx_module *other = NULL;
+    if (question->mode == NX_REPLAY_COMPARE) {
+        NX_TRY(options->guests->module_load(options->guests->data, question->module, NX_GUEST_MEMORY_MAX,
+                                            &other, err));
+    }
+    const struct nx_check_options check = check_options(options, question, other);
     const int64_t began_ns = nx_clock_read(&options->clock).monotonic_ns;
     const enum nx_status status = question->id.len == 0 && options->thread_count > 0
-                                      ? nx_replay_run_parallel(options, question, report, err)
-                                      : run_here(options, question, report, err);
+                                      ? nx_replay_run_parallel(options, question, &check, report, err)
+                                      : run_here(options, question, &check, report, err);
+    if (other != NULL) {
+        options->guests->module_unref(other);
+    }
     report->elapsed_ns = (uint64_t)(nx_clock_read(&options->clock).monotonic_ns - began_ns);
     return status;
 }

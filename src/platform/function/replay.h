@@ -1,8 +1,10 @@
 /* src/platform/function/replay.h: recorded invocations, run again.
  *
  * Mode exact: the recorded module, given the recorded event, answered from the tape; output, effects, log
- * lines, outcome and fuel must come out the same. It has no effects and writes nothing. Mode live: the real
- * world again, a new invocation with its own record; needs the running server.
+ * lines, outcome and fuel must come out the same. It has no effects and writes nothing. Mode compare: other
+ * code instead of the recorded module, answered from the tape wherever it asks the same; each way in which it
+ * differs is told by its shape. Mode live: the real world again, a new invocation with its own record; needs
+ * the running server.
  *
  * A replay is a step function: it says which record it needs next and is given it, so that it works offline
  * (nx_replay_run) and inside the server (the replayer's actor) alike. */
@@ -20,13 +22,14 @@
 #include "platform/function/guest.h"
 
 enum {
-    NX_REPLAY_DETAILS_MAX = 100, /* invocations that a report describes one by one */
-    NX_REPLAY_EXCERPT_SIZE = 64, /* bytes of a difference that are shown */
+    NX_REPLAY_TOLERANCE_PERCENT = 10, /* of fuel and memory: other code is not told of for less */
+    NX_REPLAY_DETAILS_MAX = 100,      /* invocations that a report describes one by one */
+    NX_REPLAY_EXCERPT_SIZE = 64,      /* bytes of a difference that are shown */
     NX_REPLAY_THREADS_MAX = 64,
     NX_REPLAY_REPORT_SIZE_MAX = 64 * 1024 * 1024, /* bytes */
 };
 
-enum nx_replay_mode { NX_REPLAY_EXACT, NX_REPLAY_LIVE };
+enum nx_replay_mode { NX_REPLAY_EXACT, NX_REPLAY_COMPARE, NX_REPLAY_LIVE };
 
 struct nx_replay_question {
     enum nx_replay_mode mode;
@@ -37,6 +40,9 @@ struct nx_replay_question {
     uint32_t attempt;       /* only this one; 0: the last of each function (in a range: all) */
     int64_t since_ns;       /* wall time of the record; a range's start; 0: the oldest there is */
     int64_t until_ns;       /* its end, exclusive; 0: now */
+    /* Mode compare. All invocations must be of one function. */
+    struct nx_str module; /* the other code: bytes of a .wasm file, borrowed */
+    bool is_strict;       /* what the tape does not answer ends a call; else see nx_call_options */
 };
 
 enum nx_replay_verdict {
@@ -60,6 +66,22 @@ struct nx_replay_difference {
     struct nx_str replayed;
 };
 
+/* The ways in which other code can differ, the gravest first. Fuel and memory count from
+ * NX_REPLAY_TOLERANCE_PERCENT on. */
+#define NX_REPLAY_SHAPE_TABLE(X)                                                                   \
+    X(NX_REPLAY_SHAPE_OUTCOME, "outcome")                                                          \
+    X(NX_REPLAY_SHAPE_OUTPUT, "output")                                                            \
+    X(NX_REPLAY_SHAPE_EFFECTS, "effects")                                                          \
+    X(NX_REPLAY_SHAPE_LOG, "log")                                                                  \
+    X(NX_REPLAY_SHAPE_QUESTIONS, "questions") /* what it asked of the world, and in which order */ \
+    X(NX_REPLAY_SHAPE_FUEL, "fuel")                                                                \
+    X(NX_REPLAY_SHAPE_MEMORY, "memory")
+#define NX_REPLAY_SHAPE_MEMBER(shape, name) shape,
+enum nx_replay_shape { NX_REPLAY_SHAPE_TABLE(NX_REPLAY_SHAPE_MEMBER) NX_REPLAY_SHAPE_COUNT };
+#undef NX_REPLAY_SHAPE_MEMBER
+/** "outcome", …; static storage. */
+const char *nx_replay_shape_name(enum nx_replay_shape shape);
+
 /* One invocation of the report. Strings are in the report's arena. */
 struct nx_replay_item {
     enum nx_replay_verdict verdict;
@@ -76,15 +98,26 @@ struct nx_replay_item {
     struct nx_str output;
     const struct nx_invocation_log_line *log_lines;
     size_t log_line_count;
-    struct nx_replay_difference difference; /* NX_REPLAY_DIFFERENT */
-    struct nx_str error;                    /* why not, for failed, unreplayable and gone ones */
-    uint64_t live_invocation;               /* mode live: the new record's sequence; 0: none */
-    bool module_is_current;                 /* false: the function runs another module now; ids only */
+    struct nx_replay_difference difference; /* NX_REPLAY_DIFFERENT; comparing: the gravest */
+    /* Comparing, and different: one for each shape; `what` is empty where it does not differ. */
+    const struct nx_replay_difference *shapes;
+    struct nx_str error;      /* why not, for failed, unreplayable and gone ones */
+    uint64_t live_invocation; /* mode live: the new record's sequence; 0: none */
+    bool module_is_current;   /* false: the function runs another module now; ids only */
+};
+
+/* Comparing: how many differ in this way, and the first of them. */
+struct nx_replay_group {
+    uint64_t count;
+    uint64_t invocation;
+    uint64_t event_sequence;
+    struct nx_replay_difference example;
 };
 
 struct nx_replay_report {
     struct nx_arena arena;
     uint64_t counts[NX_REPLAY_VERDICT_COUNT];
+    struct nx_replay_group groups[NX_REPLAY_SHAPE_COUNT];
     uint64_t total;               /* invocations looked at */
     struct nx_replay_item *items; /* for an id all; for a range those not identical, the first ones */
     size_t item_count;

@@ -51,8 +51,13 @@ static struct nx_str key_of(const struct nx_digest *digest) {
     return nx_str_of(digest->bytes, NX_DIGEST_SIZE);
 }
 
+static bool is_comparing(const struct nx_check *check) {
+    return check->options.other != NULL;
+}
+
 bool nx_check_wants_module(const struct nx_check *check, const struct nx_check_subject *subject) {
-    return (subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) == 0 && subject->event != NULL &&
+    return !is_comparing(check) && (subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) == 0 &&
+           subject->event != NULL &&
            nx_map_get(&check->modules, key_of(&subject->invocation->module_digest)) == NULL;
 }
 
@@ -119,7 +124,8 @@ static enum nx_status begin_call(struct nx_check *check, struct nx_module *modul
     NX_TRY(nx_event_to_input(&input, &arena, &event, &check->input, err));
     const struct nx_call_options call = {
         .module = module,
-        .mode = NX_CALL_REPLAY,
+        .mode = is_comparing(check) ? NX_CALL_COMPARE : NX_CALL_REPLAY,
+        .is_strict = options->is_strict,
         .input = nx_buf_str(&check->input),
         .tape = subject->invocation->tape.bytes,
     };
@@ -143,7 +149,8 @@ bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subje
         (void)nx_fail(&error, NX_NOT_FOUND, "event EVENTS:%" PRIu64 " is gone", item->event_sequence);
         return decide(check, NX_REPLAY_EVENT_GONE, &error);
     }
-    module = nx_map_get(&check->modules, key_of(&subject->invocation->module_digest));
+    module = is_comparing(check) ? check->options.other
+                                 : nx_map_get(&check->modules, key_of(&subject->invocation->module_digest));
     nx_assert(module != NULL);
     const enum nx_status status = begin_call(check, module, &error);
     if (status != NX_OK) {
@@ -219,6 +226,12 @@ static bool same_output(struct nx_check *check, const struct nx_call_result *res
            differ(check, 0, NX_STR("(stored)"), result->output, "output");
 }
 
+/* Other code may write other lines, and then the times of the next ones are other ones too. */
+static bool same_line_time(struct nx_check *check, int64_t recorded_ns, int64_t replayed_ns) {
+    return is_comparing(check) ||
+           same_number(check, "time of a log line", (uint64_t)recorded_ns, (uint64_t)replayed_ns);
+}
+
 static bool same_lines(struct nx_check *check, const struct nx_call_result *result) {
     const struct nx_invocation *recorded = check->subject.invocation;
     for (size_t i = 0; i < recorded->log_line_count && i < result->log_line_count; i++) {
@@ -227,7 +240,7 @@ static bool same_lines(struct nx_check *check, const struct nx_call_result *resu
         if (!same_bytes(check, "log line", i + 1, old->text, now->text) ||
             !same_bytes(check, "fields of log line", i + 1, old->fields, now->fields) ||
             !same_number(check, "level of a log line", old->level, (uint64_t)now->level) ||
-            !same_number(check, "time of a log line", (uint64_t)old->time_ns, (uint64_t)now->time_ns)) {
+            !same_line_time(check, old->time_ns, now->time_ns)) {
             return false;
         }
     }
@@ -278,8 +291,70 @@ static bool same_effects(struct nx_check *check, const struct nx_call_result *re
     return true;
 }
 
+static bool same_outcome(struct nx_check *check, const struct nx_call_result *result) {
+    const struct nx_invocation *recorded = check->subject.invocation;
+    if (result->outcome == NX_OUTCOME_REPLAY_DIFFERS) { /* comparing strictly */
+        return differ(check, 0, nx_str_from_c(nx_outcome_name(recorded->outcome)), result->error, "outcome");
+    }
+    return same_bytes(check, "outcome", 0, nx_str_from_c(nx_outcome_name(recorded->outcome)),
+                      nx_str_from_c(nx_outcome_name(result->outcome))) &&
+           same_number(check, "exit code", (uint64_t)(int64_t)recorded->exit_code,
+                       (uint64_t)(int64_t)result->exit_code);
+}
+
+static bool same_questions(struct nx_check *check, const struct nx_call_result *result) {
+    return !result->questions_differ || differ(check, 0, NX_STR_EMPTY, NX_STR_EMPTY,
+                                               "question %" PRIu64 " to the host", result->question + 1);
+}
+
+static bool same_amount(struct nx_check *check, const char *what, uint64_t recorded, uint64_t replayed) {
+    const uint64_t apart = recorded > replayed ? recorded - replayed : replayed - recorded;
+    return apart <= recorded / 100 * NX_REPLAY_TOLERANCE_PERCENT ||
+           same_number(check, what, recorded, replayed);
+}
+
+static bool same_fuel(struct nx_check *check, const struct nx_call_result *result) {
+    return same_amount(check, "fuel", check->subject.invocation->fuel, result->fuel_used);
+}
+
+static bool same_memory(struct nx_check *check, const struct nx_call_result *result) {
+    return same_amount(check, "memory", check->subject.invocation->memory_peak, result->memory_peak);
+}
+
+/* Other code: every way in which it differs, not the first alone. */
+static void compare_shapes(struct nx_check *check, const struct nx_call_result *result) {
+    static bool (*const same[NX_REPLAY_SHAPE_COUNT])(struct nx_check *, const struct nx_call_result *) = {
+        [NX_REPLAY_SHAPE_OUTCOME] = same_outcome,     [NX_REPLAY_SHAPE_OUTPUT] = same_output,
+        [NX_REPLAY_SHAPE_EFFECTS] = same_effects,     [NX_REPLAY_SHAPE_LOG] = same_lines,
+        [NX_REPLAY_SHAPE_QUESTIONS] = same_questions, [NX_REPLAY_SHAPE_FUEL] = same_fuel,
+        [NX_REPLAY_SHAPE_MEMORY] = same_memory,
+    };
+    struct nx_replay_item *item = check->item;
+    struct nx_replay_difference *shapes =
+        nx_arena_alloc(check->arena, NX_REPLAY_SHAPE_COUNT * sizeof *shapes);
+    if (shapes == NULL) {
+        item->verdict = NX_REPLAY_FAILED;
+        item->error = NX_STR("out of memory");
+        return;
+    }
+    item->verdict = NX_REPLAY_IDENTICAL;
+    for (unsigned i = 0; i < NX_REPLAY_SHAPE_COUNT; i++) {
+        item->difference = (struct nx_replay_difference){ 0 };
+        (void)same[i](check, result);
+        shapes[i] = item->difference;
+    }
+    for (unsigned i = NX_REPLAY_SHAPE_COUNT; i-- > 0;) {
+        item->difference = shapes[i].what.len > 0 ? shapes[i] : item->difference;
+    }
+    item->shapes = item->verdict == NX_REPLAY_DIFFERENT ? shapes : NULL;
+}
+
 static void compare(struct nx_check *check, const struct nx_call_result *result) {
     const struct nx_invocation *recorded = check->subject.invocation;
+    if (is_comparing(check)) {
+        compare_shapes(check, result);
+        return;
+    }
     if (result->outcome == NX_OUTCOME_REPLAY_DIFFERS) {
         (void)differ(check, 0, NX_STR_EMPTY, result->error, "host call %" PRIu64, result->differs_at + 1);
         return;

@@ -19,6 +19,8 @@ struct nx_check_options {
     const struct nx_guest_kind *guests; /* borrowed, as all pointers, for the check's life */
     struct nx_clock clock;              /* how long a replay took */
     uint64_t seed;                      /* of the table of modules */
+    struct nx_module *other; /* mode compare: the code that is run instead; NULL: the recorded one */
+    bool is_strict;          /* of nx_call_options */
 };
 
 struct nx_check;

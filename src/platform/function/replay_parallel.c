@@ -30,6 +30,7 @@ struct part {
 
 struct parallel {
     const struct nx_replay_options *options;
+    const struct nx_check_options *check;
     struct nx_loop *loop; /* of the caller's thread */
     struct nx_timer timer;
     struct part *parts;
@@ -139,7 +140,7 @@ static enum nx_status start_part(struct parallel *parallel, const struct nx_repl
     nx_replay_report_init(&part->report);
     parallel->part_count++;
     const struct nx_replay_run_options run_options = {
-        .check = { .guests = options->guests, .clock = options->clock },
+        .check = *parallel->check,
         .question = question,
         .report = &part->report,
         .from_sequence = from,
@@ -168,6 +169,21 @@ static struct nx_str copy(struct nx_replay_report *report, struct nx_str text) {
     return nx_arena_copy(&report->arena, text);
 }
 
+static void merge_groups(struct nx_replay_report *report, const struct nx_replay_report *part) {
+    for (unsigned i = 0; i < NX_REPLAY_SHAPE_COUNT; i++) {
+        struct nx_replay_group *group = &report->groups[i];
+        const struct nx_replay_group *from = &part->groups[i];
+        if (group->count == 0 && from->count > 0) {
+            *group = *from;
+            group->count = 0;
+            group->example.what = copy(report, from->example.what);
+            group->example.recorded = copy(report, from->example.recorded);
+            group->example.replayed = copy(report, from->example.replayed);
+        }
+        group->count += from->count;
+    }
+}
+
 static void merge_item(struct nx_replay_report *report, const struct nx_replay_item *from) {
     struct nx_replay_item *item = &report->items[report->item_count++];
     *item = *from;
@@ -178,6 +194,7 @@ static void merge_item(struct nx_replay_report *report, const struct nx_replay_i
     item->difference.what = copy(report, from->difference.what);
     item->difference.recorded = copy(report, from->difference.recorded);
     item->difference.replayed = copy(report, from->difference.replayed);
+    item->shapes = NULL;
     item->log_lines = NULL;
     item->log_line_count = 0;
 }
@@ -196,6 +213,7 @@ static enum nx_status merge(struct parallel *parallel, struct nx_replay_report *
         for (unsigned k = 0; k < NX_REPLAY_VERDICT_COUNT; k++) {
             report->counts[k] += part->report.counts[k];
         }
+        merge_groups(report, &part->report);
         for (size_t k = 0; k < part->report.item_count && report->item_count < NX_REPLAY_DETAILS_MAX; k++) {
             merge_item(report, &part->report.items[k]);
         }
@@ -224,10 +242,11 @@ static void free_parts(struct parallel *parallel) {
 
 enum nx_status nx_replay_run_parallel(const struct nx_replay_options *options,
                                       const struct nx_replay_question *question,
-                                      struct nx_replay_report *report, struct nx_error *err) {
+                                      const struct nx_check_options *check, struct nx_replay_report *report,
+                                      struct nx_error *err) {
     uint64_t first = 0;
     uint64_t last = 0;
-    struct parallel parallel = { .options = options };
+    struct parallel parallel = { .options = options, .check = check };
     const struct nx_loop_options loop_options = { .mailbox_count_max = 1,
                                                   .receive = receive,
                                                   .data = &parallel };

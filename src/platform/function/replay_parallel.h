@@ -8,7 +8,8 @@
 #include "platform/function/replay.h"
 #include "platform/function/replay_run.h"
 
-/** As nx_replay_run(), for a range. Blocks. */
+/** As nx_replay_run(), for a range, each call checked as `check` says. Blocks. */
 NX_MUST_CHECK enum nx_status nx_replay_run_parallel(const struct nx_replay_options *options,
                                                     const struct nx_replay_question *question,
+                                                    const struct nx_check_options *check,
                                                     struct nx_replay_report *report, struct nx_error *err);

@@ -149,6 +149,19 @@ static void keep_last_attempts(struct nx_replay_run *run) {
     run->subject_count = kept;
 }
 
+/* The other code is of one function. */
+static bool is_one_function(struct nx_replay_run *run) {
+    for (size_t i = 1; i < run->subject_count; i++) {
+        if (!nx_str_equal(run->subjects[i].record->subject, run->subjects[0].record->subject)) {
+            (void)nx_fail(&run->error, NX_FAILED_PRECONDITION, "'%.*s' ran more than one function",
+                          NX_STR_ARG(run->options.question->id));
+            nx_hint(&run->error, "say which one the code is of: --function NAME");
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum nx_replay_need take_batch(struct nx_replay_run *run) {
     struct nx_replay_report *report = run->options.report;
     nx_read_free(run->batch);
@@ -162,6 +175,9 @@ static enum nx_replay_need take_batch(struct nx_replay_run *run) {
             keep_last_attempts(run);
         }
         run->is_last_batch = true;
+        if (run->options.question->mode == NX_REPLAY_COMPARE && !is_one_function(run)) {
+            return nx_replay_run_finish(run, run->error.status);
+        }
         report->items = nx_arena_alloc(&report->arena, (run->subject_count + 1) * sizeof *report->items);
         if (report->items == NULL) {
             return nx_replay_run_finish(run, nx_fail_memory(&run->error));
@@ -444,8 +460,27 @@ void nx_replay_run_choose_item(struct nx_replay_run *run) {
     run->item = is_kept ? &report->items[report->item_count] : &run->scratch;
 }
 
+/* Comparing: each way in which the call differs is counted, and the first of each kept. */
+static void note_shapes(struct nx_replay_report *report, const struct nx_replay_item *item) {
+    for (unsigned i = 0; item->shapes != NULL && i < NX_REPLAY_SHAPE_COUNT; i++) {
+        const struct nx_replay_difference *difference = &item->shapes[i];
+        struct nx_replay_group *group = &report->groups[i];
+        if (difference->what.len > 0 && group->count++ == 0) {
+            group->invocation = item->invocation;
+            group->event_sequence = item->event_sequence;
+            group->example = (struct nx_replay_difference){
+                .what = nx_arena_copy(&report->arena, difference->what),
+                .offset = difference->offset,
+                .recorded = nx_arena_copy(&report->arena, difference->recorded),
+                .replayed = nx_arena_copy(&report->arena, difference->replayed),
+            };
+        }
+    }
+}
+
 void nx_replay_run_end_subject(struct nx_replay_run *run) {
     struct nx_replay_report *report = run->options.report;
+    note_shapes(report, run->item);
     report->counts[run->item->verdict]++;
     report->total++;
     /* In a range what is identical is only counted. */

@@ -120,16 +120,43 @@ static void collect(struct nx_host *host, const uint8_t *subscriptions, uint32_t
     }
 }
 
+/* Comparing, and the tape knows nothing of this wait: it ends at once, and the clocks have gone on. */
+static bool work_out(struct nx_host *host, const uint8_t *subscriptions, uint32_t count,
+                     struct nx_tape_entry *entry, wasm_trap_t **trap_out) {
+    struct nx_tape *tape = &host->tape;
+    const struct nx_now now = { .wall_ns = tape->wall_ns,
+                                .monotonic_ns = host->started_at.monotonic_ns + tape->monotonic_ns };
+    int64_t wake_ns;
+    int64_t unused;
+    collect(host, subscriptions, count, &now, now.monotonic_ns, entry, &wake_ns);
+    if (entry->fired_count > 0) {
+        return true;
+    }
+    if (wake_ns == INT64_MAX) {
+        *trap_out = nx_host_end(host, NX_OUTCOME_DEADLINE, NX_DEADLINE_WAIT_TEXT);
+        return false;
+    }
+    collect(host, subscriptions, count, &now, wake_ns, entry, &unused);
+    const uint64_t waited_ns = (uint64_t)wake_ns - (uint64_t)now.monotonic_ns;
+    tape->wall_ns = (int64_t)((uint64_t)tape->wall_ns + waited_ns);
+    tape->monotonic_ns = (int64_t)((uint64_t)tape->monotonic_ns + waited_ns);
+    return true;
+}
+
 /* Replaying: the tape's answer must be one that this call could have had. */
-static bool replay(struct nx_host *host, uint32_t count, struct nx_tape_entry *entry,
-                   wasm_trap_t **trap_out) {
+static bool replay(struct nx_host *host, const uint8_t *subscriptions, uint32_t count,
+                   struct nx_tape_entry *entry, wasm_trap_t **trap_out) {
     if (nx_tape_is_wait_cut(&host->tape, entry->arguments)) {
         *trap_out = nx_host_end(host, NX_OUTCOME_DEADLINE, NX_DEADLINE_WAIT_TEXT);
         return false;
     }
+    const bool is_unknown = nx_tape_is_unknown_poll(&host->tape, entry->arguments);
     if (!nx_tape_poll(&host->tape, entry)) {
         *trap_out = nx_host_end_by_tape(host);
         return false;
+    }
+    if (is_unknown) {
+        return work_out(host, subscriptions, count, entry, trap_out);
     }
     for (size_t i = 0; i < entry->fired_count; i++) {
         if (entry->fired[i] >= count) {
@@ -156,7 +183,8 @@ int32_t nx_wasi_poll_oneoff(struct nx_host *host, const uint32_t *a, bool *waits
     entry.arguments =
         (uint32_t)nx_str_hash(nx_str_of(subscriptions, (size_t)count * SUBSCRIPTION_SIZE), NX_TAPE_POLL);
     if (host->tape.replaying) {
-        return replay(host, count, &entry, trap_out) ? write_events(host, a, &entry) : NX_ERRNO_INVAL;
+        return replay(host, subscriptions, count, &entry, trap_out) ? write_events(host, a, &entry)
+                                                                    : NX_ERRNO_INVAL;
     }
     const struct nx_now now = nx_clock_read(&host->clock);
     int64_t wake_ns;

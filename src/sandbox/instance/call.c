@@ -19,6 +19,9 @@ enum phase { PHASE_START, PHASE_INSTANTIATE, PHASE_INITIALIZE, PHASE_RUN, PHASE_
 #define FUEL_MAX (UINT64_C(1) << 62)
 /* What a replay may use over what was recorded, before it is stopped as different. */
 #define FUEL_SLACK UINT64_C(1000000)
+/* What other code may use over NX_COMPARE_FUEL_FACTOR times what was recorded: a start takes more than that.
+ */
+#define COMPARE_FUEL_SLACK UINT64_C(1000000000)
 
 struct nx_call {
     struct nx_module *module; /* a reference */
@@ -28,6 +31,7 @@ struct nx_call {
     uint64_t fuel_given;
     struct nx_random random;
     bool has_cut; /* replay: the tape ends by its fuel */
+    bool is_comparing;
     struct nx_call_limits limits_given;
     wasmtime_store_t *store;
     wasmtime_call_future_t *future;
@@ -65,6 +69,9 @@ static enum nx_status check_tape(const struct nx_call_options *options, const st
     if ((header->flags & NX_TAPE_UNREPLAYABLE) != 0) {
         return nx_fail_kind(err, NX_KIND_UNREPLAYABLE, "the host failed during this call");
     }
+    if (options->mode == NX_CALL_COMPARE) {
+        return NX_OK; /* it is of other code, and so may its engine and its input be */
+    }
     if (memcmp(header->module_digest, digest->bytes, NX_DIGEST_SIZE) != 0) {
         return nx_fail_kind(err, NX_KIND_UNREPLAYABLE, "the tape is of another module");
     }
@@ -95,6 +102,20 @@ static void limits_of_tape(const struct nx_tape_header *header, struct nx_call_l
     }
 }
 
+/* A cut call is given what it had used: it then ends where it was cut. */
+static uint64_t fuel_of_replay(const struct nx_call *call, uint64_t recorded) {
+    uint64_t fuel = FUEL_MAX;
+    if (call->has_cut) {
+        return recorded > FUEL_MAX ? FUEL_MAX : recorded;
+    }
+    if (!call->is_comparing) {
+        fuel = recorded > FUEL_MAX - FUEL_SLACK ? FUEL_MAX : recorded + FUEL_SLACK;
+    } else if (recorded < FUEL_MAX / NX_COMPARE_FUEL_FACTOR - COMPARE_FUEL_SLACK) {
+        fuel = recorded * NX_COMPARE_FUEL_FACTOR + COMPARE_FUEL_SLACK;
+    }
+    return fuel;
+}
+
 static enum nx_status prepare_replay(struct nx_call *call, const struct nx_call_options *options,
                                      struct nx_error *err) {
     struct nx_tape_header header;
@@ -104,11 +125,14 @@ static enum nx_status prepare_replay(struct nx_call *call, const struct nx_call_
     NX_TRY(check_tape(options, &header, err));
     limits_of_tape(&header, &call->limits_given);
     nx_host_init(&call->host, &call->limits_given);
-    nx_tape_replay_init(&call->host.tape, &header, &entries);
+    if (call->is_comparing) {
+        NX_TRY(nx_tape_compare_init(&call->host.tape, &header, &entries, options->is_strict, err));
+    } else {
+        nx_tape_replay_init(&call->host.tape, &header, &entries);
+    }
     memcpy(call->host.generator.seed, header.seed, NX_TAPE_SEED_SIZE);
     call->has_cut = (header.flags & NX_TAPE_CUT) != 0;
-    call->fuel_given = call->has_cut ? header.fuel : header.fuel + FUEL_SLACK;
-    call->fuel_given = call->fuel_given > FUEL_MAX ? FUEL_MAX : call->fuel_given;
+    call->fuel_given = fuel_of_replay(call, header.fuel);
     call->memory_max = header.memory_max > NX_GUEST_MEMORY_MAX ? NX_GUEST_MEMORY_MAX : header.memory_max;
     call->tape = options->tape;
     call->deadline_ns = INT64_MAX;
@@ -143,8 +167,9 @@ enum nx_status nx_call_new(const struct nx_call_options *options, struct nx_call
     call->host.call = call;
     call->host.input = options->input;
     call->host.clock = options->clock;
-    call->host.tape.replaying = options->mode == NX_CALL_REPLAY;
-    NX_TRY(options->mode == NX_CALL_REPLAY ? prepare_replay(call, options, err)
+    call->is_comparing = options->mode == NX_CALL_COMPARE;
+    call->host.tape.replaying = options->mode != NX_CALL_RECORD;
+    NX_TRY(options->mode != NX_CALL_RECORD ? prepare_replay(call, options, err)
                                            : prepare_record(call, options, err));
     *call_out = NX_TAKE(call);
     return NX_OK;
@@ -252,7 +277,7 @@ static void end_by_trap(struct nx_call *call) {
     } else if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW ||
                (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS && is_below_stack(call))) {
         end(call, NX_OUTCOME_STACK_OVERFLOW, "the guest's stack overflowed");
-    } else if (code == WASMTIME_TRAP_CODE_OUT_OF_FUEL && call->has_cut) {
+    } else if (code == WASMTIME_TRAP_CODE_OUT_OF_FUEL && (call->has_cut || call->is_comparing)) {
         end(call, NX_OUTCOME_DEADLINE, NX_DEADLINE_TEXT);
     } else if (code == WASMTIME_TRAP_CODE_OUT_OF_FUEL) {
         end(call, NX_OUTCOME_REPLAY_DIFFERS, "the guest runs on where it had ended");
@@ -360,6 +385,10 @@ static enum nx_call_state finish(struct nx_call *call) {
     result->tape_entry_count = host->tape.entry_count;
     result->differs_at = host->tape.entry_count;
     result->differs_at_byte = host->tape.differs_at_byte;
+    if (host->tape.compare != NULL) {
+        result->questions_differ = host->tape.compare->order_differs;
+        result->question = host->tape.compare->order_differs_at;
+    }
     result->start_time_ns = host->started_at.wall_ns;
     result->replayable = host->outcome != NX_OUTCOME_HOST_ERROR && host->outcome != NX_OUTCOME_TAPE_LIMIT;
     fill_lists(result, host);

@@ -5,8 +5,10 @@
  * Each step runs at most one slice of fuel (about 10 us), so that a worker can keep many guests going and
  * look at the clock between slices. In NX_CALL_RECORD the guest is answered from the world and a tape is
  * written; in NX_CALL_REPLAY it is answered from the tape alone: no clock, no random, no host ops, no
- * deadline. Every call gets a fresh instance. Effects are only collected here; whoever runs the call commits
- * them. Threads: a call belongs to one thread from new to free, which needs a stack of NX_THREAD_STACK_SIZE.
+ * deadline. NX_CALL_COMPARE is the same for other code (sandbox/tape/tape.h); everything said of a replay
+ * holds for it but that it may take up to NX_COMPARE_FUEL_FACTOR times the fuel. Every call gets a fresh
+ * instance. Effects are only collected here; whoever runs the call commits them. Threads: a call belongs to
+ * one thread from new to free, which needs a stack of NX_THREAD_STACK_SIZE.
  */
 #pragma once
 
@@ -27,7 +29,13 @@
 NX_MUST_CHECK enum nx_status nx_sandbox_open(const struct nx_engine_options *options,
                                              struct nx_engine **engine_out, struct nx_error *err);
 
-enum nx_call_mode { NX_CALL_RECORD, NX_CALL_REPLAY };
+enum { NX_COMPARE_FUEL_FACTOR = 10 };
+
+enum nx_call_mode {
+    NX_CALL_RECORD,
+    NX_CALL_REPLAY,
+    NX_CALL_COMPARE, /* other code than the tape was recorded with, answered from it where it asks the same */
+};
 
 enum nx_call_state {
     NX_CALL_RUNNING, /* step again */
@@ -48,7 +56,9 @@ struct nx_call_options {
     struct nx_clock clock;               /* Replay: unused, may be zeroed */
     struct nx_random random;             /* Replay: unused, may be zeroed */
     const struct nx_host_ops *ops;       /* borrowed for the call's life; NULL: no key-value store */
-    struct nx_str tape;                  /* Replay only: borrowed for the call's life */
+    struct nx_str tape;                  /* Replay only, as Compare: borrowed for the call's life */
+    bool is_strict; /* Compare: what the tape does not answer ends the call as replay-differs; else there is
+                       no such key, the clock goes on, a wait ends */
 };
 
 struct nx_call;

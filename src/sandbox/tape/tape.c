@@ -1,6 +1,8 @@
 /* src/sandbox/tape/tape.c */
 #include "sandbox/tape/tape.h"
 
+#include "sandbox/tape/tape_compare.h"
+
 void nx_tape_record_init(struct nx_tape *tape, size_t size_max, int64_t start_wall_ns) {
     *tape = (struct nx_tape){ .wall_ns = start_wall_ns };
     nx_buf_init(&tape->entries, size_max);
@@ -14,6 +16,7 @@ void nx_tape_replay_init(struct nx_tape *tape, const struct nx_tape_header *head
 
 void nx_tape_fini(struct nx_tape *tape) {
     nx_buf_fini(&tape->entries);
+    nx_tape_compare_free(tape);
 }
 
 static bool differ(struct nx_tape *tape, size_t byte, const char *why) {
@@ -64,6 +67,9 @@ static bool play_answer(struct nx_tape *tape, struct nx_tape_entry *entry) {
 
 bool nx_tape_wall(struct nx_tape *tape, enum nx_tape_entry_kind kind, int64_t *wall_ns) {
     struct nx_tape_entry entry;
+    if (tape->compare != NULL) {
+        return nx_tape_compare_wall(tape, kind, wall_ns);
+    }
     if (tape->replaying) {
         if (!play(tape, kind, &entry)) {
             return false;
@@ -81,6 +87,9 @@ bool nx_tape_wall(struct nx_tape *tape, enum nx_tape_entry_kind kind, int64_t *w
 
 bool nx_tape_monotonic(struct nx_tape *tape, int64_t *since_start_ns) {
     struct nx_tape_entry entry;
+    if (tape->compare != NULL) {
+        return nx_tape_compare_monotonic(tape, since_start_ns);
+    }
     if (tape->replaying) {
         if (!play(tape, NX_TAPE_CLOCK_MONOTONIC, &entry)) {
             return false;
@@ -98,11 +107,17 @@ bool nx_tape_monotonic(struct nx_tape *tape, int64_t *since_start_ns) {
 
 bool nx_tape_poll(struct nx_tape *tape, struct nx_tape_entry *entry) {
     entry->kind = NX_TAPE_POLL;
+    if (tape->compare != NULL) {
+        return nx_tape_compare_answer(tape, entry);
+    }
     return tape->replaying ? play_answer(tape, entry) : record(tape, entry);
 }
 
 bool nx_tape_kv_get(struct nx_tape *tape, struct nx_tape_entry *entry) {
     entry->kind = NX_TAPE_KV_GET;
+    if (tape->compare != NULL) {
+        return nx_tape_compare_answer(tape, entry);
+    }
     return tape->replaying ? play_answer(tape, entry) : record(tape, entry);
 }
 
@@ -116,6 +131,9 @@ bool nx_tape_wait_cut(struct nx_tape *tape, uint32_t arguments) {
 bool nx_tape_is_wait_cut(struct nx_tape *tape, uint32_t arguments) {
     struct nx_tape_entry entry;
     struct nx_tape_reader ahead = tape->reader;
+    if (tape->compare != NULL) {
+        return nx_tape_compare_is_wait_cut(tape, arguments);
+    }
     if (tape->differs || !nx_tape_next(&ahead, &entry) || entry.kind != NX_TAPE_WAIT_CUT ||
         entry.arguments != arguments) {
         return false;
@@ -126,6 +144,10 @@ bool nx_tape_is_wait_cut(struct nx_tape *tape, uint32_t arguments) {
 }
 
 bool nx_tape_check_end(struct nx_tape *tape) {
+    if (tape->compare != NULL) {
+        nx_tape_compare_end(tape);
+        return !tape->differs;
+    }
     if (!tape->differs && tape->reader.index != tape->reader.entry_count) {
         return differ(tape, tape->reader.bytes.offset, "the guest asked less than is on the tape");
     }

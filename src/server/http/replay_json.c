@@ -46,6 +46,32 @@ static void write_item(struct nx_json_writer *writer, const struct nx_replay_ite
     nx_json_object_end(writer);
 }
 
+/* Comparing: {"output": {"count": 3, "invocation": "INVOCATIONS:5", "event": …, "difference": {…}}} */
+static void write_shapes(struct nx_json_writer *writer, const struct nx_replay_report *report) {
+    bool has_any = false;
+    for (unsigned i = 0; i < NX_REPLAY_SHAPE_COUNT; i++) {
+        const struct nx_replay_group *group = &report->groups[i];
+        if (group->count == 0) {
+            continue;
+        }
+        if (!has_any) {
+            nx_json_key(writer, NX_STR("shapes"));
+            nx_json_object_begin(writer);
+            has_any = true;
+        }
+        nx_json_key(writer, nx_str_from_c(nx_replay_shape_name((enum nx_replay_shape)i)));
+        nx_json_object_begin(writer);
+        nx_json_member_u64(writer, "count", group->count);
+        nx_http_member_reference(writer, "invocation", NX_STR("INVOCATIONS"), group->invocation);
+        nx_http_member_reference(writer, "event", NX_STR("EVENTS"), group->event_sequence);
+        write_difference(writer, &group->example);
+        nx_json_object_end(writer);
+    }
+    if (has_any) {
+        nx_json_object_end(writer);
+    }
+}
+
 void nx_http_write_replay(struct nx_json_writer *writer, const struct nx_replay_report *report) {
     nx_json_object_begin(writer);
     nx_json_member_bool(writer, "identical", nx_replay_report_is_proof(report));
@@ -58,6 +84,7 @@ void nx_http_write_replay(struct nx_json_writer *writer, const struct nx_replay_
     }
     nx_json_object_end(writer);
     nx_json_member_u64(writer, "elapsed_ns", report->elapsed_ns);
+    write_shapes(writer, report);
     if (report->lost_count > 0) {
         nx_json_member_u64(writer, "lost", report->lost_count);
     }
