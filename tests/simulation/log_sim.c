@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "fabric/fabric.h"
 #include "io/sim.h"
+#include "seeds.h"
 
 enum {
     STREAMS = 4,
@@ -398,27 +399,5 @@ static uint64_t run_seed(uint64_t seed) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t seed = 1;
-    uint64_t count = 1;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        uint64_t value;
-        if (!nx_str_to_u64(nx_str_from_c(argv[i + 1]), &value)) {
-            return 2;
-        }
-        if (nx_str_is(nx_str_from_c(argv[i]), "--seed")) {
-            seed = value;
-        } else if (nx_str_is(nx_str_from_c(argv[i]), "--count")) {
-            count = value;
-        } else {
-            return 2;
-        }
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        const uint64_t digest = run_seed(seed + i);
-        if (count == 1) {
-            (void)printf("seed %" PRIu64 ": digest %016" PRIx64 "\n", seed, digest);
-        }
-    }
-    (void)printf("log_sim: %" PRIu64 " seeds from %" PRIu64 " passed\n", count, seed);
-    return 0;
+    return run_seeds("log_sim", run_seed, argc, argv);
 }

@@ -114,6 +114,19 @@ static void test_each_misbehaviour_has_its_own_name(void **state) {
     check_word("nothing special", NX_OUTCOME_OK);
 }
 
+static void test_memory_grows_to_the_calls_limit_and_no_further(void **state) {
+    static const uint64_t limits[] = { 4 << 20, 16 << 20 };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct nx_call_options options = record_options(misbehave, NX_STR("bomb"));
+        options.memory_max = limits[i];
+        NX_AUTO(nx_call) *call = run_call(&options);
+        assert_int_equal(nx_call_result(call)->outcome, NX_OUTCOME_MEMORY_LIMIT);
+        assert_in_range(nx_call_result(call)->memory_peak, limits[i] / 2, limits[i]);
+        assert_replays(&options, call);
+    }
+}
+
 static void test_a_full_tape_ends_the_call_as_unreplayable(void **state) {
     (void)state;
     const struct nx_call_limits limits = { .tape_size_max = 4096 };
@@ -365,6 +378,7 @@ int main(void) {
         cmocka_unit_test(test_a_loop_of_bulk_instructions_ends_at_the_deadline),
         cmocka_unit_test(test_a_sleep_ends_at_the_deadline_without_holding_the_worker),
         cmocka_unit_test(test_each_misbehaviour_has_its_own_name),
+        cmocka_unit_test(test_memory_grows_to_the_calls_limit_and_no_further),
         cmocka_unit_test(test_a_full_tape_ends_the_call_as_unreplayable),
         cmocka_unit_test(test_other_limits_travel_on_the_tape),
         cmocka_unit_test(test_random_numbers_and_naps_replay),
