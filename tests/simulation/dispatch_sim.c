@@ -713,12 +713,51 @@ static void lose_position(struct run *run) {
     nx_mailbox_close(run->mailbox);
 }
 
+/* How many calls of each function are under way: never more than its max_concurrency. Those that change
+ * places are left out: their script does not say whose call it is. */
+static uint32_t under_way[FUNCTIONS];
+
+static uint32_t *under_way_of(const char *script) {
+    for (size_t i = 0; i < FUNCTIONS; i++) {
+        if (strcmp(models[i].script, script) == 0) {
+            return &under_way[i];
+        }
+    }
+    nx_assert_never("a guest of no function");
+    return NULL;
+}
+
+static enum nx_status counted_call_new(void *data, const struct nx_call_options *options,
+                                       struct nx_call **call_out, struct nx_error *err) {
+    struct run *run = data;
+    NX_TRY(script_call_new(NULL, options, call_out, err));
+    if (!options->identity.is_replay) {
+        uint32_t *count = under_way_of(options->module->script);
+        const struct model_function *model = &models[count - under_way];
+        ++*count;
+        const bool has_limit = model->concurrency_max > 0 && strcmp(model->name, "echo") != 0;
+        EXPECT(run, !has_limit || *count <= model->concurrency_max, "%u calls of %s at once", *count,
+               model->name);
+    }
+    return NX_OK;
+}
+
+static void counted_call_free(struct nx_call *call) {
+    if (call != NULL && !call->options.identity.is_replay) {
+        --*under_way_of(call->script);
+    }
+    script_call_free(call);
+}
+
 static uint64_t run_seed(uint64_t seed) {
     static const struct nx_guest_kind guests = NX_GUEST_SCRIPT;
     struct run *run = calloc(1, sizeof *run);
     nx_assert(run != NULL);
     run->seed = seed;
     run->guests = guests;
+    run->guests.data = run;
+    run->guests.call_new = counted_call_new;
+    run->guests.call_free = counted_call_free;
     run->events = calloc(EVENTS_MAX, sizeof *run->events);
     run->stories = calloc((size_t)EVENTS_MAX * FUNCTIONS, sizeof *run->stories);
     nx_assert(run->events != NULL && run->stories != NULL);
