@@ -17,7 +17,7 @@ enum { FILE_SIZE_MAX = 256 * 1024, PATH_SIZE_MAX = 4096 };
 static const struct nx_flag flags[] = {
     { .name = "lang",
       .value = "LANGUAGE",
-      .help = "what the function is written in: c (default), rust, go, javascript, typescript" },
+      .help = "c (default), rust, go, javascript, typescript, assemblyscript" },
 };
 
 enum { LANGUAGES_MAX = 16 };

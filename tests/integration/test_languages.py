@@ -48,6 +48,7 @@ LANGUAGES = {
     "rust": (rust, "target/wasm32-wasip1/release/welcome.wasm", ["cargo", "test", "--quiet", "--bins"]),
     "go": (go, "build/welcome.wasm", ["go", "test", "./..."]),
     "javascript": (node, "build/welcome.wasm", ["node", "--test", "test/"]),
+    "assemblyscript": (node, "build/welcome.wasm", ["npm", "test", "--silent"]),
     "typescript": (node, "build/welcome.wasm", ["npm", "test", "--silent"]),
 }
 
@@ -109,6 +110,7 @@ def test_the_template_comes_with_tests_that_need_no_server(language, tmp_path):
 @pytest.mark.parametrize("language, tool", [
     ("rust", "needs Rust (cargo), which is not here"),
     ("go", "needs Go, which is not here"),
+    ("assemblyscript", "needs Node.js (npm), which is not here"),
     ("typescript", "needs Node.js (npm), which is not here"),
 ])
 def test_build_names_what_is_missing(language, tool, tmp_path):
@@ -211,3 +213,13 @@ def test_a_script_that_fails_fails_alone(tmp_path, servers):
         assert said in run_nexus("logs", cwd=tmp_path).stdout
     report = json.loads(run_nexus("replay", "--since", "1h", "--verify", "--output", "json", cwd=tmp_path).stdout)
     assert report["total"] == report["counts"]["identical"] == len(bodies)
+
+
+def test_the_assemblyscript_helper_keeps_its_promises(tmp_path):
+    compiler = DEPS / "node" / "node_modules" / ".bin" / "asc"
+    if not compiler.exists():
+        pytest.skip(f"no toolchain for assemblyscript: {compiler}")
+    module = tmp_path / "all.wasm"
+    folder = ROOT / "guest" / "assemblyscript"
+    run([compiler, "test/all.ts", "--outFile", module, "-O", "--runtime", "stub", "--use", "abort=assembly/index/abort"], folder, {})
+    run(["node", "--test", "test/"], folder, {"NEXUS_TEST_MODULE": str(module)})

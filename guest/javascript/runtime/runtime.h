@@ -10,7 +10,7 @@ struct runtime_source {
     size_t size;
 };
 
-/* A script that is compiled in: "prelude", "nexus", "buffer"; NULL where there is none. sources.c, made at build time. */
+/* A script that is compiled in: "prelude", "nexus" ...; NULL where there is none. Made by sources.py. */
 const struct runtime_source *runtime_find_module(const char *name);
 
 /* SHA-1 (bits 1), SHA-256, SHA-384 or SHA-512; its size in bytes, 0 for another number. */
