@@ -48,6 +48,9 @@ void nx_http_shared_init(struct nx_http_shared *shared) {
 }
 
 static void exchange_free(struct nx_http_exchange *exchange) {
+    if (exchange->state != NULL) {
+        exchange->state_free(exchange->state);
+    }
     nx_buf_fini(&exchange->out);
     free(exchange);
 }
@@ -549,6 +552,7 @@ void nx_http_conn_interrupt(struct nx_http_conn *conn) {
         }
         /* The message under way still points to the old one. */
         *substitute = *exchange;
+        substitute->state = NULL; /* it is for that message's answer */
         substitute->node = (struct nx_list_node){ 0 };
         nx_list_append(&conn->exchanges, &substitute->node);
         exchange->conn = NULL;

@@ -144,6 +144,8 @@ struct nx_http_exchange {
     unsigned tag;       /* what else the handler must remember */
     unsigned rounds;    /* messages sent for it beyond the first */
     bool interruptible; /* answered at once when the server stops: a long poll */
+    void *state;        /* what is too much for the above; freed with the exchange */
+    void (*state_free)(void *state);
 };
 
 struct nx_http_response {

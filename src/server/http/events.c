@@ -1,4 +1,4 @@
-/* src/server/http/events.c: events that are in the log, one or a page of them. */
+/* src/server/http/events.c: one event that is in the log. */
 #include "codec/cloudevents.h"
 #include "codec/percent.h"
 #include "server/http/event_json.h"
@@ -133,76 +133,4 @@ void nx_http_get_event(struct nx_http_services *services, struct nx_http_exchang
         return;
     }
     nx_http_ask(exchange, services->reads, &read->message, event_read);
-}
-
-/* A page of the log */
-
-static void events_read(struct nx_http_exchange *exchange, struct nx_message *message) {
-    struct nx_read *read = (struct nx_read *)message;
-    if (nx_http_page_goes_on(exchange, read)) {
-        return;
-    }
-    NX_AUTO(nx_arena) arena;
-    NX_AUTO(nx_buf) body;
-    struct nx_json_writer writer;
-    nx_arena_init(&arena, ARENA_SIZE_MAX);
-    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
-    if (read->status != NX_OK) {
-        nx_http_respond_error(exchange, &read->error, NX_STR_EMPTY);
-        nx_message_release(message);
-        return;
-    }
-    nx_json_writer_init(&writer, &body);
-    nx_json_object_begin(&writer);
-    nx_json_key(&writer, NX_STR("events"));
-    nx_json_array_begin(&writer);
-    for (size_t i = 0; i < read->record_count; i++) {
-        nx_http_write_event(&writer, &read->records[i], &arena);
-    }
-    nx_json_array_end(&writer);
-    nx_http_page_end(&writer, read);
-    nx_json_object_end(&writer);
-    nx_json_writer_end(&writer);
-    nx_http_respond_json(exchange, &body);
-    nx_message_release(message);
-}
-
-static enum nx_status make_scan(struct nx_http_exchange *exchange, const struct nx_http_request *request,
-                                struct nx_read **read_out, struct nx_error *err) {
-    static const char *const names[] = { "type", NX_HTTP_PAGE_PARAMETERS, NULL };
-    NX_AUTO(nx_arena) arena;
-    NX_AUTO(nx_buf) subject;
-    NX_AUTO(nx_read) *read = NULL;
-    struct nx_http_query query;
-    nx_arena_init(&arena, ARENA_SIZE_MAX);
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    NX_TRY(nx_http_query_parse(request->query, names, &arena, &query, err));
-    NX_TRY(nx_http_page_scan(exchange, "EVENTS", &query, &read, err));
-    const struct nx_str type = nx_http_query_value(&query, "type");
-    if (type.len > 0 &&
-        (nx_str_find_byte(type, '*') != SIZE_MAX || nx_str_find_byte(type, '>') != SIZE_MAX)) {
-        nx_buf_append(&subject, NX_STR("events."));
-        nx_buf_append(&subject, type); /* a filter, in NATS's wildcards */
-    } else if (type.len > 0) {
-        nx_cloudevent_subject(&subject, type);
-    }
-    NX_TRY(nx_buf_check(&subject, err));
-    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
-    if (read->subject.ptr == NULL) {
-        return nx_fail_memory(err);
-    }
-    *read_out = NX_TAKE(read);
-    return NX_OK;
-}
-
-void nx_http_list_events(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                         const struct nx_http_request *request, struct nx_str parameter) {
-    struct nx_read *read = NULL;
-    struct nx_error err = { 0 };
-    (void)parameter;
-    if (make_scan(exchange, request, &read, &err) != NX_OK) {
-        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
-        return;
-    }
-    nx_http_ask(exchange, services->reads, &read->message, events_read);
 }

@@ -76,7 +76,7 @@ typedef void nx_http_handler(struct nx_http_services *services, struct nx_http_e
                              const struct nx_http_request *request, struct nx_str parameter);
 nx_http_handler nx_http_post_event;        /* publish.c */
 nx_http_handler nx_http_get_event;         /* events.c */
-nx_http_handler nx_http_list_events;       /* events.c */
+nx_http_handler nx_http_list_events;       /* event_list.c */
 nx_http_handler nx_http_get_invocation;    /* invocations.c */
 nx_http_handler nx_http_list_invocations;  /* invocations.c */
 nx_http_handler nx_http_list_functions;    /* functions.c */
