@@ -134,7 +134,7 @@ void nx_http_conn_close(struct nx_http_conn *conn) {
     for (struct nx_list_node *node; (node = nx_list_take_first(&conn->exchanges)) != NULL;) {
         struct nx_http_exchange *exchange = nx_container_of(node, struct nx_http_exchange, node);
         exchange->conn = NULL;
-        if (exchange->answered) {
+        if (exchange->answered || exchange->ready != NULL) {
             exchange_free(exchange);
         } else {
             nx_list_append(&conn->shared->orphans, &exchange->node);
@@ -315,7 +315,24 @@ void nx_http_conn_feed_end(struct nx_http_conn *conn) {
     conn->input_ended = true;
 }
 
+/* Let the answer whose turn it is go on, when it waits for room and there is some. */
+static bool call_ready(struct nx_http_conn *conn) {
+    struct nx_list_node *node = nx_list_first(&conn->exchanges);
+    struct nx_http_exchange *exchange =
+        node == NULL ? NULL : nx_container_of(node, struct nx_http_exchange, node);
+    if (exchange == NULL || exchange->ready == NULL || conn->broken ||
+        unwritten_now(conn) > NX_HTTP_OUTPUT_SIZE_HIGH) {
+        return false;
+    }
+    void (*ready)(struct nx_http_exchange *) = NX_TAKE(exchange->ready);
+    ready(exchange);
+    return true;
+}
+
 bool nx_http_conn_run(struct nx_http_conn *conn) {
+    if (call_ready(conn)) {
+        return true;
+    }
     if (conn->continue_due && conn->exchanges.count == 0) {
         conn->continue_due = false;
         nx_buf_append(&conn->out, continue_line);
@@ -430,8 +447,12 @@ static void write_head(struct nx_buf *out, const struct nx_http_exchange *exchan
         nx_buf_append(out, NX_STR("\r\nContent-Type: "));
         nx_buf_append(out, response->content_type);
     }
-    nx_buf_append(out, NX_STR("\r\nContent-Length: "));
-    nx_buf_append_decimal(out, response->body.len);
+    if (!exchange->streaming) {
+        nx_buf_append(out, NX_STR("\r\nContent-Length: "));
+        nx_buf_append_decimal(out, response->body.len);
+    } else if (!exchange->is_http_1_0) {
+        nx_buf_append(out, NX_STR("\r\nTransfer-Encoding: chunked"));
+    }
     nx_buf_append(out, NX_STR("\r\n"));
     nx_buf_append(out, response->headers);
     if (!exchange->keep_alive) {
@@ -454,6 +475,13 @@ static void release_answers(struct nx_http_conn *conn) {
         conn->broken = conn->broken || nx_buf_failed(&exchange->out);
         nx_list_remove(&conn->exchanges, node);
         exchange_free(exchange);
+    }
+    struct nx_list_node *first = nx_list_first(&conn->exchanges);
+    if (first != NULL) { /* of a stream whose turn it is now: what it has so far */
+        struct nx_http_exchange *exchange = nx_container_of(first, struct nx_http_exchange, node);
+        nx_buf_append(&conn->out, nx_buf_str(&exchange->out));
+        conn->broken = conn->broken || nx_buf_failed(&exchange->out);
+        nx_buf_fini(&exchange->out);
     }
     conn->broken = conn->broken || nx_buf_failed(&conn->out);
 }
@@ -479,6 +507,72 @@ void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_res
     if (!exchange->is_head) {
         nx_buf_append(out, response->body);
     }
+    exchange->answered = true;
+    release_answers(conn);
+}
+
+/* Where a stream's bytes go: straight out when it is its turn. */
+static struct nx_buf *stream_out(struct nx_http_exchange *exchange) {
+    struct nx_http_conn *conn = exchange->conn;
+    return nx_list_first(&conn->exchanges) == &exchange->node ? &conn->out : &exchange->out;
+}
+
+void nx_http_stream_begin(struct nx_http_exchange *exchange, const struct nx_http_response *response) {
+    nx_assert(!exchange->streaming && !exchange->answered);
+    exchange->streaming = true;
+    if (exchange->shared->responses != NULL) {
+        nx_counter_add(&exchange->shared->responses[response->status / 100 % 6], 1);
+    }
+    if (exchange->conn == NULL) {
+        return;
+    }
+    if (exchange->shared->draining || exchange->is_http_1_0) {
+        nx_http_exchange_close_after(exchange); /* without chunks only the end of the connection ends it */
+    }
+    write_head(stream_out(exchange), exchange, response);
+}
+
+void nx_http_stream_write(struct nx_http_exchange *exchange, struct nx_str bytes) {
+    nx_assert(exchange->streaming && !exchange->answered);
+    if (exchange->conn == NULL || bytes.len == 0) {
+        return;
+    }
+    struct nx_buf *out = stream_out(exchange);
+    if (!exchange->is_http_1_0) {
+        nx_buf_append_format(out, "%zx\r\n", bytes.len);
+    }
+    nx_buf_append(out, bytes);
+    if (!exchange->is_http_1_0) {
+        nx_buf_append(out, NX_STR("\r\n"));
+    }
+    exchange->conn->broken = exchange->conn->broken || nx_buf_failed(out);
+}
+
+bool nx_http_stream_has_room(const struct nx_http_exchange *exchange) {
+    return exchange->conn == NULL ||
+           unwritten_now(exchange->conn) + exchange->out.len <= NX_HTTP_OUTPUT_SIZE_HIGH;
+}
+
+void nx_http_stream_wait(struct nx_http_exchange *exchange,
+                         void (*ready)(struct nx_http_exchange *exchange)) {
+    nx_assert(exchange->streaming && exchange->conn != NULL);
+    exchange->ready = ready;
+}
+
+void nx_http_stream_end(struct nx_http_exchange *exchange) {
+    struct nx_http_conn *conn = exchange->conn;
+    nx_assert(exchange->streaming && !exchange->answered);
+    if (conn == NULL) {
+        nx_http_abandon(exchange);
+        return;
+    }
+    if (!exchange->is_http_1_0) {
+        nx_buf_append(stream_out(exchange), NX_STR("0\r\n\r\n"));
+    }
+    if (exchange->shared->draining) {
+        nx_http_exchange_close_after(exchange);
+    }
+    exchange->ready = NULL;
     exchange->answered = true;
     release_answers(conn);
 }
@@ -553,10 +647,20 @@ void nx_http_conn_interrupt(struct nx_http_conn *conn) {
         /* The message under way still points to the old one. */
         *substitute = *exchange;
         substitute->state = NULL; /* it is for that message's answer */
+        substitute->ready = NULL;
+        nx_buf_init(&exchange->out, NX_HTTP_OUTPUT_SIZE_MAX); /* its bytes have moved */
         substitute->node = (struct nx_list_node){ 0 };
         nx_list_append(&conn->exchanges, &substitute->node);
         exchange->conn = NULL;
-        nx_list_append(&conn->shared->orphans, node);
+        if (exchange->ready != NULL) {
+            exchange_free(exchange);
+        } else {
+            nx_list_append(&conn->shared->orphans, node);
+        }
+        if (substitute->streaming) {
+            nx_http_stream_end(substitute);
+            continue;
+        }
         struct nx_error err = { 0 };
         (void)nx_fail(&err, NX_UNAVAILABLE, "the server stops");
         nx_http_respond_error(substitute, &err, NX_STR_EMPTY);

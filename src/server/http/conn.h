@@ -134,7 +134,10 @@ struct nx_http_exchange {
     bool keep_alive;
     bool is_http_1_0;
     bool answered;
+    bool streaming;    /* its answer has begun and is given piece by piece */
     struct nx_buf out; /* conn.c's own: the answer, while an earlier request has none */
+    void (*ready)(
+        struct nx_http_exchange *exchange); /* conn.c's own: waits for room, no message is under way */
     /* The handler's own: */
     int64_t begun_ns; /* monotonic */
     /* Goes on with the answer to a message that the handler sent; owns it. */
@@ -162,6 +165,19 @@ void nx_http_respond_error(struct nx_http_exchange *exchange, const struct nx_er
 /** As nx_http_respond_error(), with a status that is not the error's own. */
 void nx_http_respond_error_as(struct nx_http_exchange *exchange, int http_status, const struct nx_error *err,
                               struct nx_str headers);
+/* An answer whose length is not known: begun, written in pieces, ended. While more than
+ * NX_HTTP_OUTPUT_SIZE_HIGH waits for the client its handler should write nothing more, but wait; a client
+ * that takes nothing of it for the time-out of that phase is cut, as with every answer. Pieces for an orphan
+ * go nowhere; its handler gives it up by nx_http_abandon(). */
+
+/** Write the head; the response's body is not looked at. */
+void nx_http_stream_begin(struct nx_http_exchange *exchange, const struct nx_http_response *response);
+void nx_http_stream_write(struct nx_http_exchange *exchange, struct nx_str bytes);
+bool nx_http_stream_has_room(const struct nx_http_exchange *exchange);
+/** Call `ready`, once, when there is room; until then no message may be under way for it. */
+void nx_http_stream_wait(struct nx_http_exchange *exchange, void (*ready)(struct nx_http_exchange *exchange));
+/** The answer is whole; the exchange is gone. */
+void nx_http_stream_end(struct nx_http_exchange *exchange);
 /** Give no answer and cut the connection: what was done cannot be told, for want of memory. */
 void nx_http_abandon(struct nx_http_exchange *exchange);
 /** The connection may not be kept after this answer. */

@@ -343,10 +343,116 @@ static void test_problem_details_escape_what_the_client_sent(void **state) {
     assert_int_equal(count_of(world, "\xff"), 0);
 }
 
+static void begin_stream(struct nx_http_exchange *exchange) {
+    nx_http_stream_begin(
+        exchange, &(struct nx_http_response){ .status = 200, .content_type = NX_STR("text/event-stream") });
+}
+
+static void test_a_stream_is_written_in_pieces_when_its_turn_has_come(void **state) {
+    struct world *world = *state;
+    feed(world, GET("/first") GET("/stream") GET("/now"));
+    begin_stream(world->held[1]);
+    nx_http_stream_write(world->held[1], NX_STR("early"));
+    flush(world);
+    assert_int_equal(world->written.len, 0);
+    answer(world->held[0], NX_STR("first"));
+    flush(world);
+    assert_int_equal(count_of(world, "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n"), 1);
+    nx_http_stream_write(world->held[1], NX_STR("late"));
+    flush(world);
+    assert_int_equal(count_of(world, "4\r\nlate\r\n"), 1);
+    assert_int_equal(count_of(world, "/now"), 0);
+    nx_http_stream_end(world->held[1]);
+    flush(world);
+    assert_int_equal(count_of(world, "late\r\n0\r\n\r\nHTTP/1.1 200 OK"), 1);
+    assert_true(nx_http_conn_is_quiet(world->conn));
+}
+
+static size_t unwritten_size;
+
+static size_t unwritten(void *transport) {
+    (void)transport;
+    return unwritten_size;
+}
+
+static size_t ready_count;
+
+static void ready(struct nx_http_exchange *exchange) {
+    ready_count++;
+    nx_http_stream_write(exchange, NX_STR("more"));
+}
+
+static void test_a_stream_waits_for_room(void **state) {
+    struct world *world = *state;
+    world->shared.unwritten = unwritten;
+    ready_count = 0;
+    feed(world, GET("/stream"));
+    begin_stream(world->held[0]);
+    flush(world);
+    unwritten_size = NX_HTTP_OUTPUT_SIZE_HIGH + 1;
+    assert_false(nx_http_stream_has_room(world->held[0]));
+    nx_http_stream_wait(world->held[0], ready);
+    flush(world);
+    assert_int_equal(ready_count, 0);
+    unwritten_size = 0;
+    flush(world);
+    assert_int_equal(ready_count, 1);
+    assert_int_equal(count_of(world, "4\r\nmore\r\n"), 1);
+    flush(world);
+    assert_int_equal(ready_count, 1);
+    nx_http_stream_end(world->held[0]);
+}
+
+static void test_a_reader_that_takes_nothing_is_cut(void **state) {
+    struct world *world = *state;
+    world->shared.unwritten = unwritten;
+    feed(world, GET("/stream"));
+    begin_stream(world->held[0]);
+    unwritten_size = NX_HTTP_OUTPUT_SIZE_HIGH + 1;
+    flush(world);
+    nx_http_stream_wait(world->held[0], ready);
+    world->shared.now.monotonic_ns += world->shared.timeouts.ns[NX_HTTP_PHASE_WRITE] + 1;
+    assert_ptr_equal(nx_http_shared_expire(&world->shared), world->conn);
+    assert_true(nx_http_conn_is_broken(world->conn));
+    unwritten_size = 0;
+} /* its exchange, which nobody will answer, goes with the connection */
+
+static void test_a_stop_ends_streams(void **state) {
+    struct world *world = *state;
+    feed(world, GET("/poll/stream"));
+    struct nx_http_exchange *exchange = world->held[0];
+    begin_stream(exchange);
+    nx_http_stream_write(exchange, NX_STR("piece"));
+    world->shared.draining = true;
+    nx_http_conn_interrupt(world->conn);
+    flush(world);
+    assert_int_equal(count_of(world, "piece\r\n0\r\n\r\n"), 1);
+    assert_true(nx_http_conn_is_done(world->conn));
+    assert_null(exchange->conn);
+    nx_http_abandon(exchange); /* its message came back */
+}
+
+static void test_a_client_of_http_1_0_gets_no_chunks(void **state) {
+    struct world *world = *state;
+    feed(world, "GET /stream HTTP/1.0\r\n\r\n");
+    begin_stream(world->held[0]);
+    nx_http_stream_write(world->held[0], NX_STR("piece"));
+    nx_http_stream_end(world->held[0]);
+    flush(world);
+    assert_int_equal(count_of(world, "Transfer-Encoding"), 0);
+    assert_int_equal(count_of(world, "\r\n\r\npiece"), 1);
+    assert_true(nx_http_conn_is_done(world->conn));
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_answers_with_length_date_and_body),
+        TEST(test_a_stream_is_written_in_pieces_when_its_turn_has_come),
+        TEST(test_a_stream_waits_for_room),
+        TEST(test_a_reader_that_takes_nothing_is_cut),
+        TEST(test_a_stop_ends_streams),
+        TEST(test_a_client_of_http_1_0_gets_no_chunks),
         TEST(test_answers_head_without_the_body),
         TEST(test_answers_pipelined_requests_in_their_order),
         TEST(test_takes_no_more_than_the_pipeline_holds),

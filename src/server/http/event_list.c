@@ -14,6 +14,7 @@
 #include "codec/percent.h"
 #include "fabric/subject/subject.h"
 #include "server/http/event_json.h"
+#include "server/http/live.h"
 #include "server/http/page.h"
 #include "server/http/services.h"
 
@@ -346,6 +347,10 @@ void nx_http_list_events(struct nx_http_services *services, struct nx_http_excha
     struct nx_read *read = NULL;
     struct nx_error err = { 0 };
     (void)parameter;
+    if (nx_http_live_is_wanted(request)) {
+        nx_http_live_events(services, exchange, request);
+        return;
+    }
     if (make_scan(exchange, request, &read, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;

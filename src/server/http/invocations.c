@@ -5,6 +5,7 @@
 #include "codec/outcome.h"
 #include "codec/percent.h"
 #include "server/http/invocation_json.h"
+#include "server/http/live.h"
 #include "server/http/page.h"
 #include "server/http/services.h"
 
@@ -175,13 +176,7 @@ static enum nx_status read_filters(struct nx_http_exchange *exchange, const stru
         }
         exchange->tag |= (unsigned)wanted + 1;
     }
-    for (size_t i = 0; i < function.len; i++) {
-        const char c = function.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) {
-            return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'function': '%.*s' is not a function's name",
-                           NX_STR_ARG(nx_str_slice(function, 0, 64)));
-        }
-    }
+    NX_TRY(nx_http_check_function(function, err));
     if (details.ptr != NULL && !nx_str_is(details, "false")) {
         if (!nx_str_is(details, "true") && details.len > 0) {
             return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'details': expected true or false");
@@ -210,8 +205,11 @@ static enum nx_status list_invocations(struct nx_http_exchange *exchange,
 void nx_http_list_invocations(struct nx_http_services *services, struct nx_http_exchange *exchange,
                               const struct nx_http_request *request, struct nx_str parameter) {
     struct nx_error err = { 0 };
-    (void)services;
     (void)parameter;
+    if (nx_http_live_is_wanted(request)) {
+        nx_http_live_invocations(services, exchange, request);
+        return;
+    }
     if (list_invocations(exchange, request, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
     }

@@ -112,6 +112,17 @@ void nx_http_page_end(struct nx_json_writer *writer, const struct nx_read *read)
     }
 }
 
+enum nx_status nx_http_check_function(struct nx_str name, struct nx_error *err) {
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) {
+            return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'function': '%.*s' is not a function's name",
+                           NX_STR_ARG(nx_str_slice(name, 0, 64)));
+        }
+    }
+    return NX_OK;
+}
+
 bool nx_http_parse_reference(struct nx_str text, struct nx_str stream, uint64_t *sequence_out) {
     return text.len > stream.len + 1 && nx_str_starts_with(text, stream) && text.ptr[stream.len] == ':' &&
            nx_str_to_u64(nx_str_slice(text, stream.len + 1, text.len), sequence_out);

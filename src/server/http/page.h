@@ -27,6 +27,8 @@ NX_MUST_CHECK enum nx_status nx_http_page_scan(struct nx_http_exchange *exchange
 bool nx_http_page_goes_on(struct nx_http_exchange *exchange, struct nx_read *read);
 /** Write the members "cursor" and "at_end" (and "lost" where records are destroyed) behind the items. */
 void nx_http_page_end(struct nx_json_writer *writer, const struct nx_read *read);
+/** The value of a parameter "function" can be a function's name. Errors: NX_INVALID_ARGUMENT */
+NX_MUST_CHECK enum nx_status nx_http_check_function(struct nx_str name, struct nx_error *err);
 /** The record "STREAM:17" of this stream, or false when `text` is not of that form. */
 bool nx_http_parse_reference(struct nx_str text, struct nx_str stream, uint64_t *sequence_out);
 /** Write "STREAM:17" as a member. */

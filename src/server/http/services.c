@@ -6,11 +6,15 @@
 
 #include "base/assert.h"
 
+static void fail_overload(struct nx_http_services *services, struct nx_error *err) {
+    (void)nx_fail_kind(err, NX_KIND_OVERLOADED, "too many requests wait already");
+    nx_hint(err, "send it again in a second; nothing of it was stored");
+    nx_counter_add(&services->counters->overloaded, 1);
+}
+
 static void refuse_overload(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_error err = { 0 };
-    (void)nx_fail_kind(&err, NX_KIND_OVERLOADED, "too many requests wait already");
-    nx_hint(&err, "send it again in a second; nothing of it was stored");
-    nx_counter_add(&nx_http_services_of(exchange)->counters->overloaded, 1);
+    fail_overload(nx_http_services_of(exchange), &err);
     nx_message_release(message);
     nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
 }
@@ -28,6 +32,24 @@ void nx_http_ask(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, 
         services->under_way_count--;
         refuse_overload(exchange, message);
     }
+}
+
+void nx_http_ask_or(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, struct nx_message *message,
+                    void (*resume)(struct nx_http_exchange *, struct nx_message *),
+                    void (*refused)(struct nx_http_exchange *, const struct nx_error *)) {
+    struct nx_http_services *services = nx_http_services_of(exchange);
+    struct nx_error err = { 0 };
+    nx_assert(mailbox != services->appends);
+    message->context = exchange;
+    message->reply_to = services->replies;
+    exchange->resume = resume;
+    if (nx_mailbox_send(mailbox, message)) {
+        services->under_way_count++;
+        return;
+    }
+    fail_overload(services, &err);
+    nx_message_release(message);
+    refused(exchange, &err);
 }
 
 void nx_http_send_appends(struct nx_http_services *services, void (*touched)(struct nx_http_conn *conn)) {

@@ -62,6 +62,11 @@ void nx_http_ask(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, 
 /** Send the appends that this turn's requests asked for. Their connections may have output then: `touched`,
  * which may be NULL, is called for those whose request found no room. */
 void nx_http_send_appends(struct nx_http_services *services, void (*touched)(struct nx_http_conn *conn));
+/** As nx_http_ask(), for an answer that has begun: when the mailbox is full `refused` is called instead, at
+ * once. `mailbox` is not the one for appends. */
+void nx_http_ask_or(struct nx_http_exchange *exchange, struct nx_mailbox *mailbox, struct nx_message *message,
+                    void (*resume)(struct nx_http_exchange *, struct nx_message *),
+                    void (*refused)(struct nx_http_exchange *, const struct nx_error *));
 /** A message came back: hand it to its exchange. Returns the connection that may have output now, or NULL. */
 struct nx_http_conn *nx_http_answered(struct nx_http_services *services, struct nx_message *message);
 /** Answer 200 with JSON; a newline is put behind it. */
