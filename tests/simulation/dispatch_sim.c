@@ -510,6 +510,7 @@ static void walk(struct run *run, struct nx_str stream,
 
 static void visit_event(struct run *run, const struct nx_record *record) {
     EXPECT(run, record->sequence < EVENTS_MAX, "too many events");
+    EXPECT(run, !nx_str_is(record->subject, "events.never"), "a failed call published");
     struct event *event = &run->events[record->sequence];
     event->is_there = true;
     event->is_made = nx_str_is(record->subject, "events.made");
@@ -623,6 +624,9 @@ static void visit_tally(struct run *run, const struct nx_record *record) {
     EXPECT(run, nx_str_is(record->payload, "1"), "%.*s was tallied twice", NX_STR_ARG(record->subject));
     tallies++;
 }
+static void visit_never(struct run *run, const struct nx_record *record) {
+    EXPECT(run, false, "a failed call has set a key: %.*s", NX_STR_ARG(record->subject));
+}
 static void visit_count(struct run *run, const struct nx_record *record) {
     (void)run;
     (void)snprintf(last_count, sizeof last_count, "%.*s", NX_STR_ARG(record->payload));
@@ -647,6 +651,7 @@ static void check(struct run *run) {
     }
     walk(run, NX_STR("KV_tally"), visit_tally);
     walk(run, NX_STR("KV_counter"), visit_count);
+    walk(run, NX_STR("KV_broken"), visit_never);
     EXPECT(run, tallies == hellos, "%zu tallies of %zu events", tallies, hellos);
     (void)snprintf(wanted, sizeof wanted, "%zu", hellos);
     EXPECT(run, strcmp(last_count, hellos == 0 ? "" : wanted) == 0, "counted %s of %zu", last_count, hellos);

@@ -1,6 +1,6 @@
 /* src/platform/function/guest_script.h: guests for tests: a module's bytes are the name of what it does.
  *
- *   "echo"     prints its standard input          "fail"    exits with 1, after a log line
+ *   "echo"     prints its standard input          "fail"    publishes "never", sets a key, and exits with 1
  *   "count"    adds one to the key "count"        "publish" publishes its input as an event of type "made"
  *   "flaky"    fails half of its calls, at random "sleep"   waits 10 ms, then echoes
  *   "tally"    adds one to the key that is its event's id
@@ -135,6 +135,15 @@ __attribute__((unused)) static enum nx_call_state script_call_step(struct nx_cal
         call->publish = (struct nx_call_publish){ .type = NX_STR("made"), .data = NX_STR("{}") };
         call->result.publishes = &call->publish;
         call->result.publish_count = 1;
+    }
+    if (script_is(call, "fail")) {
+        /* A failed call's effects must not happen. */
+        call->publish = (struct nx_call_publish){ .type = NX_STR("never"), .data = NX_STR("{}") };
+        call->write = (struct nx_call_kv_write){ .key = NX_STR("never"), .value = NX_STR("1") };
+        call->result.publishes = &call->publish;
+        call->result.publish_count = 1;
+        call->result.kv_writes = &call->write;
+        call->result.kv_write_count = 1;
     }
     const bool is_flaky = script_is(call, "flaky") && (nx_random_u64(&call->options.random) & 1) != 0;
     script_end(call, !script_is(call, "fail") && !is_flaky);
