@@ -29,6 +29,22 @@ def test_getting_started_runs_as_written(tmp_path, servers):
     assert "1 identical" in done.stdout
 
 
+def test_events_guide_runs_as_written(project, servers):
+    blocks = re.findall(r"```sh\n(.*?)```", (GUIDES / "EVENTS.md").read_text(), re.S)
+    assert len(blocks) >= 6
+    server = servers(project)
+    said = []
+    for block in blocks:
+        done = subprocess.run(["bash", "-ec", block.replace("localhost:8080", f"localhost:{server.port}")],
+                              capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        said.append(done.stdout)
+        server.wait_until_idle()
+    assert said[0].count("published") == 1 and said[1].count("published") == 2 and said[2].count("published") == 2
+    assert said[3].count("published") == 1 and said[3].count("duplicate") == 1
+    assert said[5].count("data: ") == 5 + 5  # the orders; then what came behind the second event
+
+
 def test_configuration_names_every_key_of_the_schema():
     schema = json.loads((ROOT / "spec" / "nexus.schema.json").read_text())
     text = (GUIDES / "CONFIGURATION.md").read_text()
