@@ -163,6 +163,38 @@ static void test_the_very_record_that_a_consumer_wants_next_is_kept(void **state
     }
 }
 
+static enum nx_kind try_to_append(struct harness *harness, const char *named) {
+    struct nx_append *append = harness_append_new(harness, 1, 0);
+    harness_add(append, "EVENTS", "a.other", "", "payload", NULL);
+    NX_AUTO(nx_append) *answer = harness_send(harness, append);
+    if (answer->status == NX_OK) {
+        return NX_KIND_NONE;
+    }
+    assert_non_null(strstr(answer->error.message, named));
+    return answer->error.kind;
+}
+
+static void test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    put_many(&harness, "EVENTS", 0, 3000);
+    run_for(&harness, 2);
+    harness_stop(&harness);
+    harness.options.disk_budget = 64 * 1024; /* less than there is, whatever goes */
+    harness_start(&harness);
+    protect(&harness, "EVENTS", "welcome", 1);
+    run_for(&harness, 30);
+    assert_int_equal(info_of(&harness, "EVENTS").first_sequence, 1);
+    assert_int_equal(kind_of_sequence(&harness, "EVENTS", 1), NX_KIND_NONE);
+    assert_int_equal(try_to_append(&harness, "'welcome'"), NX_KIND_BUDGET_FULL);
+    protect(&harness, "EVENTS", "welcome", UINT64_MAX);
+    run_for(&harness, 30);
+    assert_true(info_of(&harness, "EVENTS").first_sequence > 1);
+    assert_int_equal(try_to_append(&harness, ""), NX_KIND_NONE);
+    harness_fini(&harness);
+}
+
 static void test_a_key_has_its_newest_value_and_can_be_deleted(void **state) {
     struct harness harness;
     (void)state;
@@ -396,6 +428,7 @@ int main(void) {
         cmocka_unit_test(test_sealed_records_are_found_by_every_way),
         cmocka_unit_test(test_size_drops_the_oldest_but_never_under_a_consumer),
         cmocka_unit_test(test_the_very_record_that_a_consumer_wants_next_is_kept),
+        cmocka_unit_test(test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants),
         cmocka_unit_test(test_a_key_has_its_newest_value_and_can_be_deleted),
         cmocka_unit_test(test_an_object_is_stored_once_and_read_by_its_digest),
         cmocka_unit_test(test_values_that_were_replaced_are_not_called_lost),
