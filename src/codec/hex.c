@@ -17,14 +17,15 @@ void nx_hex_encode(struct nx_buf *out, struct nx_str bytes) {
     out->len += 2 * bytes.len;
 }
 
+/* The value of each byte as a digit, one more than it; 0: it is none. */
+static const uint8_t values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
 int nx_hex_digit(char digit) {
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    if (digit >= 'a' && digit <= 'f') {
-        return digit - 'a' + 10;
-    }
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
+    return (int)values[(uint8_t)digit] - 1;
 }
 
 bool nx_hex_read(struct nx_str text, uint8_t *bytes_out, size_t len) {
