@@ -55,6 +55,7 @@ struct run_witness {
     struct nx_fabric *fabric;
     struct nx_wal_tracker *tracker;
     int64_t now_ns;
+    bool failed; /* no memory for a key: a duplicate would be taken for a new event */
 };
 
 static enum nx_status see_run(void *data, const struct nx_extent *extent, struct nx_str name,
@@ -67,8 +68,9 @@ static enum nx_status see_run(void *data, const struct nx_extent *extent, struct
 
 static void see_key(void *data, const struct nx_stored *stored) {
     struct run_witness *witness = data;
-    nx_journal_see_key(&witness->fabric->journal, stored->stream, stored->dedup, stored->sequence,
-                       stored->time_ns, witness->now_ns);
+    witness->failed = !nx_journal_see_key(&witness->fabric->journal, stored->stream, stored->dedup,
+                                          stored->sequence, stored->time_ns, witness->now_ns) ||
+                      witness->failed;
 }
 
 /* Runs first, then the segments that are not in one. */
@@ -78,6 +80,9 @@ static enum nx_status recover_all(struct nx_fabric *fabric, struct nx_wal_tracke
     uint64_t next_segment;
     NX_TRY(nx_library_open_runs(&fabric->library, &fabric->report, see_run, &witness, &next_segment, err));
     nx_library_recent_keys(&fabric->library, now_ns - NX_DEDUP_KEPT_NS, see_key, &witness);
+    if (witness.failed) {
+        return nx_fail_memory(err);
+    }
     NX_TRY(nx_wal_recover(fabric->options.disk, fabric->directory, next_segment, fabric->options.read_only,
                           tracker, recovered, err));
     return fabric->options.read_only ? NX_OK

@@ -200,16 +200,19 @@ enum nx_status nx_journal_see_run(struct nx_journal *journal, uint32_t number, s
     return NX_OK;
 }
 
-void nx_journal_see_key(struct nx_journal *journal, uint32_t number, struct nx_str key, uint64_t sequence,
+bool nx_journal_see_key(struct nx_journal *journal, uint32_t number, struct nx_str key, uint64_t sequence,
                         int64_t time_ns, int64_t now_ns) {
     struct nx_journal_stream *stream = numbered(journal, number);
     struct nx_dedup_entry entry = { .sequence = sequence, .time_ns = time_ns };
-    if (stream == NULL || key.len != sizeof entry.key || time_ns < now_ns - window_of(stream) ||
-        nx_dedup_reserve(&stream->dedup, 1, NULL) != NX_OK) {
-        return;
+    if (stream == NULL || key.len != sizeof entry.key || time_ns < now_ns - window_of(stream)) {
+        return true;
+    }
+    if (nx_dedup_reserve(&stream->dedup, 1, NULL) != NX_OK) {
+        return false;
     }
     memcpy(entry.key, key.ptr, sizeof entry.key);
     nx_dedup_add(&stream->dedup, &entry);
+    return true;
 }
 
 void nx_journal_see_gap(struct nx_journal *journal, uint32_t number, uint64_t first, uint64_t last,

@@ -78,9 +78,9 @@ NX_MUST_CHECK enum nx_status nx_journal_see_record(struct nx_journal *journal, c
 NX_MUST_CHECK enum nx_status nx_journal_see_run(struct nx_journal *journal, uint32_t number,
                                                 struct nx_str name, uint64_t last_sequence, int64_t time_ns,
                                                 struct nx_error *err);
-/** A run has kept this de-duplication key of a record. */
-void nx_journal_see_key(struct nx_journal *journal, uint32_t number, struct nx_str key, uint64_t sequence,
-                        int64_t time_ns, int64_t now_ns);
+/** A run has kept this de-duplication key of a record. False: no memory. */
+NX_MUST_CHECK bool nx_journal_see_key(struct nx_journal *journal, uint32_t number, struct nx_str key,
+                                      uint64_t sequence, int64_t time_ns, int64_t now_ns);
 void nx_journal_see_gap(struct nx_journal *journal, uint32_t number, uint64_t first, uint64_t last,
                         bool lost);
 /** Go on writing behind what recovery found. Errors: NX_RESOURCE_EXHAUSTED (out of memory). A disk that

@@ -271,16 +271,17 @@ static void take_item(struct nx_dispatch *dispatch, struct nx_item *item, struct
         nx_dispatch_hold_body(dispatch, item, &read->records[0]);
     }
     item->is_asked = false;
-    if (item->state == NX_ITEM_KEYLESS && !is_there && !is_gone) {
-        consumer->is_stray = true; /* its key is not known for certain: asked again */
-        nx_dispatch_note_failure(dispatch, read, "cannot read an event");
-        return;
-    }
     if (item->state == NX_ITEM_KEYLESS) {
         const struct nx_str path =
             consumer->registered == NULL ? NX_STR_EMPTY : consumer->registered->function->order_key;
-        nx_dispatch_queue_item(dispatch, item,
-                               is_there && path.len > 0 ? nx_dispatch_key_hash(&read->records[0], path) : 0);
+        uint64_t key_hash = 0;
+        if ((!is_there && !is_gone) ||
+            (is_there && !nx_dispatch_key_hash(&read->records[0], path, &key_hash))) {
+            consumer->is_stray = true; /* its key is not known: it is read again */
+            nx_dispatch_note_failure(dispatch, read, "cannot read an event");
+            return;
+        }
+        nx_dispatch_queue_item(dispatch, item, key_hash);
         return;
     }
     nx_assert(item->state == NX_ITEM_FETCHING);

@@ -191,8 +191,9 @@ void nx_dispatch_take_requeue(struct nx_dispatch *dispatch, struct nx_consumer *
 /** Hold the event in memory while there is room; else it is read again when its turn comes. */
 void nx_dispatch_hold_body(struct nx_dispatch *dispatch, struct nx_item *item,
                            const struct nx_record *record);
-/** What the order key's path stands for in this event, hashed; 0: nothing. */
-uint64_t nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path);
+/** What the order key's path stands for in this event, hashed; 0: nothing. False: no memory to see. */
+NX_MUST_CHECK bool nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path,
+                                        uint64_t *hash_out);
 /** The item's key is known: into its queue. Without memory for that its consumer is stray until there is
  * some. */
 void nx_dispatch_queue_item(struct nx_dispatch *dispatch, struct nx_item *item, uint64_t key_hash);

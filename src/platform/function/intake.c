@@ -27,19 +27,29 @@ void nx_dispatch_hold_body(struct nx_dispatch *dispatch, struct nx_item *item,
     dispatch->bodies_size += item->body == NULL ? 0 : item->body->size;
 }
 
-uint64_t nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path) {
+bool nx_dispatch_key_hash(const struct nx_record *record, struct nx_str path, uint64_t *hash_out) {
     NX_AUTO(nx_arena) arena;
     NX_AUTO(nx_buf) text;
     struct nx_cloudevent event;
     const struct nx_cloudevent_record source = nx_record_as_event(record);
     nx_arena_init(&arena, EVENT_ARENA_SIZE_MAX);
     nx_buf_init(&text, NX_RECORD_SIZE_MAX);
-    if (nx_cloudevent_from_record(&source, &arena, &event, NULL) != NX_OK ||
-        !nx_cloudevent_lookup(&text, &event, path) || nx_buf_failed(&text)) {
-        return 0; /* an event without the key keeps no order */
+    *hash_out = 0;
+    if (path.len == 0) {
+        return true;
     }
-    const uint64_t hash = nx_str_hash(nx_buf_str(&text), KEY_SEED);
-    return hash == 0 ? 1 : hash;
+    const enum nx_status status = nx_cloudevent_from_record(&source, &arena, &event, NULL);
+    const bool is_found = status == NX_OK && nx_cloudevent_lookup(&text, &event, path);
+    struct nx_error error = { 0 };
+    const bool is_whole = nx_buf_check(&text, &error) == NX_OK;
+    if (status == NX_RESOURCE_EXHAUSTED || error.kind == NX_KIND_OUT_OF_MEMORY) {
+        return false;
+    }
+    if (is_found && is_whole) { /* an event without the key keeps no order */
+        const uint64_t hash = nx_str_hash(nx_buf_str(&text), KEY_SEED);
+        *hash_out = hash == 0 ? 1 : hash;
+    }
+    return true;
 }
 
 /* The item's key is known: into its queue. */
@@ -76,7 +86,9 @@ NX_MUST_CHECK static bool take_in(struct nx_dispatch *dispatch, struct nx_consum
                                   const struct nx_record *record) {
     const struct nx_str order_key = consumer->registered->function->order_key;
     struct nx_item *item = NULL;
-    if (nx_consumer_add(consumer, record->sequence, 0, 0, &item, NULL) != NX_OK) {
+    uint64_t key_hash = 0;
+    if (!nx_dispatch_key_hash(record, order_key, &key_hash) ||
+        nx_consumer_add(consumer, record->sequence, 0, 0, &item, NULL) != NX_OK) {
         return false;
     }
     consumer->cursor = record->sequence + 1;
@@ -85,7 +97,7 @@ NX_MUST_CHECK static bool take_in(struct nx_dispatch *dispatch, struct nx_consum
     }
     dispatch->checkpoint_changed = true;
     nx_dispatch_hold_body(dispatch, item, record);
-    nx_dispatch_queue_item(dispatch, item, order_key.len == 0 ? 0 : nx_dispatch_key_hash(record, order_key));
+    nx_dispatch_queue_item(dispatch, item, key_hash);
     return true;
 }
 
@@ -116,18 +128,21 @@ struct selection {
     struct nx_arena arena;
     struct nx_cloudevent event;
     bool is_read;
-    bool no_memory; /* it cannot be read now: nothing is known of who wants it */
+    bool is_unreadable; /* it fires whom it may: the attempt says what is wrong with it */
+    bool no_memory;     /* it cannot be read now: nothing is known of who wants it */
 };
 
 static bool passes(struct selection *selection, const struct nx_event_filter *filter) {
     if (!selection->is_read) {
         const struct nx_cloudevent_record source = nx_record_as_event(selection->record);
         nx_arena_init(&selection->arena, EVENT_ARENA_SIZE_MAX);
-        selection->no_memory =
-            nx_cloudevent_from_record(&source, &selection->arena, &selection->event, NULL) != NX_OK;
+        const enum nx_status status =
+            nx_cloudevent_from_record(&source, &selection->arena, &selection->event, NULL);
+        selection->no_memory = status == NX_RESOURCE_EXHAUSTED;
+        selection->is_unreadable = status != NX_OK;
         selection->is_read = true;
     }
-    return selection->no_memory || nx_event_filter_matches(filter, &selection->event);
+    return selection->is_unreadable || nx_event_filter_matches(filter, &selection->event);
 }
 
 static bool fires(struct selection *selection, const struct nx_function *function) {

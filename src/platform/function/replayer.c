@@ -144,7 +144,8 @@ static bool send_audit(struct nx_replayer *replayer) {
         .headers = NX_STR("content-type: application/json\r\n"),
         .payload = nx_buf_str(&payload),
     };
-    if (nx_append_new(1, 0, &append, NULL) != NX_OK || nx_append_add(append, &entry, NULL) != NX_OK) {
+    if (nx_buf_failed(&payload) || nx_buf_failed(&subject) || nx_append_new(1, 0, &append, NULL) != NX_OK ||
+        nx_append_add(append, &entry, NULL) != NX_OK) {
         nx_append_free(append);
         return false;
     }
