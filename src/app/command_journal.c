@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/journal_objects.h"
 #include "app/source.h"
 #include "app/terminal.h"
 #include "app/times.h"
@@ -42,6 +43,7 @@ struct walk {
     uint64_t size;
     uint64_t lost_count;
     uint64_t stream_count;
+    struct nx_journal_objects *objects; /* NULL: not all is looked at */
 };
 
 static enum nx_status open_fabric(const struct nx_source *source, bool read_only,
@@ -126,6 +128,9 @@ static enum nx_status walk_stream(struct walk *walk, const struct nx_stream_info
             const struct nx_record *record = &read->records[i];
             walk->count++;
             walk->size += record->subject.len + record->headers.len + record->payload.len;
+            if (walk->objects != NULL) {
+                nx_journal_objects_see(walk->objects, record);
+            }
             if (walk->dump) {
                 NX_TRY(dump(record, err));
             }
@@ -167,6 +172,17 @@ static void print_report(struct nx_str report) {
     }
 }
 
+/* Objects are never collected: what they come to is told. */
+static void print_objects(const struct nx_journal_objects *objects) {
+    struct nx_journal_objects_count count;
+
+    if (nx_journal_objects_count(objects, &count) && count.count > 0) {
+        (void)printf("   %" PRIu64 " objects of %" PRIu64 " bytes; %" PRIu64 " of %" PRIu64
+                     " bytes are named by no record any more\n",
+                     count.count, count.size, count.unnamed_count, count.unnamed_size);
+    }
+}
+
 static enum nx_status verify(struct nx_args *args, struct walk *walk, bool json, struct nx_error *err) {
     NX_TRY(walk_all(walk, err));
     if (json) {
@@ -178,6 +194,9 @@ static enum nx_status verify(struct nx_args *args, struct walk *walk, bool json,
         (void)printf("%s %" PRIu64 " records of %" PRIu64 " streams read and checked, %" PRIu64 " bytes",
                      walk->lost_count == 0 ? "OK" : "FAIL", walk->count, walk->stream_count, walk->size);
         (void)printf(walk->lost_count == 0 ? "\n" : "; %" PRIu64 " are destroyed\n", walk->lost_count);
+        if (walk->objects != NULL) {
+            print_objects(walk->objects);
+        }
     }
     if (walk->lost_count > 0) {
         args->exit_status = NX_EXIT_FAILED;
@@ -244,7 +263,17 @@ static enum nx_status look(struct nx_args *args, const struct nx_source *source,
     NX_TRY(nx_time_range(args, now_ns, &walk.since_ns, &walk.until_ns, err));
     NX_TRY(open_fabric(source, true, &fabric, err));
     walk.fabric = fabric;
-    return is_dump ? walk_all(&walk, err) : verify(args, &walk, json, err);
+    if (is_dump) {
+        return walk_all(&walk, err);
+    }
+    struct nx_journal_objects objects;
+    const struct nx_random random = nx_random_system();
+    nx_journal_objects_init(&objects, nx_random_u64(&random));
+    const bool is_all = walk.stream == NULL && walk.since_ns == 0 && walk.until_ns == 0;
+    walk.objects = is_all ? &objects : NULL;
+    const enum nx_status status = verify(args, &walk, json, err);
+    nx_journal_objects_fini(&objects);
+    return status;
 }
 
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {

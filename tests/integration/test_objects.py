@@ -55,6 +55,8 @@ def test_large_outputs_and_tapes_replay_without_the_module_folder(project, serve
     # The three outputs are one object, the module another; each run's tape is its own.
     named = [line for line in records_of_objects(project) if "$O.nexus.M." in line]
     assert len(named) == 1 + 1 + 3
+    told = run_nexus("journal", "verify", cwd=project).stdout
+    assert "5 objects of " in told and "; 0 of 0 bytes are named by no record any more" in told
 
 
 def test_a_module_is_stored_once(project, servers):
