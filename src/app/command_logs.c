@@ -15,13 +15,24 @@ enum { OUTPUT_SIZE_MAX = 64 * 1024 * 1024, FIELDS_SIZE_MAX = 1024 * 1024 };
 static const struct nx_flag flags[] = {
     { .name = "follow", .letter = 'f', .help = "go on with what is said from now on; Ctrl-C ends it" },
     { .name = "function", .value = "NAME", .help = "only what this function said" },
-    { .name = "since", .value = "TIME", .help = "from then on: 2025-11-26T10:23:45Z, or 5m ago" },
+    { .name = "trace", .value = "TRACE", .help = "only of this trace: the 32 digits that each line shows" },
+    { .name = "since",
+      .value = "TIME",
+      .help = "calls that ended from then on: 2025-11-26T10:23:45Z, or 5m ago" },
+    { .name = "until", .value = "TIME", .help = "and before then" },
     { .name = "level",
       .value = "LEVEL",
       .help = "only lines of this level and above: debug, info, warn, error" },
     { .name = "log-format", .value = "FORMAT", .help = "text (default) or json" },
     { .name = "output", .value = "FORMAT", .help = "the same as --log-format" },
     NX_SOURCE_FLAGS,
+};
+
+/* What of the log is shown, and how. */
+struct request {
+    struct nx_lines_options lines;
+    struct nx_str trace; /* 32 hexadecimal digits; empty: all */
+    bool follow;
 };
 
 static struct nx_str text_of(const struct nx_json_value *object, const char *name) {
@@ -99,9 +110,13 @@ static void append_item(struct nx_buf *out, const struct nx_lines_options *optio
     append_failure(out, &with_tag, &of, item);
 }
 
-static enum nx_status print_all(struct nx_list *list, const struct nx_lines_options *options, bool follow,
-                                bool *said_out, struct nx_error *err) {
-    while (follow || !list->at_end) {
+static bool is_wanted(const struct request *request, const struct nx_json_value *item) {
+    return request->trace.len == 0 || nx_str_equal_ignore_case(request->trace, text_of(item, "trace_id"));
+}
+
+static enum nx_status print_all(struct nx_list *list, const struct request *request, bool *said_out,
+                                struct nx_error *err) {
+    while (request->follow || !list->at_end) {
         NX_AUTO(nx_json_doc) *page = NULL;
         NX_AUTO(nx_buf) out = { 0 };
         const struct nx_json_value *items;
@@ -110,7 +125,9 @@ static enum nx_status print_all(struct nx_list *list, const struct nx_lines_opti
         NX_TRY(nx_list_next(list, &page, &items, err));
         struct nx_json_iterator walk = nx_json_iterate(items);
         while (nx_json_next(&walk, NULL, &item)) {
-            append_item(&out, options, item);
+            if (is_wanted(request, item)) {
+                append_item(&out, &request->lines, item);
+            }
         }
         NX_TRY(nx_buf_check(&out, err));
         *said_out = *said_out || out.len > 0;
@@ -122,8 +139,9 @@ static enum nx_status print_all(struct nx_list *list, const struct nx_lines_opti
     return NX_OK;
 }
 
-static enum nx_status read_options(struct nx_args *args, struct nx_lines_options *options,
-                                   struct nx_error *err) {
+static enum nx_status read_request(struct nx_args *args, struct request *request, struct nx_error *err) {
+    struct nx_lines_options *options = &request->lines;
+    uint8_t trace_id[NX_TRACE_ID_SIZE];
     const char *format = nx_args_value(args, "log-format");
     const char *level = nx_args_value(args, "level");
 
@@ -134,34 +152,45 @@ static enum nx_status read_options(struct nx_args *args, struct nx_lines_options
     if (level != NULL && !nx_log_level_parse(nx_str_from_c(level), &options->level)) {
         return nx_args_fail(args, err, "--level is debug, info, warn or error, not '%s'", level);
     }
+    request->trace = nx_str_from_c(nx_args_value(args, "trace"));
+    if (request->trace.len > 0 && !nx_hex_read(request->trace, trace_id, sizeof trace_id)) {
+        (void)nx_args_fail(args, err, "--trace is 32 hexadecimal digits, not '%.*s'",
+                           NX_STR_ARG(request->trace));
+        nx_hint(err, "each line of nexus logs shows its trace; what came of an event: nexus trace ID");
+        return NX_INVALID_ARGUMENT;
+    }
+    request->follow = nx_args_has(args, "follow");
+    if (request->follow && nx_args_has(args, "until")) {
+        return nx_args_fail(args, err, "--follow goes on for ever, --until ends: choose one");
+    }
     return NX_OK;
 }
 
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     NX_AUTO(nx_source) source = { 0 };
-    struct nx_lines_options options = { .format = NX_LOG_TEXT };
+    struct request request = { .lines = { .format = NX_LOG_TEXT } };
     const struct nx_clock clock = nx_clock_system();
     const int64_t now_ns = nx_clock_read(&clock).wall_ns;
-    const bool follow = nx_args_has(args, "follow");
     struct nx_list list = {
         .source = &source,
         .kind = NX_LIST_INVOCATIONS,
         .function = nx_str_from_c(nx_args_value(args, "function")),
-        .wait = follow,
     };
 
-    NX_TRY(read_options(args, &options, err));
-    NX_TRY(nx_time_flag(args, "since", now_ns, &list.since_ns, err));
+    NX_TRY(read_request(args, &request, err));
+    NX_TRY(nx_time_range(args, now_ns, &list.since_ns, &list.until_ns, err));
+    list.wait = request.follow;
     NX_TRY(nx_source_open(args, &source, err));
-    if (follow && !source.is_live) {
+    if (request.follow && !source.is_live) {
         (void)nx_fail(err, NX_FAILED_PRECONDITION, "there is nobody to follow: the server is not running");
         nx_hint(err, "what was said so far: nexus logs; start the server: nexus dev");
         return NX_FAILED_PRECONDITION;
     }
     bool said = false;
-    NX_TRY(print_all(&list, &options, follow, &said, err));
-    if (!said && options.format == NX_LOG_TEXT) {
-        const bool all = list.function.len == 0 && list.since_ns == 0 && !nx_args_has(args, "level");
+    NX_TRY(print_all(&list, &request, &said, err));
+    if (!said && request.lines.format == NX_LOG_TEXT) {
+        const bool all = list.function.len == 0 && list.since_ns == 0 && list.until_ns == 0 &&
+                         request.trace.len == 0 && !nx_args_has(args, "level");
         (void)fprintf(stderr, "%s\n", all ? "no function has said anything yet" : "there are no such lines");
     }
     return NX_OK;
@@ -171,7 +200,8 @@ const struct nx_command nx_command_logs = {
     .name = "logs",
     .summary = "show what functions said",
     .text = "Lines are those of finished calls, in the order in which the calls ended, failed ones included.",
-    .example = "nexus logs -f --function user-welcome\nnexus logs --since 1h --level warn",
+    .example = "nexus logs -f --function user-welcome\nnexus logs --since 1h --level warn\n"
+               "nexus logs --trace 4bf92f3577b34da6a3ce929d0e0e4736 --output json",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],
     .run = run,

@@ -5,6 +5,7 @@
 
 extern const struct nx_command nx_command_new;
 extern const struct nx_command nx_command_build;
+extern const struct nx_command nx_command_check;
 extern const struct nx_command nx_command_javascript;
 extern const struct nx_command nx_command_dev;
 extern const struct nx_command nx_command_start;

@@ -458,7 +458,7 @@ enum nx_status nx_config_parse(struct nx_str file, struct nx_str text, struct nx
     if (reader.problem_count > 0) {
         (void)nx_fail(err, NX_INVALID_ARGUMENT, "%.*s has %zu mistake%s", NX_STR_ARG(config->file),
                       reader.problem_count, reader.problem_count == 1 ? "" : "s");
-        nx_hint(err, "mend what is listed above, then check it by: nexus config");
+        nx_hint(err, "mend what is listed above, then check it by: nexus check");
         return NX_INVALID_ARGUMENT;
     }
     config->data = nx_config_resolve(config, config->data);

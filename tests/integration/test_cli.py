@@ -7,7 +7,7 @@ import pytest
 
 from conftest import NEXUS, run_nexus
 
-COMMANDS = ["new", "build", "javascript", "dev", "start", "logs", "events", "trace", "why", "replay", "config", "journal", "completion",
+COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "replay", "config", "journal", "completion",
             "manual", "version"]
 
 
@@ -29,6 +29,8 @@ def test_every_command_has_help_with_an_example(command, tmp_path):
     (["relpay"], "did you mean: nexus replay?"),
     (["replay", "--dlq", "f", "--live"], "see: nexus replay --help"),
     (["replay", "--dlq", "f", "--function", "g"], "see: nexus replay --help"),
+    (["logs", "--trace", "EVENTS:1"], "each line of nexus logs shows its trace; what came of an event: nexus trace"),
+    (["logs", "-f", "--until", "1h"], "see: nexus logs --help"),
     (["replay", "--verfy"], "did you mean --verify?"),
     (["events", "--output", "yaml"], "see: nexus events --help"),
     (["new"], "see: nexus new --help"),
@@ -219,6 +221,50 @@ def test_dead_letters_are_listed_with_their_cause(project, servers):
     server.publish("user.created", {"name": "no user_id"})
     told = server.wait_for_line_on_stderr("event given up: it is in the dead letters")
     assert "function=user-welcome event=EVENTS:2 outcome=exit" in told
+
+
+def test_check_says_whether_a_project_can_run(project):
+    done = run_nexus("check", cwd=project)
+    assert done.stdout.startswith("OK nexus.yaml has no mistakes\nOK user-welcome: build/welcome.wasm, ")
+    config = (project / "nexus.yaml").read_text()
+    (project / "nexus.yaml").write_text(config + "  - {name: gone, on: {event: {type: x}}, code: gone.wasm}\n")
+    done = run_nexus("check", cwd=project, status=1)
+    assert "FAIL function gone: there is no gone.wasm; compile it first" in done.stdout
+    assert "nexus: 1 of 2 functions cannot run [FAILED_PRECONDITION]" in done.stderr
+    told = json.loads(run_nexus("check", "--output", "json", cwd=project, status=1).stdout)
+    assert (told["ok"], told["mistakes"]) == (False, [])
+    assert [(f["name"], f["ok"]) for f in told["functions"]] == [("user-welcome", True), ("gone", False)]
+    assert not (project / ".nexus").exists()
+
+
+def test_check_names_every_mistake_of_the_file(project):
+    (project / "nexus.yaml").write_text("versoin: v1\nlisten: {htpt: x}\n")
+    done = run_nexus("check", cwd=project, status=1)
+    assert "nexus.yaml:1:1: nexus.yaml has no key 'versoin': did you mean 'version'?" in done.stdout
+    assert "nexus: nexus.yaml has 3 mistakes" in done.stderr
+    told = json.loads(run_nexus("check", "--output", "json", cwd=project, status=1).stdout)
+    assert told["ok"] is False and len(told["mistakes"]) == 3 and told["functions"] == []
+    assert "there is no nexus.yaml here" in run_nexus("check", cwd=project.parent, status=1).stderr
+
+
+def test_logs_are_filtered_by_trace_level_and_time(project, servers):
+    server = servers(project, "start")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    server.publish("user.created", {"user_id": "one"}, {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    server.publish("user.created", {"user_id": "two"})
+    server.wait_until_idle()
+    for stopped in (False, True):
+        if stopped:
+            server.stop()
+
+        def lines(*filters):
+            done = run_nexus("logs", "--output", "json", *filters, cwd=project)
+            return [json.loads(line)["user_id"] for line in done.stdout.splitlines()]
+
+        assert lines() == ["one", "two"]
+        assert lines("--trace", trace) == lines("--trace", trace.upper()) == ["one"]
+        assert lines("--trace", "0" * 32) == lines("--level", "warn") == lines("--until", "1h") == []
+        assert lines("--since", "1h", "--function", "user-welcome", "--level", "info") == ["one", "two"]
 
 
 def test_logs_that_are_empty_say_so(project, servers):
