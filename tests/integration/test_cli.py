@@ -7,8 +7,8 @@ import pytest
 
 from conftest import NEXUS, run_nexus
 
-COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "replay", "config", "journal", "completion",
-            "manual", "version"]
+COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "replay",
+            "config", "journal", "completion", "manual", "version"]
 
 
 def test_help_lists_every_command(tmp_path):
@@ -259,7 +259,7 @@ def test_logs_are_filtered_by_trace_level_and_time(project, servers):
 
         def lines(*filters):
             done = run_nexus("logs", "--output", "json", *filters, cwd=project)
-            return [json.loads(line)["user_id"] for line in done.stdout.splitlines()]
+            return sorted(json.loads(line)["user_id"] for line in done.stdout.splitlines())
 
         assert lines() == ["one", "two"]
         assert lines("--trace", trace) == lines("--trace", trace.upper()) == ["one"]
