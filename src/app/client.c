@@ -219,7 +219,8 @@ static enum nx_status request(const struct nx_client *client, const char *method
                          method, NX_STR_ARG(target), is_v6 ? "[" : "", client->ports.host, is_v6 ? "]" : "",
                          (unsigned)client->ports.port);
     if (body.len > 0) {
-        nx_buf_append_c(&bytes, "Content-Type: application/json\r\n");
+        nx_buf_append_format(&bytes, "Content-Type: %s\r\n",
+                             client->content_type == NULL ? "application/json" : client->content_type);
     }
     if (body.len > 0 || method[0] == 'P') {
         nx_buf_append_format(&bytes, "Content-Length: %zu\r\n", body.len);

@@ -16,7 +16,8 @@ enum {
 
 struct nx_client {
     struct nx_ports ports;
-    int timeout_ms; /* without a byte moving */
+    int timeout_ms;           /* without a byte moving */
+    const char *content_type; /* of what is sent; NULL: application/json */
     /* Called every NX_CLIENT_WAITING_MS until the answer begins; NULL: nobody wants to know. */
     void (*waiting)(void *data);
     void *data;

@@ -301,10 +301,9 @@ const struct nx_command nx_command_journal = {
     .words = "verify|dump|repair",
     .summary = "check, print or repair the log's files",
     .text = "verify reads every record and checks its sum; status 1 when records are destroyed. dump prints\n"
-            "records as JSON, one a line."
-            "repair, with no server running, puts files aside that cannot be read, and ends the log behind "
-            "its last\n"
-            "whole append; sequences that were cut are never used again.",
+            "records as JSON, one a line. repair, with no server running, puts files aside that cannot be\n"
+            "read, and ends the log behind its last whole append; sequences that were cut are never used\n"
+            "again.",
     .example = "nexus journal verify\nnexus journal dump --stream EVENTS --since 1h",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],

@@ -13,6 +13,8 @@ extern const struct nx_command nx_command_logs;
 extern const struct nx_command nx_command_events;
 extern const struct nx_command nx_command_trace;
 extern const struct nx_command nx_command_why;
+extern const struct nx_command nx_command_export;
+extern const struct nx_command nx_command_import;
 extern const struct nx_command nx_command_replay;
 extern const struct nx_command nx_command_journal;
 extern const struct nx_command nx_command_config;

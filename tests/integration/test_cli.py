@@ -7,7 +7,7 @@ import pytest
 
 from conftest import NEXUS, run_nexus
 
-COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "replay",
+COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "export", "import", "replay",
             "config", "journal", "completion", "manual", "version"]
 
 
