@@ -106,12 +106,15 @@ static void check_lookup(const struct nx_cloudevent *event) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct nx_header headers[HEADERS_MAX];
     struct nx_cloudevent event;
+    struct nx_cloudevent_fault fault;
     NX_AUTO(nx_arena) arena;
     nx_arena_init(&arena, MEMORY_MAX);
     const struct nx_str input = nx_str_of(data, size);
-    if (nx_cloudevent_from_json(input, &arena, &event, NULL) == NX_OK) {
+    if (nx_cloudevent_from_json_at(input, &arena, &event, &fault, NULL) == NX_OK) {
         check_record(&event);
         check_json(&event, true);
+    } else {
+        nx_assert(fault.offset <= size); /* a place in the text, whatever is wrong */
     }
     struct nx_str body = input;
     const size_t count = read_lines(&body, headers);
