@@ -301,8 +301,8 @@ static void store_and_be_killed(struct bench *bench) {
 }
 
 static void row_start(struct bench *bench, int rounds) {
-    double opened[ROUNDS_MAX];
-    double cpus[ROUNDS_MAX];
+    double opened[ROUNDS_MAX] = { 0 };
+    double cpus[ROUNDS_MAX] = { 0 };
     bench->event = true;
     bench->size = EVENT_SIZE;
     store_and_be_killed(bench);
