@@ -8,7 +8,12 @@
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/backend_journal/library.h"
 
-enum { APPENDS_DEFAULT = 4096, REPORT_SIZE_MAX = 64 * 1024 };
+enum {
+    APPENDS_DEFAULT = 4096,
+    REPORT_SIZE_MAX = 64 * 1024,
+    READ_ONLY_TRIES =
+        64, /* a running server changes its files every few seconds at most, opening takes less */
+};
 
 struct nx_fabric {
     struct nx_fabric_options options;
@@ -152,8 +157,8 @@ static enum nx_status open_parts(struct nx_fabric *fabric, struct nx_error *err)
     return recover(fabric, err);
 }
 
-enum nx_status nx_fabric_open(const struct nx_fabric_options *options, struct nx_fabric **fabric_out,
-                              struct nx_error *err) {
+static enum nx_status open_once(const struct nx_fabric_options *options, struct nx_fabric **fabric_out,
+                                struct nx_error *err) {
     NX_AUTO(nx_fabric) *fabric = calloc(1, sizeof *fabric);
     if (fabric == NULL) {
         return nx_fail_memory(err);
@@ -166,6 +171,54 @@ enum nx_status nx_fabric_open(const struct nx_fabric_options *options, struct nx
     }
     *fabric_out = NX_TAKE(fabric);
     return NX_OK;
+}
+
+static bool add_name(void *data, const struct nx_disk_entry *entry) {
+    uint64_t *sum = data;
+    uint64_t first;
+    uint64_t last;
+    if (nx_segment_name_parse(entry->name, &first) || nx_run_name_parse(entry->name, &first, &last)) {
+        *sum += nx_str_hash(entry->name, 1); /* in whatever order they are listed */
+    }
+    return true;
+}
+
+/* Which files the log consists of now, as one number: no name ever comes twice. */
+static enum nx_status look_at_files(const struct nx_fabric_options *options, uint64_t *sum_out,
+                                    struct nx_error *err) {
+    char path[NX_PATH_SIZE_MAX];
+    *sum_out = 0;
+    NX_TRY(nx_journal_directory(options->directory, path, err));
+    const enum nx_status status = nx_disk_list(options->disk, path, add_name, sum_out, err);
+    return status == NX_NOT_FOUND ? NX_OK : status;
+}
+
+/* A server may be running on the directory: between our look at the runs and the one at the segments it can
+ * have made a run of segments and deleted them, or deleted a run. What was opened is whole when the same
+ * files were there before and after; then they are held open, and what becomes of their names does not
+ * matter. */
+static enum nx_status open_unchanged(const struct nx_fabric_options *options, struct nx_fabric **fabric_out,
+                                     struct nx_error *err) {
+    for (int i = 0; i < READ_ONLY_TRIES; i++) {
+        NX_AUTO(nx_fabric) *fabric = NULL;
+        uint64_t before;
+        uint64_t after;
+        NX_TRY(look_at_files(options, &before, err));
+        const enum nx_status status = open_once(options, &fabric, err);
+        NX_TRY(look_at_files(options, &after, err));
+        if (before == after) {
+            *fabric_out = NX_TAKE(fabric);
+            return status;
+        }
+    }
+    return nx_fail(err, NX_UNAVAILABLE, "opening '%s': its files change faster than they can be opened",
+                   options->directory);
+}
+
+enum nx_status nx_fabric_open(const struct nx_fabric_options *options, struct nx_fabric **fabric_out,
+                              struct nx_error *err) {
+    return options->read_only ? open_unchanged(options, fabric_out, err)
+                              : open_once(options, fabric_out, err);
 }
 
 void nx_fabric_close(struct nx_fabric *fabric) {

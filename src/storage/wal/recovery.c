@@ -381,6 +381,21 @@ static enum nx_status recover_newest(const struct nx_segment *segment, bool live
     return NX_OK;
 }
 
+/* As recover_newest() while a process may be writing. It cuts the unused end off the file when it goes on to
+ * the next one, and what is mapped behind a file's end must not be touched: so this looks at a copy. */
+static enum nx_status recover_newest_live(const struct nx_segment *segment, struct nx_wal_tracker *tracker,
+                                          struct nx_wal_recovered *recovered, struct nx_error *err) {
+    struct nx_segment copy = *segment;
+    NX_AUTO_FREE uint8_t *bytes = calloc(1, segment->size);
+    size_t len;
+    if (bytes == NULL) {
+        return nx_fail_memory(err);
+    }
+    NX_TRY(nx_file_read_at(segment->file, 0, bytes, segment->size, &len, err));
+    copy.bytes = bytes;
+    return recover_newest(&copy, true, tracker, recovered, err);
+}
+
 /* Walks over the segments that can be read. */
 struct walk_state {
     struct nx_disk *disk;
@@ -445,7 +460,8 @@ static enum nx_status walk_all(struct walk_state *walker, bool live, struct nx_w
         NX_AUTO(nx_segment) *next = NULL;
         NX_TRY(open_next(walker, &next, err));
         if (next == NULL) {
-            NX_TRY(recover_newest(segment, live, tracker, recovered, err));
+            NX_TRY(live ? recover_newest_live(segment, tracker, recovered, err)
+                        : recover_newest(segment, false, tracker, recovered, err));
         } else {
             /* Its end stands in the next one's header, unless that one goes on from another. */
             const bool adjacent = next->header.previous_number == segment->number;
