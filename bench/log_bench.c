@@ -137,6 +137,13 @@ static double bare(struct bench *bench, const struct round *like) {
     return took;
 }
 
+/* A line of bench/run's table. */
+static void print_row(const char *what, double figure, const char *unit, const char *must_text, bool met,
+                      double sync_us) {
+    (void)printf("row | %s | %.2f %s | %s | %s | ", what, figure, unit, must_text, met ? "yes" : "no");
+    (void)(sync_us > 0 ? printf("%.1f\n", sync_us) : printf("-\n"));
+}
+
 static void row_log(struct bench *bench, int rounds) {
     double rates[ROUNDS_MAX];
     double ratios[ROUNDS_MAX];
@@ -160,6 +167,13 @@ static void row_log(struct bench *bench, int rounds) {
         "(%d rounds); batch %.0f records, mean sync %.0f us, %.2f us CPU a record in all\n",
         median(rates, rounds), median(bares, rounds), median(ratios, rounds), rounds, median(records, rounds),
         median(syncs, rounds), median(cpus, rounds));
+    const double sync_us = median(syncs, rounds);
+    print_row("log, 128 B, 256 in flight, synced: of a bare loop with the same batches",
+              median(ratios, rounds), "x", "0.5 x", median(ratios, rounds) >= 0.5, sync_us);
+    if (sync_us < 500) {
+        print_row("log, 128 B, 256 in flight, synced", median(rates, rounds) / 1e3, "k/s", "100 k/s",
+                  median(rates, rounds) >= 1e5, sync_us);
+    }
 }
 
 static void row_streams(struct bench *bench, int rounds) {
@@ -189,6 +203,8 @@ static void row_streams(struct bench *bench, int rounds) {
         "syncs; CPU a record %.2f and %.2f us; mean sync %.0f and %.0f us\n",
         median(many, rounds), median(one, rounds), median(ratios, rounds), rounds, median(of_batches, rounds),
         median(cpus[1], rounds), median(cpus[0], rounds), median(syncs[1], rounds), median(syncs[0], rounds));
+    print_row("64 publishers on 64 streams: of 64 on one", median(ratios, rounds), "x", "0.9 x",
+              median(ratios, rounds) >= 0.9, median(syncs[1], rounds));
 }
 
 /* ---- reading ---- */
@@ -281,6 +297,10 @@ static void row_read(struct bench *bench, int rounds) {
                  "by nx_read, %.1f M as CloudEvents (%d rounds)\n",
                  median(rates[0], rounds) / 1e6, median(rates[1], rounds) / 1e6,
                  median(rates[2], rounds) / 1e6, rounds);
+    print_row("reading a range in process, 128 B, decoded", median(rates[0], rounds) / 1e6, "M/s of CPU",
+              "10 M/s", median(rates[0], rounds) >= 1e7, 0);
+    print_row("reading a range in process, 128 B, as CloudEvents", median(rates[2], rounds) / 1e6,
+              "M/s of CPU", "2 M/s", median(rates[2], rounds) >= 2e6, 0);
 }
 
 /* ---- starting ---- */

@@ -10,6 +10,8 @@
     (20 * (int64_t)NX_NS_PER_MS) /* after which the log is followed again when it could not be \
                                   */
 
+enum { UNSEALED_SEGMENTS = 2 }; /* being written and being sealed; with more of them sealing is behind */
+
 /* ---- what the log says ---- */
 
 static void stream_free(struct nx_library_stream *stream) {
@@ -434,6 +436,15 @@ static void handle_read(struct nx_library *library, struct nx_read *read, const 
     park(library, stream, read);
 }
 
+/* The further sealing is behind, the larger its part of each step: what is not sealed is read at the next start. */
+static int64_t seal(struct nx_library *library, struct nx_now now) {
+    int64_t again_ns = nx_library_seal(library, now);
+    for (size_t i = UNSEALED_SEGMENTS; i < library->tail_count && again_ns == NX_STEP_AGAIN; i++) {
+        again_ns = nx_library_seal(library, now);
+    }
+    return again_ns;
+}
+
 int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
     struct nx_library *library = state;
     struct nx_error err = { 0 };
@@ -458,7 +469,7 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
         nx_counter_add(&library->board->notices_taken, notices);
     }
     look_at_all_parked(library, now.monotonic_ns);
-    const int64_t seal_ns = nx_library_seal(library, now);
+    const int64_t seal_ns = seal(library, now);
     const int64_t retain_ns = nx_library_retain(library, now);
     int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
     if (is_behind && again_ns > now.monotonic_ns + RETRY_NS) {
