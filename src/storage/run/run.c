@@ -409,6 +409,7 @@ static const struct nx_run_slot *load(const struct nx_run *run, struct nx_run_ca
         struct nx_run_slot *slot = &cache->slots[i];
         if (slot->run == run && slot->block == block) {
             slot->used = ++cache->clock;
+            cache->last = i;
             return slot;
         }
         oldest = slot->used < oldest->used ? slot : oldest;
@@ -421,6 +422,7 @@ static const struct nx_run_slot *load(const struct nx_run *run, struct nx_run_ca
     oldest->run = run;
     oldest->block = block;
     oldest->used = ++cache->clock;
+    cache->last = (size_t)(oldest - cache->slots);
     return oldest;
 }
 
@@ -475,6 +477,14 @@ static uint32_t find_block(const struct nx_run *run, const struct nx_run_stream 
     return low;
 }
 
+/* Who reads a range asks for the next record of the block that was used last. */
+static bool is_in_last(const struct nx_run *run, const struct nx_run_cache *cache,
+                       const struct nx_run_stream *stream, uint64_t sequence) {
+    const struct nx_run_slot *slot = &cache->slots[cache->last];
+    return slot->run == run && slot->block - stream->block_first < stream->block_count &&
+           sequence >= sequence_at(slot, 0) && sequence <= sequence_at(slot, slot->count - 1);
+}
+
 enum nx_stored_found nx_run_at_or_after(const struct nx_run *run, struct nx_run_cache *cache, uint32_t number,
                                         uint64_t sequence, struct nx_stored *stored_out) {
     const struct nx_run_stream *stream = find_stream(run, number);
@@ -482,6 +492,11 @@ enum nx_stored_found nx_run_at_or_after(const struct nx_run *run, struct nx_run_
         return NX_STORED_NONE;
     }
     sequence = sequence < stream->first_sequence ? stream->first_sequence : sequence;
+    if (is_in_last(run, cache, stream, sequence)) {
+        const struct nx_run_slot *slot = &cache->slots[cache->last];
+        give(slot, find_in_block(slot, sequence), stored_out);
+        return NX_STORED_FOUND;
+    }
     const uint32_t end = stream->block_first + stream->block_count;
     for (uint32_t block = find_block(run, stream, sequence); block < end; block++) {
         const struct nx_run_slot *slot = load(run, cache, number, block);

@@ -39,6 +39,7 @@ struct nx_run_slot {
 struct nx_run_cache { /* starts zeroed */
     struct nx_run_slot slots[NX_RUN_CACHE_SLOTS];
     uint64_t clock;
+    size_t last; /* the slot that was used last */
 };
 
 void nx_run_cache_fini(struct nx_run_cache *cache);
