@@ -24,10 +24,12 @@ static inline uint64_t nx_counter_get(const struct nx_counter *counter) {
     return atomic_load_explicit(&counter->value, memory_order_acquire);
 }
 
-/** Between a set and a get of two counters, on both sides: of two threads that each set one and then get the
- * other's, at least one sees what the other has set. */
-static inline void nx_counter_fence(void) {
-    atomic_thread_fence(memory_order_seq_cst);
+/** Set one's own counter, then get another's: of two threads that do this with the same two, at least one
+ * gets what the other has set. */
+static inline uint64_t nx_counter_set_then_get(struct nx_counter *own, uint64_t value,
+                                               const struct nx_counter *other) {
+    atomic_store_explicit(&own->value, value, memory_order_seq_cst);
+    return atomic_load_explicit(&other->value, memory_order_seq_cst);
 }
 
 struct nx_refcount {

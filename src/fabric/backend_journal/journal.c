@@ -329,8 +329,11 @@ static int64_t tell_library(struct nx_journal *journal, struct nx_now now) {
         return NX_STEP_IDLE;
     }
     const uint64_t bytes = nx_counter_get(&nx_wal_stats_get(journal->wal)->bytes);
-    nx_counter_fence(); /* `committed` is set; who parks a scan after we look will see it */
-    if (nx_counter_get(&journal->board->scans_parked) == 0 && bytes - journal->told_bytes < NOTICE_SIZE &&
+    /* Set once more, so that who parks a scan after we look sees what is committed. */
+    struct nx_board *board = journal->board;
+    const uint64_t scans_parked =
+        nx_counter_set_then_get(&board->committed, nx_counter_get(&board->committed), &board->scans_parked);
+    if (scans_parked == 0 && bytes - journal->told_bytes < NOTICE_SIZE &&
         now.monotonic_ns < journal->notice_due_ns) {
         return journal->notice_due_ns;
     }

@@ -475,9 +475,9 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     if (is_behind && again_ns > now.monotonic_ns + RETRY_NS) {
         again_ns = now.monotonic_ns + RETRY_NS;
     }
-    nx_counter_set(&library->board->scans_parked, library->parked_count);
-    nx_counter_fence();
-    if (library->parked_count > 0 && nx_counter_get(&library->board->committed) != committed) {
+    const uint64_t committed_now = nx_counter_set_then_get(&library->board->scans_parked,
+                                                           library->parked_count, &library->board->committed);
+    if (library->parked_count > 0 && committed_now != committed) {
         return NX_STEP_AGAIN; /* it was committed before the journal could see that somebody waits for it */
     }
     return again_ns < library->next_deadline_ns ? again_ns : library->next_deadline_ns;
