@@ -32,6 +32,7 @@ COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE
 SEEDS = re.compile(r"^\w+_sim: (\d+) seeds from \d+ passed$", re.MULTILINE)
 PRINTED_SEED = re.compile(r"^(NEXUS_\w*SEED=\d+)", re.MULTILINE)
 FUZZ_S = 600
+TORTURE_ALLOCATIONS = 2000  # of a program; every one of those with hundreds of thousands would take days
 TABLE_HEAD = """# The long tests
 
 `make nightly`, each part at its full size; `tools/nightly.py --record` writes this page. A part belongs to the commit in
@@ -90,8 +91,8 @@ def analyze(kind):
 
 
 def torture(scale, jobs):
-    limit = "0" if scale >= 1 else str(scaled(1000, scale, 2))
-    return [([PYTHON, "tools/run_tests.py", "torture"], {"NEXUS_TORTURE_LIMIT": limit, "NEXUS_JOBS": str(jobs)})]
+    return [([PYTHON, "tools/run_tests.py", "torture"],
+             {"NEXUS_TORTURE_LIMIT": str(scaled(TORTURE_ALLOCATIONS, scale, 2)), "NEXUS_JOBS": str(jobs)})]
 
 
 TSAN_BINARY = "build/tsan/src/app/nexus"
@@ -108,7 +109,8 @@ PARTS = [
     Part("dispatch-sim", "dispatch and consumers in the simulated world", "1,000 seeds", simulation("dispatch_sim")),
     Part("fidelity", "calls of each guest recorded and replayed", "10,000 of each guest",
          tests("fidelity", NEXUS_FIDELITY_EVENTS=(10000, 20))),
-    Part("torture", "each allocation of the unit tests made to fail", "every one", torture),
+    Part("torture", "allocations of the unit tests made to fail, one a run", f"up to {TORTURE_ALLOCATIONS} of each program",
+         torture),
     Part("fuzz", "each fuzzer", f"{FUZZ_S} s each", fuzzers, needs=("fuzz-build",)),
     Part("gcc-analyzer", "gcc -fanalyzer over every source", "all", analyze("gcc")),
     Part("cppcheck", "cppcheck over every source", "all", analyze("cppcheck")),
