@@ -6,7 +6,7 @@
 
 enum { NX_SUBJECTS_KNOWN_MAX = 256 * 1024 }; /* last sequences kept for conditions, about 100 bytes each */
 
-/* How long a run keeps de-duplication keys: no stream's window may be longer. */
+/* How long a run keeps de-duplication keys at least, so that a window can be made longer. */
 #define NX_DEDUP_KEPT_NS (600 * (int64_t)NX_NS_PER_S)
 
 /** Write what is in the batch, if anything, and answer. */

@@ -90,6 +90,7 @@ void nx_library_fini(struct nx_library *library) {
     }
     free(library->tails);
     nx_run_writer_close(library->sealing.writer);
+    nx_library_merge_stop(library);
     for (size_t i = 0; i < library->run_count; i++) {
         nx_run_close(library->runs[i], NULL);
     }
@@ -234,7 +235,9 @@ enum nx_status nx_library_see_record(struct nx_library *library, const struct nx
         return NX_OK;
     }
     NX_TRY(obtain_tail(library, segment->number, &tail, err));
-    NX_TRY(nx_tail_add(tail, frame, err));
+    const bool is_one_more = nx_library_is_one_more(library, stream, frame);
+    NX_TRY(nx_tail_add(tail, frame, stream->config.per_subject_max > 1, err));
+    stream->current_count += is_one_more ? 1 : 0;
     stream->last_sequence = frame->header.sequence;
     note_news(library, stream);
     return NX_OK;
@@ -471,7 +474,9 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     look_at_all_parked(library, now.monotonic_ns);
     const int64_t seal_ns = seal(library, now);
     const int64_t retain_ns = nx_library_retain(library, now);
+    const int64_t merge_ns = nx_library_merge(library, now);
     int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
+    again_ns = merge_ns < again_ns ? merge_ns : again_ns;
     if (is_behind && again_ns > now.monotonic_ns + RETRY_NS) {
         again_ns = now.monotonic_ns + RETRY_NS;
     }

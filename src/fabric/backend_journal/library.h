@@ -9,6 +9,7 @@
 
 #include "base/map.h"
 #include "fabric/backend_journal/board.h"
+#include "fabric/backend_journal/merge_plan.h"
 #include "fabric/fabric.h"
 #include "storage/index/tail.h"
 #include "storage/run/run.h"
@@ -27,6 +28,8 @@ struct nx_library_stream {
     struct nx_stream_config config;
     uint64_t first_sequence; /* what retention leaves: nothing below is shown */
     uint64_t last_sequence;
+    bool is_counted; /* somebody asked how many records are current: the number is kept up from then on */
+    uint64_t current_count;
     struct nx_library_gap *lost; /* sequences known to be destroyed, ascending */
     size_t lost_count;
     size_t lost_capacity;
@@ -49,8 +52,29 @@ struct nx_sealing {
     uint32_t stream;              /* being written */
     uint64_t sequence;            /* next one of it */
     bool has_begun;               /* the stream has an entry in the run */
+    bool has_records;             /* all are written: the footer is next */
     uint64_t lost_count;
     int64_t retry_ns; /* not before, after a failure */
+};
+
+/* Turning adjacent runs into one, or one with much in it that is of no use any more into itself. */
+struct nx_merging {
+    struct nx_run_writer *writer; /* NULL: nothing is under way */
+    size_t first;                 /* index of the first run, and how many */
+    size_t count;
+    uint32_t stream;                  /* being written */
+    size_t subjects[NX_MERGE_FAN_IN]; /* of the stream: next ones of each run */
+    bool has_begun;                   /* the stream has an entry in the new run */
+    bool has_subjects;                /* all of them are said */
+    size_t source;                    /* counted from the first run: where its next record is */
+    uint64_t sequence;                /* of that one, at least */
+    bool has_records;                 /* all of every stream are written: the footer is next */
+    struct nx_run_cache cache;
+    int64_t resume_ns;  /* monotonic: readers and the disk have it to themselves until then */
+    int64_t rewrite_ns; /* no run is written again by itself before */
+    int64_t look_ns;    /* whether something is to be done is looked at then */
+    size_t looked;      /* index of the run that was looked into last for what is of no use */
+    bool is_off;        /* a new run may or may not stand under its name: the next start will see */
 };
 
 struct nx_library {
@@ -68,6 +92,7 @@ struct nx_library {
     size_t run_capacity;
     struct nx_run_cache *cache; /* owned */
     struct nx_sealing sealing;
+    struct nx_merging merging;
     int64_t retention_at_ns; /* monotonic: when it is looked at next */
     bool may_retain;         /* whom options.retention_waits_for names has spoken */
     struct nx_wal_tracker tracker;
@@ -107,8 +132,8 @@ nx_library_open_runs(struct nx_library *library, struct nx_buf *report,
                      enum nx_status (*see)(void *data, const struct nx_extent *extent, struct nx_str name,
                                            struct nx_error *err),
                      void *data, uint64_t *next_segment_out, struct nx_error *err);
-/** Walk over the de-duplication keys that the runs keep of records not older than `time_ns`. */
-void nx_library_recent_keys(struct nx_library *library, int64_t time_ns,
+/** Walk over the de-duplication keys that the runs keep and that may still be in a window. */
+void nx_library_recent_keys(struct nx_library *library, int64_t now_ns,
                             void (*visit)(void *data, const struct nx_stored *stored), void *data);
 /** Go on behind what recovery has told; takes over the tracker. */
 void nx_library_start(struct nx_library *library, struct nx_wal_tracker *tracker, uint64_t segment,

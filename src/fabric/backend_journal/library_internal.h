@@ -14,6 +14,21 @@ enum nx_stored_found nx_library_at_or_before(const struct nx_library *library,
 /** The newest sequence of this subject; 0: none. */
 uint64_t nx_library_last_of_subject(const struct nx_library *library, const struct nx_library_stream *stream,
                                     struct nx_str subject);
+/** True while the record is among those which its stream keeps of its subject. */
+bool nx_library_is_current(const struct nx_library *library, const struct nx_library_stream *stream,
+                           const struct nx_stored *stored);
+/** True when a run need not hold the record any more. */
+bool nx_library_is_dropped(const struct nx_library *library, const struct nx_library_stream *stream,
+                           const struct nx_stored *stored, int64_t now_ns);
+/** How many records of a stream with a limit by subject are current. */
+uint64_t nx_library_count_current(const struct nx_library *library, struct nx_library_stream *stream);
+/** Whether the record, which is about to be added, makes that number larger, if it is kept up. */
+bool nx_library_is_one_more(const struct nx_library *library, const struct nx_library_stream *stream,
+                            const struct nx_frame *frame);
+/** How much of the run's bytes is taken by records that are not current, in percent, by looking at some. */
+unsigned nx_library_waste(const struct nx_library *library, const struct nx_run *run);
+/** How long runs keep the de-duplication keys of the stream's records. */
+int64_t nx_library_dedup_kept_ns(const struct nx_library_stream *stream);
 /** The first sequence whose record is not older than `time_ns`; past the last one when all are. */
 uint64_t nx_library_sequence_at(const struct nx_library *library, const struct nx_library_stream *stream,
                                 int64_t time_ns);
@@ -49,6 +64,10 @@ bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
                            struct nx_library_stream **stream_out);
 /** Do a bounded piece of sealing, or see whether there is something to seal. Returns when to come again. */
 int64_t nx_library_seal(struct nx_library *library, struct nx_now now);
+/** Do a bounded piece of merging, or see whether there is something to merge. Returns when to come again. */
+int64_t nx_library_merge(struct nx_library *library, struct nx_now now);
+/** Forget a merge that is under way. */
+void nx_library_merge_stop(struct nx_library *library);
 /** Drop what is too old or too much, now and then. Returns when to come again. */
 int64_t nx_library_retain(struct nx_library *library, struct nx_now now);
 /** Remember, change or forget a consumer's wish. It is moved in, so that no lack of memory can lose it. */

@@ -124,7 +124,7 @@ static void add_run(struct nx_library_stream *stream, const struct nx_run *run,
                     const struct nx_extent *extent) {
     uint64_t offset;
     uint64_t size;
-    if (extent->count > 0 && nx_run_region(run, stream->number, &offset, &size)) {
+    if (extent->count > 0 && nx_run_region(run, stream->number, UINT64_MAX, &offset, &size)) {
         add_extent(stream, extent, size, &stream->sealed);
     }
 }
@@ -232,7 +232,8 @@ static bool visit_tail(const struct nx_library *library, const struct nx_tail *t
         }
         const struct nx_library_stream *stream =
             stored.stream < library->by_number_count ? library->by_number[stored.stream] : NULL;
-        if (stream != NULL && stored.sequence >= stream->first_sequence && !visit(data, stream, &stored)) {
+        if (stream != NULL && stored.sequence >= stream->first_sequence &&
+            nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
             return false;
         }
     }
@@ -250,7 +251,7 @@ void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, st
             const struct nx_library_stream *stream =
                 stored.stream < library->by_number_count ? library->by_number[stored.stream] : NULL;
             if (stream != NULL && stored.sequence >= stream->first_sequence &&
-                !visit(data, stream, &stored)) {
+                nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
                 return;
             }
         }

@@ -112,7 +112,8 @@ static void answer_sequence(struct nx_library *library, struct nx_read *read) {
         return;
     }
     const enum nx_stored_found found = nx_library_at_or_after(library, stream, sequence, &stored);
-    if (found == NX_STORED_FOUND && stored.sequence == sequence) {
+    if (found == NX_STORED_FOUND && stored.sequence == sequence &&
+        nx_library_is_current(library, stream, &stored)) {
         add(&answer, stream, &stored);
         finish(&answer);
         return;
@@ -124,6 +125,12 @@ static void answer_sequence(struct nx_library *library, struct nx_read *read) {
         return;
     }
     struct nx_stream_info info;
+    if (sequence > 0 && sequence <= stream->last_sequence && stream->config.per_subject_max > 0) {
+        read->status = nx_fail_kind(&read->error, NX_KIND_EXPIRED,
+                                    "record %.*s:%" PRIu64 " is gone: newer ones took its place",
+                                    NX_STR_ARG(stream->name), sequence);
+        return;
+    }
     nx_library_info(library, stream, &info);
     if (sequence > 0 && sequence <= stream->last_sequence &&
         (info.first_sequence == 0 || sequence < info.first_sequence)) {
@@ -183,6 +190,9 @@ static void answer_key(struct nx_library *library, struct nx_read *read, enum nx
 static bool copy_info(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
     struct nx_stream_info *info = &read->infos[read->info_count++];
     nx_library_info(library, stream, info);
+    if (stream->config.per_subject_max > 0) {
+        info->count = nx_library_count_current(library, stream);
+    }
     info->name = nx_arena_copy(&read->arena, stream->name);
     return info->name.ptr != NULL;
 }
@@ -255,14 +265,13 @@ bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
     return true;
 }
 
-/* Records of streams that keep one a subject are hidden once there is a newer one. */
+/* Records of streams that keep only some of a subject are hidden once there are newer ones. */
 static bool is_wanted(const struct nx_library *library, const struct nx_library_stream *stream,
                       const struct nx_read *read, const struct nx_stored *stored) {
     if (read->subject.len > 0 && !nx_subject_matches(read->subject, stored->subject)) {
         return false;
     }
-    return stream->config.per_subject_max != 1 ||
-           nx_library_last_of_subject(library, stream, stored->subject) == stored->sequence;
+    return nx_library_is_current(library, stream, stored);
 }
 
 /* Pass over what the filter cannot match, once for each run. */

@@ -1,12 +1,16 @@
-/* Retention: what is too old or too much leaves, a stream's part of a run at a time: its blocks are punched
- * out of the file, and a file that holds nothing more is deleted. What a consumer has not finished stays. */
+/* Retention: what is too old or too much leaves, a block of a stream's part of a run at a time: blocks are
+ * punched out of the file, and a file that holds nothing more is deleted. What a consumer has not finished
+ * stays. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/backend_journal/library_internal.h"
 
-enum { PERIOD_S = 10 };
+enum {
+    PERIOD_S = 10,
+    LOOKS_MAX = 256 * 1024, /* at streams in one go, when the budget is exceeded */
+};
 
 static struct nx_protect *next_of(const struct nx_protect *wish) {
     return (struct nx_protect *)(void *)wish->message.next;
@@ -63,7 +67,33 @@ static bool may_drop(const struct nx_library_stream *stream, const struct nx_ext
     return protection == NULL || extent->last_sequence < protection->from_sequence;
 }
 
-/* By age and size: raise the stream's first sequence past whole extents of runs. */
+/* Nothing up to here is shown any more. */
+static void raise_first(struct nx_library_stream *stream, const struct nx_extent *part) {
+    nx_library_expire_before(stream, part->last_sequence + 1);
+    stream->is_counted = false;
+}
+
+/* Drop the stream's oldest parts in this run; true when one stays, and so everything behind it. */
+static bool retain_in_run(struct nx_library_stream *stream, const struct nx_run *run, int64_t now_ns,
+                          uint64_t *size) {
+    const struct nx_stream_config *config = &stream->config;
+    struct nx_extent part;
+    for (size_t i = 0; nx_run_part(run, stream->number, i, &part); i++) {
+        if (part.last_sequence < stream->first_sequence) {
+            continue;
+        }
+        const bool is_old = config->age_max_ns > 0 && part.last_time_ns < now_ns - config->age_max_ns;
+        const bool is_much = config->size_max > 0 && *size > config->size_max;
+        if ((!is_old && !is_much) || !may_drop(stream, &part)) {
+            return true;
+        }
+        raise_first(stream, &part);
+        *size -= part.size < *size ? part.size : *size;
+    }
+    return false;
+}
+
+/* By age and size: raise the stream's first sequence past whole parts of runs. */
 static void retain_stream(const struct nx_library *library, struct nx_library_stream *stream,
                           int64_t now_ns) {
     const struct nx_stream_config *config = &stream->config;
@@ -72,48 +102,39 @@ static void retain_stream(const struct nx_library *library, struct nx_library_st
         return;
     }
     nx_library_info(library, stream, &info);
+    uint64_t size = info.size;
     for (size_t i = 0; i < library->run_count; i++) {
-        struct nx_extent extent;
-        uint64_t offset;
-        uint64_t size;
-        if (!nx_run_extent(library->runs[i], stream->number, &extent) ||
-            extent.last_sequence < stream->first_sequence ||
-            !nx_run_region(library->runs[i], stream->number, &offset, &size)) {
-            continue;
-        }
-        const bool is_old = config->age_max_ns > 0 && extent.last_time_ns < now_ns - config->age_max_ns;
-        const bool is_much = config->size_max > 0 && info.size > config->size_max;
-        if ((!is_old && !is_much) || !may_drop(stream, &extent)) {
+        if (retain_in_run(stream, library->runs[i], now_ns, &size)) {
             return;
         }
-        nx_library_expire_before(stream, extent.last_sequence + 1);
-        info.size -= size < info.size ? size : info.size;
     }
 }
 
-/* Give back the bytes of a stream's part. Its blocks then read as zeros, which a later start understands. */
+static uint64_t first_of(const struct nx_library *library, uint32_t stream) {
+    const struct nx_library_stream *found =
+        stream < library->by_number_count ? library->by_number[stream] : NULL;
+    return found == NULL ? UINT64_MAX : found->first_sequence;
+}
+
+/* Give back the bytes of a stream's first parts. Their blocks then read as zeros, which a later start
+ * understands. */
 static void punch(struct nx_library *library, struct nx_run *run, uint32_t stream) {
     char path[NX_PATH_SIZE_MAX];
     NX_AUTO(nx_file) *file = NULL;
+    const uint64_t first = first_of(library, stream);
     uint64_t offset;
     uint64_t len;
-    if (!nx_run_region(run, stream, &offset, &len) ||
+    if (!nx_run_region(run, stream, first, &offset, &len) || library->merging.is_off ||
         nx_run_path(library->directory, nx_run_first_segment(run), nx_run_last_segment(run), path, NULL) !=
             NX_OK) {
         return;
     }
-    nx_run_mark_gone(run, stream);
+    nx_run_mark_gone(run, stream, first);
     nx_library_runs_changed(library);
     if (nx_file_open(library->options->disk, path, NX_FILE_WRITE, &file, NULL) != NX_OK ||
         nx_file_punch_hole(file, offset, len, NULL) != NX_OK) {
         nx_log_debug(library->options->log, "cannot give back the space of expired records");
     }
-}
-
-static bool is_expired(const struct nx_library *library, const struct nx_extent *extent) {
-    const struct nx_library_stream *stream =
-        extent->stream < library->by_number_count ? library->by_number[extent->stream] : NULL;
-    return stream == NULL || extent->last_sequence < stream->first_sequence;
 }
 
 /* Punch out what is expired in the run; true when nothing is left in it. */
@@ -122,12 +143,12 @@ static bool clean_run(struct nx_library *library, struct nx_run *run) {
     for (size_t i = 0; i < nx_run_extent_count(run); i++) {
         struct nx_str name;
         const struct nx_extent extent = nx_run_extent_at(run, i, &name);
-        live += extent.count > 0 && !is_expired(library, &extent) ? 1 : 0;
+        live += extent.count > 0 && extent.last_sequence >= first_of(library, extent.stream) ? 1 : 0;
     }
     for (size_t i = 0; i < nx_run_extent_count(run); i++) {
         struct nx_str name;
         const struct nx_extent extent = nx_run_extent_at(run, i, &name);
-        if (extent.count > 0 && is_expired(library, &extent)) {
+        if (extent.count > 0) {
             punch(library, run, extent.stream);
         }
     }
@@ -140,7 +161,8 @@ static void clean(struct nx_library *library) {
     for (size_t i = 0; i < library->run_count; i++) {
         struct nx_run *run = library->runs[i];
         char path[NX_PATH_SIZE_MAX];
-        if (!clean_run(library, run) || i + 1 == library->run_count ||
+        /* While some are merged, the runs keep their places. */
+        if (!clean_run(library, run) || i + 1 == library->run_count || library->merging.writer != NULL ||
             nx_run_path(library->directory, nx_run_first_segment(run), nx_run_last_segment(run), path,
                         NULL) != NX_OK ||
             nx_disk_unlink(library->options->disk, path, NULL) != NX_OK) {
@@ -155,13 +177,13 @@ static void clean(struct nx_library *library) {
 
 /* Bytes that the run still takes. */
 static uint64_t size_of_run(const struct nx_library *library, const struct nx_run *run) {
-    uint64_t size = nx_run_size(run);
+    uint64_t size = nx_run_live_size(run);
     for (size_t i = 0; i < nx_run_extent_count(run); i++) {
         struct nx_str name;
         uint64_t offset;
         uint64_t len;
         const struct nx_extent extent = nx_run_extent_at(run, i, &name);
-        if (is_expired(library, &extent) && nx_run_region(run, extent.stream, &offset, &len)) {
+        if (nx_run_region(run, extent.stream, first_of(library, extent.stream), &offset, &len)) {
             size -= len < size ? len : size;
         }
     }
@@ -192,34 +214,60 @@ static void say_budget(struct nx_library *library, const struct nx_library_strea
     nx_counter_set(&library->board->budget_full, stream != NULL ? 1 : 0);
 }
 
-/* Over the budget, the oldest runs lose whatever nobody holds. */
-static void retain_budget(struct nx_library *library) {
+/* The oldest part of this run that may leave, and its stream; NULL: none. `*held`: one that may not. */
+static struct nx_library_stream *find_oldest(const struct nx_library *library, const struct nx_run *run,
+                                             struct nx_extent *part_out, struct nx_library_stream **held) {
+    struct nx_library_stream *oldest = NULL;
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        struct nx_str name;
+        struct nx_extent part;
+        const struct nx_extent extent = nx_run_extent_at(run, i, &name);
+        struct nx_library_stream *stream =
+            extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+        if (extent.count == 0 || stream == NULL || extent.last_sequence < stream->first_sequence ||
+            stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_"))) {
+            continue; /* keys are values, not history; objects are named by records that stay */
+        }
+        size_t index = 0;
+        while (nx_run_part(run, extent.stream, index, &part) && part.last_sequence < stream->first_sequence) {
+            index++;
+        }
+        if (!may_drop(stream, &part)) {
+            *held = *held == NULL ? stream : *held;
+        } else if (oldest == NULL || part.first_time_ns < part_out->first_time_ns) {
+            oldest = stream;
+            *part_out = part;
+        }
+    }
+    return oldest;
+}
+
+/* Over the budget, the oldest runs lose whatever nobody holds. False: there is more to do at once. */
+static bool retain_budget(struct nx_library *library) {
     const uint64_t budget = library->options->disk_budget;
     struct nx_library_stream *held = NULL;
+    uint64_t size = budget == 0 ? 0 : size_of_all(library);
+    size_t looks = 0;
+    size_t raised = 0;
     if (budget == 0) {
-        return;
+        return true;
     }
-    uint64_t size = size_of_all(library);
-    for (size_t i = 0; i < library->run_count && size > budget; i++) {
-        const uint64_t before = size_of_run(library, library->runs[i]);
-        for (size_t k = 0; k < nx_run_extent_count(library->runs[i]); k++) {
-            struct nx_str name;
-            const struct nx_extent extent = nx_run_extent_at(library->runs[i], k, &name);
-            struct nx_library_stream *stream =
-                extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
-            if (extent.count == 0 || stream == NULL || extent.last_sequence < stream->first_sequence ||
-                stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_"))) {
-                continue; /* keys are values, not history; objects are named by records that stay */
-            }
-            if (may_drop(stream, &extent)) {
-                nx_library_expire_before(stream, extent.last_sequence + 1);
-            } else {
-                held = held == NULL ? stream : held;
-            }
+    for (size_t i = 0; i < library->run_count && size > budget && looks < LOOKS_MAX;) {
+        struct nx_extent part = { 0 };
+        struct nx_library_stream *stream = find_oldest(library, library->runs[i], &part, &held);
+        looks += nx_run_extent_count(library->runs[i]);
+        if (stream == NULL) {
+            i++;
+            continue;
         }
-        size -= before - size_of_run(library, library->runs[i]);
+        raise_first(stream, &part);
+        size -= part.size < size ? part.size : size;
+        if (++raised % 64 == 0) {
+            (void)clean_run(library, library->runs[i]); /* those which left are not walked over again */
+        }
     }
-    say_budget(library, size_of_all(library) > budget ? held : NULL);
+    say_budget(library, size > budget && looks < LOOKS_MAX ? held : NULL);
+    return size <= budget || looks < LOOKS_MAX;
 }
 
 int64_t nx_library_retain(struct nx_library *library, struct nx_now now) {
@@ -238,8 +286,8 @@ int64_t nx_library_retain(struct nx_library *library, struct nx_now now) {
     while (nx_map_next(&library->streams, &cursor, &name, &stream)) {
         retain_stream(library, stream, now.wall_ns);
     }
-    retain_budget(library);
+    const bool is_done = retain_budget(library);
     clean(library);
-    library->retention_at_ns = now.monotonic_ns + PERIOD_S * (int64_t)NX_NS_PER_S;
+    library->retention_at_ns = now.monotonic_ns + (is_done ? PERIOD_S * (int64_t)NX_NS_PER_S : 1);
     return library->retention_at_ns;
 }

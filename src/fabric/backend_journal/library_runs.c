@@ -5,6 +5,8 @@
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/backend_journal/library_internal.h"
 
+enum { LISTINGS_MAX = 16 };
+
 struct run_name {
     uint64_t first;
     uint64_t last;
@@ -104,11 +106,13 @@ static enum nx_status tell_run(struct nx_library *library, const struct nx_run *
     return NX_OK;
 }
 
+/* `*vanished_out`: the file is not there any more. A run that cannot be read is reported. */
 static enum nx_status open_one(struct nx_library *library, const struct run_name *name, struct nx_buf *report,
-                               struct nx_run **run_out, struct nx_error *err) {
+                               struct nx_run **run_out, bool *vanished_out, struct nx_error *err) {
     struct nx_error cause = { 0 };
     const enum nx_status status =
         nx_run_open(library->options->disk, library->directory, name->first, name->last, run_out, &cause);
+    *vanished_out = status == NX_NOT_FOUND;
     if (status == NX_DATA_LOSS || status == NX_NOT_FOUND) {
         *run_out = NULL;
         if (status == NX_DATA_LOSS && report->len + sizeof cause.message < report->len_max) {
@@ -132,8 +136,8 @@ static enum nx_status remove_sealed(struct nx_library *library, uint64_t next_se
     return NX_OK;
 }
 
-/* A run was given its name, could not be used, and was made again later of more segments: what it holds must
- * not be found twice. */
+/* What another run holds too: left over from a merge, or a run that could not be used once it had its name
+ * and was made again later of more segments. It must not be found twice. */
 static void drop_contained(struct nx_library *library, const struct run_name *name) {
     char path[NX_PATH_SIZE_MAX];
     if (!library->options->read_only &&
@@ -143,66 +147,110 @@ static void drop_contained(struct nx_library *library, const struct run_name *na
     }
 }
 
+static void close_runs(struct nx_library *library) {
+    while (library->run_count > 0) {
+        nx_run_close(library->runs[--library->run_count], NULL);
+    }
+}
+
+static enum nx_status open_listed(struct nx_library *library, const struct run_names *names,
+                                  struct nx_buf *report, uint64_t *next_segment_out, bool *vanished_out,
+                                  struct nx_error *err) {
+    uint64_t held = 0; /* the last segment that a run which can be read holds */
+    *next_segment_out = 1;
+    *vanished_out = false;
+    for (size_t i = 0; i < names->count && !*vanished_out; i++) {
+        const struct run_name *name = &names->names[i];
+        struct nx_run *run = NULL;
+        if (name->last <= held) {
+            drop_contained(library, name);
+            continue;
+        }
+        NX_TRY(open_one(library, name, report, &run, vanished_out, err));
+        if (run != NULL) {
+            NX_TRY(add_run(library, run, err));
+            held = name->last;
+        }
+        *next_segment_out = name->last >= *next_segment_out ? name->last + 1 : *next_segment_out;
+    }
+    return NX_OK;
+}
+
+/* Open all that there are. While we only read, a server may merge what was just listed: look again then. */
+static enum nx_status open_all(struct nx_library *library, struct nx_buf *report, uint64_t *next_segment_out,
+                               struct nx_error *err) {
+    for (int i = 0; i < LISTINGS_MAX; i++) {
+        struct run_names names = { .library = library };
+        const size_t report_len = report->len;
+        bool vanished = false;
+        enum nx_status status =
+            nx_disk_list(library->options->disk, library->directory, visit_name, &names, err);
+        status = status == NX_NOT_FOUND ? NX_OK : status;
+        if (status == NX_OK && names.failed) {
+            status = nx_fail_memory(err);
+        }
+        if (names.count > 1) {
+            qsort(names.names, names.count, sizeof *names.names, compare_names);
+        }
+        if (status == NX_OK) {
+            status = open_listed(library, &names, report, next_segment_out, &vanished, err);
+        }
+        free(names.names);
+        if (status != NX_OK || !vanished) {
+            return status;
+        }
+        close_runs(library);
+        nx_buf_truncate(report, report_len);
+    }
+    return nx_fail(err, NX_UNAVAILABLE, "the files of '%s' change all the time", library->directory);
+}
+
 enum nx_status nx_library_open_runs(struct nx_library *library, struct nx_buf *report,
                                     enum nx_status (*see)(void *data, const struct nx_extent *extent,
                                                           struct nx_str name, struct nx_error *err),
                                     void *data, uint64_t *next_segment_out, struct nx_error *err) {
-    struct run_names names = { .library = library };
-    enum nx_status status = nx_disk_list(library->options->disk, library->directory, visit_name, &names, err);
-    status = status == NX_NOT_FOUND ? NX_OK : status;
-    if (status == NX_OK && names.failed) {
-        status = nx_fail_memory(err);
-    }
-    if (names.count > 1) {
-        qsort(names.names, names.count, sizeof *names.names, compare_names);
-    }
     uint64_t next_segment = 1;
-    uint64_t held = 0; /* the last segment that a run which can be read holds */
-    for (size_t i = 0; status == NX_OK && i < names.count; i++) {
-        struct nx_run *run = NULL;
-        if (names.names[i].last <= held) {
-            drop_contained(library, &names.names[i]);
-            continue;
-        }
-        status = open_one(library, &names.names[i], report, &run, err);
-        if (status == NX_OK && run != NULL) {
-            status = add_run(library, run, err);
-        }
-        if (status == NX_OK && run != NULL) {
-            held = names.names[i].last;
-            status = tell_run(library, run, see, data, err);
-        }
-        next_segment = names.names[i].last + 1;
+    NX_TRY(open_all(library, report, &next_segment, err));
+    for (size_t i = 0; i < library->run_count; i++) {
+        NX_TRY(tell_run(library, library->runs[i], see, data, err));
     }
-    free(names.names);
-    NX_TRY(status);
     *next_segment_out = next_segment;
     return library->options->read_only ? NX_OK : remove_sealed(library, next_segment, err);
 }
 
-void nx_library_recent_keys(struct nx_library *library, int64_t time_ns,
+/* The keys of one stream in one run. */
+static void visit_keys(struct nx_library *library, const struct nx_run *run, const struct nx_extent *extent,
+                       int64_t time_ns, void (*visit)(void *data, const struct nx_stored *stored),
+                       void *data) {
+    uint64_t sequence = nx_run_sequence_before(run, extent->stream, time_ns);
+    struct nx_stored stored;
+    for (;;) {
+        const enum nx_stored_found found =
+            nx_run_at_or_after(run, library->cache, extent->stream, sequence, &stored);
+        if (found == NX_STORED_NONE) {
+            return;
+        }
+        if (found == NX_STORED_FOUND && stored.dedup.len > 0 && stored.time_ns >= time_ns) {
+            visit(data, &stored);
+        }
+        sequence = stored.sequence + 1;
+    }
+}
+
+void nx_library_recent_keys(struct nx_library *library, int64_t now_ns,
                             void (*visit)(void *data, const struct nx_stored *stored), void *data) {
     for (size_t i = 0; i < library->run_count; i++) {
         const struct nx_run *run = library->runs[i];
         for (size_t k = 0; k < nx_run_extent_count(run); k++) {
             struct nx_str name;
-            struct nx_stored stored;
             const struct nx_extent extent = nx_run_extent_at(run, k, &name);
-            if (extent.last_time_ns < time_ns || nx_run_dedup_count(run, extent.stream) == 0) {
+            const struct nx_library_stream *stream =
+                extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+            if (stream == NULL || extent.count == 0 || nx_run_dedup_count(run, extent.stream) == 0 ||
+                extent.last_time_ns < now_ns - nx_library_dedup_kept_ns(stream)) {
                 continue;
             }
-            uint64_t sequence = extent.first_sequence;
-            for (;;) {
-                const enum nx_stored_found found =
-                    nx_run_at_or_after(run, library->cache, extent.stream, sequence, &stored);
-                if (found == NX_STORED_NONE) {
-                    break;
-                }
-                if (found == NX_STORED_FOUND && stored.dedup.len > 0 && stored.time_ns >= time_ns) {
-                    visit(data, &stored);
-                }
-                sequence = stored.sequence + 1;
-            }
+            visit_keys(library, run, &extent, now_ns - nx_library_dedup_kept_ns(stream), visit, data);
         }
     }
 }

@@ -86,13 +86,6 @@ static enum nx_status write_reached(struct nx_library *library, const struct nx_
     return NX_OK;
 }
 
-static bool is_dropped(const struct nx_library *library, const struct nx_library_stream *stream,
-                       const struct nx_stored *stored) {
-    return stored->sequence < stream->first_sequence ||
-           (stream->config.per_subject_max == 1 &&
-            nx_library_last_of_subject(library, stream, stored->subject) != stored->sequence);
-}
-
 /* Records of one stream, until a piece is done. `*done_out`: there are no more. */
 static enum nx_status write_records(struct nx_library *library, struct nx_library_stream *stream,
                                     int64_t now_ns, size_t *size, bool *done_out, struct nx_error *err) {
@@ -112,11 +105,13 @@ static enum nx_status write_records(struct nx_library *library, struct nx_librar
             sealing->lost_count++;
             continue;
         }
-        if (is_dropped(library, stream, &stored)) {
+        if (nx_library_is_dropped(library, stream, &stored, now_ns)) {
+            *size += NX_FRAME_SIZE;
             continue;
         }
         NX_TRY(begin_stream(library, stream, err));
-        NX_TRY(nx_run_writer_add(sealing->writer, &stored, stored.time_ns > now_ns - NX_DEDUP_KEPT_NS, err));
+        const bool keep_dedup = stored.time_ns > now_ns - nx_library_dedup_kept_ns(stream);
+        NX_TRY(nx_run_writer_add(sealing->writer, &stored, keep_dedup, err));
         *size += stored.headers.len + stored.payload.len + NX_FRAME_SIZE;
     }
     return NX_OK;
@@ -176,7 +171,6 @@ static enum nx_status finish(struct nx_library *library, struct nx_error *err) {
         library->runs = runs;
         library->run_capacity = capacity;
     }
-    NX_TRY(nx_run_writer_finish(sealing->writer, err));
     NX_TRY(nx_run_open(library->options->disk, library->directory, first, last, &run, err));
     library->runs[library->run_count++] = run;
     nx_library_runs_changed(library);
@@ -190,6 +184,7 @@ static enum nx_status finish(struct nx_library *library, struct nx_error *err) {
         nx_library_drop_segment(library, number, sealing->lost_count > 0);
     }
     library->retention_at_ns = 0;
+    library->merging.look_ns = 0;
     return NX_OK;
 }
 
@@ -221,8 +216,10 @@ int64_t nx_library_seal(struct nx_library *library, struct nx_now now) {
         }
         status = start(library, count, &err);
     }
-    if (status == NX_OK) {
-        status = write_piece(library, now.wall_ns, &done, &err);
+    if (status == NX_OK && sealing->has_records) {
+        status = nx_run_writer_finish_piece(sealing->writer, &done, &err);
+    } else if (status == NX_OK) {
+        status = write_piece(library, now.wall_ns, &sealing->has_records, &err);
     }
     if (status == NX_OK && !done && nx_run_writer_unsynced(sealing->writer) >= SYNC_SIZE) {
         status = nx_run_writer_sync(sealing->writer, &err);

@@ -25,7 +25,7 @@ struct stream_entry {
 };
 
 /* An id, a reference, or a subject. Entries of one hash are chained, the newest in front; a subject has one
- * entry, which moves on. */
+ * entry, which moves on, unless its stream keeps a history. */
 struct key_entry {
     uint64_t hash;
     uint32_t offset; /* of the frame, in units of 8 bytes */
@@ -85,6 +85,7 @@ void nx_stored_of_frame(const struct nx_frame *frame, struct nx_stored *stored_o
     stored_out->stream = frame->header.stream;
     stored_out->sequence = frame->header.sequence;
     stored_out->time_ns = frame->header.time_ns;
+    stored_out->place = 0;
     nx_frame_record(frame, &stored_out->dedup, &stored_out->subject, &stored_out->headers,
                     &stored_out->payload);
 }
@@ -285,7 +286,8 @@ static uint64_t subject_hash(const struct nx_tail *tail, uint32_t stream, struct
     return nx_key_hash(NX_KEY_SUBJECT, subject, tail->seed + stream);
 }
 
-static void add_keys(struct nx_tail *tail, const struct nx_stored *stored, uint32_t offset) {
+static void add_keys(struct nx_tail *tail, const struct nx_stored *stored, uint32_t offset,
+                     bool with_history) {
     struct nx_str keys[NX_KEYS];
     nx_stored_keys(stored, keys);
     for (size_t i = 0; i < NX_KEYS; i++) {
@@ -293,10 +295,11 @@ static void add_keys(struct nx_tail *tail, const struct nx_stored *stored, uint3
             table_add(&tail->keys, nx_key_hash(nx_key_kinds[i], keys[i], tail->seed), offset, false);
         }
     }
-    table_add(&tail->subjects, subject_hash(tail, stored->stream, stored->subject), offset, true);
+    table_add(&tail->subjects, subject_hash(tail, stored->stream, stored->subject), offset, !with_history);
 }
 
-enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame, struct nx_error *err) {
+enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame, bool with_history,
+                           struct nx_error *err) {
     const uint64_t sequence = frame->header.sequence;
     struct nx_stored stored;
     struct stream_entry *entry = obtain_stream(tail, frame);
@@ -309,7 +312,7 @@ enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame, s
     NX_TRY(make_room(tail, entry, sequence, err)); /* the last thing that can fail */
     nx_stored_of_frame(frame, &stored);
     const uint32_t offset = (uint32_t)(frame->offset / NX_FRAME_ALIGNMENT);
-    add_keys(tail, &stored, offset);
+    add_keys(tail, &stored, offset, with_history);
     struct part *part = entry->newest;
     const size_t index = (size_t)(sequence - part->base);
     memset(part->offsets + part->count, 0, (index - part->count) * sizeof *part->offsets);
@@ -397,6 +400,27 @@ uint64_t nx_tail_last_of_subject(const struct nx_tail *tail, uint32_t stream, st
     const enum nx_frame_found found =
         nx_frame_peek(segment->bytes, segment->size, offset, segment->header.salt, &frame);
     return found == NX_FRAME_BAD || frame.header.stream != stream ? 0 : frame.header.sequence;
+}
+
+uint64_t nx_tail_count_newer(const struct nx_tail *tail, uint32_t stream, struct nx_str subject,
+                             uint64_t sequence, uint64_t limit) {
+    const struct nx_segment *segment = tail->segment;
+    uint32_t entry = table_get(&tail->subjects, subject_hash(tail, stream, subject));
+    uint64_t count = 0;
+    for (; entry != NONE && count < limit; entry = tail->subjects.entries[entry].previous) {
+        struct nx_frame frame;
+        const uint64_t offset = (uint64_t)tail->subjects.entries[entry].offset * NX_FRAME_ALIGNMENT;
+        if (nx_frame_peek(segment->bytes, segment->size, offset, segment->header.salt, &frame) ==
+                NX_FRAME_BAD ||
+            frame.header.stream != stream) {
+            continue;
+        }
+        if (frame.header.sequence <= sequence) {
+            break;
+        }
+        count++;
+    }
+    return count;
 }
 
 bool nx_tail_find(const struct nx_tail *tail, enum nx_key_kind kind, struct nx_str key, uint32_t *cursor,

@@ -18,6 +18,7 @@ struct nx_stored {
     uint32_t stream;
     uint64_t sequence;
     int64_t time_ns;
+    uint32_t place;      /* in a run: among the records of its subject there, from 0 */
     struct nx_str dedup; /* NX_DEDUP_KEY_SIZE bytes, or empty */
     struct nx_str subject;
     struct nx_str headers;
@@ -51,10 +52,11 @@ NX_MUST_CHECK enum nx_status nx_tail_new(struct nx_segment *segment, uint64_t se
                                          struct nx_error *err);
 void nx_tail_free(struct nx_tail *tail); /* NULL allowed */
 const struct nx_segment *nx_tail_segment(const struct nx_tail *tail);
-/** Add a RECORD frame of this segment; sequences of a stream must rise.
+/** Add a RECORD frame of this segment; sequences of a stream must rise. `with_history`: more than the newest
+ * record of each of the stream's subjects will be asked for.
  * Errors: NX_RESOURCE_EXHAUSTED (out of memory; the index is as before) */
 NX_MUST_CHECK enum nx_status nx_tail_add(struct nx_tail *tail, const struct nx_frame *frame,
-                                         struct nx_error *err);
+                                         bool with_history, struct nx_error *err);
 /** What it holds of the stream, borrowed until the next addition; NULL: nothing. */
 const struct nx_extent *nx_tail_extent(const struct nx_tail *tail, uint32_t stream);
 /** How many streams it holds records of, and one of them; in no order. */
@@ -74,6 +76,10 @@ enum nx_stored_found nx_tail_at_or_before(const struct nx_tail *tail, uint32_t s
                                           struct nx_stored *stored_out);
 /** The sequence of the newest record of the stream with exactly this subject; 0: none. */
 uint64_t nx_tail_last_of_subject(const struct nx_tail *tail, uint32_t stream, struct nx_str subject);
+/** How many records of this subject are newer than `sequence`, counted up to `limit`; without a history, up
+ * to 1. */
+uint64_t nx_tail_count_newer(const struct nx_tail *tail, uint32_t stream, struct nx_str subject,
+                             uint64_t sequence, uint64_t limit);
 /** Records with this id or reference, newest first: start with *cursor = 0. False at the end. */
 bool nx_tail_find(const struct nx_tail *tail, enum nx_key_kind kind, struct nx_str key, uint32_t *cursor,
                   struct nx_stored *stored_out);

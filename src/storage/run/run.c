@@ -35,7 +35,8 @@ struct nx_run {
     const uint32_t *ordinals;
     const struct nx_run_range *lost;
     const char *text;
-    bool *gone; /* by index of the stream: retention has punched its blocks out */
+    uint32_t *gone; /* by index of the stream: so many of its first blocks has retention punched out */
+    bool is_damaged;
 };
 
 uint32_t nx_run_header_crc(struct nx_run_header header) {
@@ -152,9 +153,9 @@ static enum nx_status check_run(struct nx_run *run, struct nx_error *err) {
         run->header.crc != nx_run_header_crc(run->header)) {
         return nx_fail(err, NX_DATA_LOSS, "damaged header");
     }
-    if (run->header.version != NX_RUN_VERSION) {
-        return nx_fail_kind(err, NX_KIND_FORMAT_VERSION, "format version %u; this program knows %d",
-                            run->header.version, NX_RUN_VERSION);
+    if (run->header.version < NX_RUN_VERSION_MIN || run->header.version > NX_RUN_VERSION) {
+        return nx_fail_kind(err, NX_KIND_FORMAT_VERSION, "format version %u; this program knows %d to %d",
+                            run->header.version, NX_RUN_VERSION_MIN, NX_RUN_VERSION);
     }
     const struct nx_run_trailer *trailer = &run->trailer;
     if (memcmp(trailer->magic, nx_run_magic, sizeof nx_run_magic) != 0 ||
@@ -169,9 +170,15 @@ static enum nx_status check_run(struct nx_run *run, struct nx_error *err) {
     return NX_OK;
 }
 
-/* A stream whose blocks are a hole: its first block's header reads as zeros. */
-static bool find_gone(struct nx_run *run) {
+/* A block that was punched out: its header reads as zeros. */
+static bool is_hole(const struct nx_run *run, uint32_t block) {
     static const struct nx_run_block_header hole;
+    const uint64_t offset = run->blocks[block].offset;
+    return is_within(offset, sizeof hole, run->trailer.footer_offset) &&
+           memcmp(run->bytes + offset, &hole, sizeof hole) == 0;
+}
+
+static bool find_gone(struct nx_run *run) {
     const size_t count = nx_run_extent_count(run);
     run->gone = calloc(count + 1, sizeof *run->gone);
     if (run->gone == NULL) {
@@ -179,12 +186,26 @@ static bool find_gone(struct nx_run *run) {
     }
     for (size_t i = 0; i < count; i++) {
         const struct nx_run_stream *stream = &run->streams[i];
-        const uint64_t offset = stream->block_count == 0 ? 0 : run->blocks[stream->block_first].offset;
-        run->gone[i] = stream->block_count > 0 &&
-                       is_within(offset, sizeof hole, run->trailer.footer_offset) &&
-                       memcmp(run->bytes + offset, &hole, sizeof hole) == 0;
+        while (run->gone[i] < stream->block_count && is_hole(run, stream->block_first + run->gone[i])) {
+            run->gone[i]++;
+        }
     }
     return true;
+}
+
+/* The stream's first block that is still there; behind its last when none is. */
+static uint32_t first_block(const struct nx_run *run, const struct nx_run_stream *stream) {
+    return stream->block_first + run->gone[stream - run->streams];
+}
+
+static uint32_t end_block(const struct nx_run_stream *stream) {
+    return stream->block_first + stream->block_count;
+}
+
+/* Where the block's bytes end. */
+static uint64_t end_of_block(const struct nx_run *run, uint32_t block) {
+    return block + 1 < run->trailer.section_count[NX_RUN_BLOCKS] ? run->blocks[block + 1].offset
+                                                                 : run->trailer.footer_offset;
 }
 
 enum nx_status nx_run_open(struct nx_disk *disk, const char *directory, uint64_t first_segment,
@@ -265,19 +286,32 @@ size_t nx_run_extent_count(const struct nx_run *run) {
 struct nx_extent nx_run_extent_at(const struct nx_run *run, size_t index, struct nx_str *name_out) {
     nx_assert(index < nx_run_extent_count(run));
     const struct nx_run_stream *stream = &run->streams[index];
-    *name_out = nx_str_of(run->text + stream->name_offset, stream->name_size);
-    return (struct nx_extent){
+    struct nx_extent extent = {
         .stream = stream->stream,
         .first_sequence = stream->first_sequence,
         .last_sequence = stream->last_sequence,
-        .count = run->gone[index] ? 0 : stream->count,
-        .size = run->gone[index] ? 0 : stream->size,
+        .count = stream->count,
+        .size = stream->size,
         .first_time_ns = stream->first_time_ns,
         .last_time_ns = stream->last_time_ns,
     };
+    *name_out = nx_str_of(run->text + stream->name_offset, stream->name_size);
+    if (run->gone[index] == stream->block_count) {
+        extent.count = 0;
+        extent.size = 0;
+    } else if (run->gone[index] > 0) {
+        const struct nx_run_block *block = &run->blocks[first_block(run, stream)];
+        const uint64_t gone = block->first_ordinal - run->blocks[stream->block_first].first_ordinal;
+        extent.count -= gone < extent.count ? gone : extent.count;
+        extent.size = extent.size / stream->block_count * (stream->block_count - run->gone[index]);
+        extent.first_sequence = block->first_sequence;
+        extent.first_time_ns = block->first_time_ns;
+    }
+    return extent;
 }
 
-static const struct nx_run_stream *find_stream(const struct nx_run *run, uint32_t number) {
+/* What it knows of the stream, even if no record is left. */
+static const struct nx_run_stream *find_known(const struct nx_run *run, uint32_t number) {
     size_t low = 0;
     size_t high = nx_run_extent_count(run);
     while (low < high) {
@@ -288,10 +322,14 @@ static const struct nx_run_stream *find_stream(const struct nx_run *run, uint32_
             high = middle;
         }
     }
-    if (low >= nx_run_extent_count(run) || run->streams[low].stream != number || run->gone[low]) {
-        return NULL;
-    }
-    return &run->streams[low];
+    return low < nx_run_extent_count(run) && run->streams[low].stream == number ? &run->streams[low] : NULL;
+}
+
+static const struct nx_run_stream *find_stream(const struct nx_run *run, uint32_t number) {
+    const struct nx_run_stream *stream = find_known(run, number);
+    return stream == NULL || (stream->block_count > 0 && first_block(run, stream) == end_block(stream))
+               ? NULL
+               : stream;
 }
 
 bool nx_run_extent(const struct nx_run *run, uint32_t number, struct nx_extent *extent_out) {
@@ -302,6 +340,47 @@ bool nx_run_extent(const struct nx_run *run, uint32_t number, struct nx_extent *
     }
     *extent_out = nx_run_extent_at(run, (size_t)(stream - run->streams), &name);
     return true;
+}
+
+bool nx_run_reach(const struct nx_run *run, uint32_t number, uint64_t *last_sequence_out,
+                  int64_t *last_time_ns_out) {
+    const struct nx_run_stream *stream = find_known(run, number);
+    if (stream == NULL) {
+        return false;
+    }
+    *last_sequence_out = stream->last_sequence;
+    *last_time_ns_out = stream->last_time_ns;
+    return true;
+}
+
+uint64_t nx_run_record_count(const struct nx_run *run) {
+    uint64_t count = 0;
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        struct nx_str name;
+        count += nx_run_extent_at(run, i, &name).count;
+    }
+    return count;
+}
+
+uint64_t nx_run_live_size(const struct nx_run *run) {
+    uint64_t size = run->size;
+    for (size_t i = 0; i < nx_run_extent_count(run); i++) {
+        const struct nx_run_stream *stream = &run->streams[i];
+        if (run->gone[i] > 0) {
+            const uint64_t from = run->blocks[stream->block_first].offset;
+            const uint64_t to = end_of_block(run, first_block(run, stream) - 1);
+            size -= to > from && to - from < size ? to - from : 0;
+        }
+    }
+    return size;
+}
+
+void nx_run_mark_damaged(struct nx_run *run) {
+    run->is_damaged = true;
+}
+
+bool nx_run_is_damaged(const struct nx_run *run) {
+    return run->is_damaged;
 }
 
 uint64_t nx_run_dedup_count(const struct nx_run *run, uint32_t number) {
@@ -320,23 +399,66 @@ bool nx_run_lost(const struct nx_run *run, uint32_t number, size_t index, uint64
     return true;
 }
 
-bool nx_run_region(const struct nx_run *run, uint32_t number, uint64_t *offset_out, uint64_t *len_out) {
+/* The block behind the stream's last one that lies wholly below the sequence. */
+static uint32_t block_at(const struct nx_run *run, const struct nx_run_stream *stream, uint64_t sequence) {
+    if (sequence > stream->last_sequence) {
+        return end_block(stream);
+    }
+    uint32_t low = first_block(run, stream);
+    uint32_t high = end_block(stream);
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (run->blocks[middle].first_sequence <= sequence) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool nx_run_part(const struct nx_run *run, uint32_t number, size_t index, struct nx_extent *part_out) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || index >= end_block(stream) - first_block(run, stream)) {
+        return false;
+    }
+    const uint32_t at = first_block(run, stream) + (uint32_t)index;
+    const struct nx_run_block *block = &run->blocks[at];
+    const bool is_last = at + 1 == end_block(stream);
+    *part_out = (struct nx_extent){
+        .stream = number,
+        .first_sequence = block->first_sequence,
+        .last_sequence = is_last ? stream->last_sequence : run->blocks[at + 1].first_sequence - 1,
+        .count = block->count,
+        .size = end_of_block(run, at) - block->offset,
+        .first_time_ns = block->first_time_ns,
+        /* Not before its last record's, which is not known: that of the next one. */
+        .last_time_ns = is_last ? stream->last_time_ns : run->blocks[at + 1].first_time_ns,
+    };
+    return true;
+}
+
+bool nx_run_region(const struct nx_run *run, uint32_t number, uint64_t sequence, uint64_t *offset_out,
+                   uint64_t *len_out) {
     const struct nx_run_stream *stream = find_stream(run, number);
     if (stream == NULL || stream->block_count == 0) {
         return false;
     }
-    const uint64_t next = (uint64_t)stream->block_first + stream->block_count;
-    const uint64_t end = next < run->trailer.section_count[NX_RUN_BLOCKS] ? run->blocks[next].offset
-                                                                          : run->trailer.footer_offset;
-    *offset_out = run->blocks[stream->block_first].offset;
+    const uint32_t from = first_block(run, stream);
+    const uint32_t to = block_at(run, stream, sequence);
+    if (from >= to) {
+        return false;
+    }
+    const uint64_t end = end_of_block(run, to - 1);
+    *offset_out = run->blocks[from].offset;
     *len_out = end > *offset_out ? end - *offset_out : 0;
     return true;
 }
 
-void nx_run_mark_gone(struct nx_run *run, uint32_t number) {
+void nx_run_mark_gone(struct nx_run *run, uint32_t number, uint64_t sequence) {
     const struct nx_run_stream *stream = find_stream(run, number);
-    if (stream != NULL) {
-        run->gone[stream - run->streams] = true;
+    if (stream != NULL && stream->block_count > 0) {
+        run->gone[stream - run->streams] = block_at(run, stream, sequence) - stream->block_first;
     }
 }
 
@@ -433,12 +555,14 @@ static uint64_t sequence_at(const struct nx_run_slot *slot, size_t index) {
     return sequence;
 }
 
-static void give(const struct nx_run_slot *slot, size_t index, struct nx_stored *stored_out) {
+static void give(const struct nx_run *run, const struct nx_run_slot *slot, size_t index,
+                 struct nx_stored *stored_out) {
     struct nx_frame frame;
     memcpy(&frame.header, slot->bytes + slot->offsets[index], sizeof frame.header);
     frame.offset = slot->offsets[index];
     frame.body = slot->bytes + slot->offsets[index] + NX_FRAME_SIZE;
     nx_stored_of_frame(&frame, stored_out);
+    stored_out->place = run->header.version < 2 ? NX_RUN_PLACE_UNKNOWN : frame.header.header_crc;
 }
 
 /* Index of the first record in the block with at least this sequence; its count when there is none. */
@@ -462,26 +586,11 @@ static size_t find_in_block(const struct nx_run_slot *slot, uint64_t sequence) {
     return low;
 }
 
-/* The stream's last block that begins at or before the sequence; its first one when none does. */
-static uint32_t find_block(const struct nx_run *run, const struct nx_run_stream *stream, uint64_t sequence) {
-    uint32_t low = stream->block_first;
-    uint32_t high = stream->block_first + stream->block_count;
-    while (high - low > 1) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (run->blocks[middle].first_sequence <= sequence) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 /* Who reads a range asks for the next record of the block that was used last. */
 static bool is_in_last(const struct nx_run *run, const struct nx_run_cache *cache,
                        const struct nx_run_stream *stream, uint64_t sequence) {
     const struct nx_run_slot *slot = &cache->slots[cache->last];
-    return slot->run == run && slot->block - stream->block_first < stream->block_count &&
+    return slot->run == run && slot->block >= first_block(run, stream) && slot->block < end_block(stream) &&
            sequence >= sequence_at(slot, 0) && sequence <= sequence_at(slot, slot->count - 1);
 }
 
@@ -494,11 +603,13 @@ enum nx_stored_found nx_run_at_or_after(const struct nx_run *run, struct nx_run_
     sequence = sequence < stream->first_sequence ? stream->first_sequence : sequence;
     if (is_in_last(run, cache, stream, sequence)) {
         const struct nx_run_slot *slot = &cache->slots[cache->last];
-        give(slot, find_in_block(slot, sequence), stored_out);
+        give(run, slot, find_in_block(slot, sequence), stored_out);
         return NX_STORED_FOUND;
     }
-    const uint32_t end = stream->block_first + stream->block_count;
-    for (uint32_t block = find_block(run, stream, sequence); block < end; block++) {
+    for (uint32_t block = block_at(run, stream, sequence); block < end_block(stream); block++) {
+        if (is_hole(run, block)) {
+            continue; /* the power went while it was being punched out with those before it */
+        }
         const struct nx_run_slot *slot = load(run, cache, number, block);
         if (slot == NULL) {
             const uint64_t first = run->blocks[block].first_sequence;
@@ -508,7 +619,7 @@ enum nx_stored_found nx_run_at_or_after(const struct nx_run *run, struct nx_run_
         }
         const size_t index = find_in_block(slot, sequence);
         if (index < slot->count) {
-            give(slot, index, stored_out);
+            give(run, slot, index, stored_out);
             return NX_STORED_FOUND;
         }
     }
@@ -522,26 +633,53 @@ enum nx_stored_found nx_run_at_or_before(const struct nx_run *run, struct nx_run
         return NX_STORED_NONE;
     }
     sequence = sequence > stream->last_sequence ? stream->last_sequence : sequence;
-    const struct nx_run_slot *slot = load(run, cache, number, find_block(run, stream, sequence));
-    if (slot == NULL) {
-        *stored_out = (struct nx_stored){ .stream = number, .sequence = sequence };
-        return NX_STORED_DAMAGED;
-    }
-    size_t index = find_in_block(slot, sequence);
-    if (index == slot->count || sequence_at(slot, index) > sequence) {
-        if (index == 0) {
-            return NX_STORED_NONE;
+    for (uint32_t block = block_at(run, stream, sequence) + 1; block-- > first_block(run, stream);) {
+        if (is_hole(run, block)) {
+            continue;
         }
-        index--;
+        const struct nx_run_slot *slot = load(run, cache, number, block);
+        if (slot == NULL) {
+            *stored_out = (struct nx_stored){ .stream = number, .sequence = sequence };
+            return NX_STORED_DAMAGED;
+        }
+        size_t index = find_in_block(slot, sequence);
+        if (index < slot->count && sequence_at(slot, index) == sequence) {
+            give(run, slot, index, stored_out);
+            return NX_STORED_FOUND;
+        }
+        if (index > 0) {
+            give(run, slot, index - 1, stored_out);
+            return NX_STORED_FOUND;
+        }
     }
-    give(slot, index, stored_out);
-    return NX_STORED_FOUND;
+    return NX_STORED_NONE;
 }
 
-uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t number, struct nx_str subject) {
+uint64_t nx_run_sequence_before(const struct nx_run *run, uint32_t number, int64_t time_ns) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || stream->block_count == 0) {
+        return 0;
+    }
+    uint32_t low = first_block(run, stream);
+    uint32_t high = end_block(stream);
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (run->blocks[middle].first_time_ns < time_ns) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return run->blocks[low].first_sequence;
+}
+
+/* ---- subjects ---- */
+
+static const struct nx_run_subject *find_subject(const struct nx_run *run, uint32_t number,
+                                                 struct nx_str subject) {
     const struct nx_run_stream *stream = find_stream(run, number);
     if (stream == NULL) {
-        return 0;
+        return NULL;
     }
     uint32_t low = 0;
     uint32_t high = stream->subject_count;
@@ -551,7 +689,7 @@ uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t number, struc
         const int order =
             nx_str_compare(nx_str_of(run->text + entry->text_offset, entry->text_size), subject);
         if (order == 0) {
-            return entry->last_sequence;
+            return entry;
         }
         if (order < 0) {
             low = middle + 1;
@@ -559,7 +697,39 @@ uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t number, struc
             high = middle;
         }
     }
-    return 0;
+    return NULL;
+}
+
+uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t number, struct nx_str subject) {
+    const struct nx_run_subject *entry = find_subject(run, number, subject);
+    return entry == NULL ? 0 : entry->last_sequence;
+}
+
+uint64_t nx_run_count_newer(const struct nx_run *run, uint32_t number, struct nx_str subject,
+                            uint64_t sequence, uint32_t place) {
+    const struct nx_run_subject *entry = find_subject(run, number, subject);
+    if (entry == NULL || sequence >= entry->last_sequence) {
+        return 0;
+    }
+    if (sequence < entry->first_sequence) {
+        return entry->count;
+    }
+    return place < entry->count ? entry->count - 1 - place : 1;
+}
+
+size_t nx_run_subject_count(const struct nx_run *run, uint32_t number) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    return stream == NULL ? 0 : stream->subject_count;
+}
+
+bool nx_run_subject_at(const struct nx_run *run, uint32_t number, size_t index, struct nx_str *subject_out) {
+    const struct nx_run_stream *stream = find_stream(run, number);
+    if (stream == NULL || index >= stream->subject_count) {
+        return false;
+    }
+    const struct nx_run_subject *entry = &run->subjects[stream->subject_first + index];
+    *subject_out = nx_str_of(run->text + entry->text_offset, entry->text_size);
+    return true;
 }
 
 bool nx_run_may_match(const struct nx_run *run, uint32_t number, struct nx_str filter,
@@ -580,42 +750,31 @@ bool nx_run_may_match(const struct nx_run *run, uint32_t number, struct nx_str f
 
 /* ---- keys ---- */
 
-/* The stream whose block this is: the last one whose blocks begin no later. */
-static const struct nx_run_stream *stream_of_block(const struct nx_run *run, uint32_t block) {
+/* The stream and block that hold the record with this ordinal. */
+static const struct nx_run_stream *locate(const struct nx_run *run, uint32_t ordinal, uint32_t *block_out) {
+    uint32_t block = 0;
+    uint32_t high = (uint32_t)run->trailer.section_count[NX_RUN_BLOCKS];
+    while (high - block > 1 && high > 0) {
+        const uint32_t middle = block + (high - block) / 2;
+        if (run->blocks[middle].first_ordinal <= ordinal) {
+            block = middle;
+        } else {
+            high = middle;
+        }
+    }
     size_t low = 0;
-    size_t high = nx_run_extent_count(run);
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
+    size_t end = high == 0 ? 0 : nx_run_extent_count(run);
+    while (low < end) { /* streams that begin at or before the block */
+        const size_t middle = low + (end - low) / 2;
         if (run->streams[middle].block_first <= block) {
             low = middle + 1;
         } else {
-            high = middle;
+            end = middle;
         }
     }
-    if (low == 0 || run->gone[low - 1] ||
-        block - run->streams[low - 1].block_first >= run->streams[low - 1].block_count) {
-        return NULL;
-    }
-    return &run->streams[low - 1];
-}
-
-/* The stream and block that hold the record with this ordinal. */
-static const struct nx_run_stream *locate(const struct nx_run *run, uint32_t ordinal, uint32_t *block_out) {
-    uint32_t low = 0;
-    uint32_t high = (uint32_t)run->trailer.section_count[NX_RUN_BLOCKS];
-    if (high == 0) {
-        return NULL;
-    }
-    while (high - low > 1) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (run->blocks[middle].first_ordinal <= ordinal) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    *block_out = low;
-    return stream_of_block(run, low);
+    const struct nx_run_stream *stream = low == 0 ? NULL : &run->streams[low - 1];
+    *block_out = block;
+    return stream == NULL || block < first_block(run, stream) || block >= end_block(stream) ? NULL : stream;
 }
 
 static uint64_t first_hash(const struct nx_run *run, uint64_t hash) {
@@ -643,7 +802,7 @@ bool nx_run_find(const struct nx_run *run, struct nx_run_cache *cache, enum nx_k
         if (slot == NULL || run->ordinals[at] - run->blocks[block].first_ordinal >= slot->count) {
             continue;
         }
-        give(slot, run->ordinals[at] - run->blocks[block].first_ordinal, stored_out);
+        give(run, slot, run->ordinals[at] - run->blocks[block].first_ordinal, stored_out);
         if (nx_str_equal(nx_stored_key(stored_out, kind), key)) {
             *cursor = at + 1;
             return true;

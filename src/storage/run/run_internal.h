@@ -61,6 +61,9 @@ struct nx_run_subject { /* of one stream in the order of their bytes */
 };
 _Static_assert(sizeof(struct nx_run_subject) == 32, "as on disk");
 
+/* In a run a frame has no checksums; the first of the two fields holds its record's place instead. */
+enum { NX_RUN_PLACE_UNKNOWN = UINT32_MAX };
+
 struct nx_run_range {
     uint64_t first;
     uint64_t last;
