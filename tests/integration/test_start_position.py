@@ -1,4 +1,5 @@
 """Where a function begins in the events that were there before it: from new, all, a sequence, a time."""
+import time
 
 FUNCTION = """  - name: {name}
     on: {{event: {{type: ticket.sold}}}}
@@ -19,6 +20,7 @@ def test_a_function_begins_where_its_manifest_says(project, servers):
     (project / "nexus.yaml").write_text("version: v1\n")
     server = servers(project, "start")
     for user in ("a", "b", "c"):
+        time.sleep(0.01)  # a time in the manifest is one of milliseconds
         last = server.publish("ticket.sold", {"user_id": user})
     sold_at = server.get(f"/events/{last}")["time"]
     assert server.stop() == 0

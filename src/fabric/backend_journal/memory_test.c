@@ -92,7 +92,9 @@ static void check(struct harness *harness, struct model *model) {
         assert_int_equal(read->status, NX_OK);
         assert_int_equal(read->lost_count, 0);
         for (size_t i = 0; i < read->record_count; i++) {
-            const int number = (int)strtol(read->records[i].payload.ptr, NULL, 10);
+            uint64_t told;
+            assert_true(nx_str_to_u64(nx_str_slice(read->records[i].payload, 0, 6), &told));
+            const int number = (int)told;
             assert_true(number > last && number < model->count);
             model->seen[number]++;
             last = number;
