@@ -1,0 +1,65 @@
+"""Each project of examples/ does what its README says: built, started, given events, its effects seen, replayed.
+
+The toolchains are those of test_languages.py; an example without its toolchain is skipped, by name."""
+import concurrent.futures
+import json
+import shutil
+
+import pytest
+
+from conftest import ROOT, run_nexus
+from test_languages import c, install_packages
+
+
+@pytest.fixture
+def example(tmp_path, servers):
+    """example(name, toolchain): the project, copied, built and served; everything in it is still new."""
+
+    def start(name, toolchain, packages=False):
+        environment, needed = toolchain()
+        if not needed.exists():
+            pytest.skip(f"no toolchain for {name}: {needed}")
+        (tmp_path / "guest").symlink_to(ROOT / "guest")
+        project = tmp_path / "examples" / name
+        shutil.copytree(ROOT / "examples" / name, project, ignore=shutil.ignore_patterns("build", "target", ".nexus", "node_modules"))
+        if packages:
+            install_packages(project)
+        run_nexus("build", cwd=project, environment=environment, timeout=300)
+        return servers(project)
+
+    return start
+
+
+def fixture(server, name):
+    return (server.folder / "events" / name).read_bytes()
+
+
+def published(server, event_type):
+    server.wait_until_idle()
+    return [e["event"]["data"] for e in server.all_items("/events", "events") if e["event"]["type"] == event_type]
+
+
+def outputs(server, function):
+    """What each call of this function put out, in order."""
+    server.wait_until_idle()
+    calls = [server.get(f"/invocations/{c['id']}") for c in server.all_items(f"/invocations?function={function}", "invocations")]
+    return [json.loads(o) if isinstance(o, str) else o for o in (call["output"] for call in calls if call["outcome"] == "ok")]
+
+
+def replays_identically(server, count):
+    done = run_nexus("replay", "--since", "1h", "--verify", "--output", "json", cwd=server.folder)
+    report = json.loads(done.stdout)
+    assert report["total"] == report["counts"]["identical"] == count, report
+
+
+def test_welcome_mail_is_asked_for_once_per_address(example):
+    server = example("welcome-mail", c)
+    alice = fixture(server, "user.created.json")
+    told = [alice] * 6 + [b'{"kind":"email","email":"bob@example.com"}', b'{"user_id":"nobody"}']
+    with concurrent.futures.ThreadPoolExecutor(4) as clients:
+        list(clients.map(lambda data: server.publish("user.created", data, {"content-type": "application/json"}), told))
+    asked = published(server, "mail.requested")
+    assert sorted(mail["to"] for mail in asked) == ["alice@example.com", "bob@example.com"]
+    assert sorted(output["mail"] for output in outputs(server, "welcome-mail")) == ["asked"] * 2 + ["asked before"] * 5
+    assert len(server.get("/dlq")["dead_letters"]) == 1  # the one without an address
+    replays_identically(server, 8)
