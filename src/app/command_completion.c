@@ -1,23 +1,28 @@
 /* src/app/command_completion.c: nexus completion SHELL: what makes the shell complete our command line.
  *
  * Made from the same tables as the help, so that it knows every command and flag there is. What a flag takes
- * follows from how the help calls its value: FILE and FOLDER are paths, FORMAT and LEVEL a choice. */
+ * follows from how the help calls its value: FILE and FOLDER are paths, FORMAT, LEVEL and OUTCOME a choice.
+ */
 #include "app/commands.h"
 
 #include <string.h>
 
 #include "base/buf.h"
+#include "codec/outcome.h"
 
 enum { OUTPUT_SIZE_MAX = 256 * 1024 };
+
+/* "ok exit trap …", each with a space behind it. */
+#define OUTCOME_WORD(outcome, name) name " "
+#define OUTCOMES NX_OUTCOME_TABLE(OUTCOME_WORD)
 
 /* What may stand behind a flag, by the name of its value in the help. */
 static const struct choice {
     const char *value;
     const char *words; /* NULL: paths */
 } choices[] = {
-    { "FORMAT", "text json" },
-    { "LEVEL", "debug info warn error" },
-    { "FILE", NULL },
+    { "FORMAT", "text json" }, { "LEVEL", "debug info warn error" },
+    { "OUTCOME", OUTCOMES },   { "FILE", NULL },
     { "FOLDER", NULL },
 };
 

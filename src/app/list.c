@@ -4,10 +4,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "app/lookup.h"
 #include "codec/cloudevents.h"
+#include "codec/headers.h"
+#include "codec/invocation.h"
 #include "codec/percent.h"
 #include "codec/time_format.h"
+#include "fabric/subject/subject.h"
 #include "server/http/event_json.h"
+#include "server/http/event_list.h"
 #include "server/http/invocation_json.h"
 
 enum {
@@ -43,6 +48,13 @@ static void append_time(struct nx_buf *target, const char *name, int64_t wall_ns
     }
 }
 
+static void append_text(struct nx_buf *target, const char *name, struct nx_str text) {
+    if (text.len > 0) {
+        nx_buf_append_format(target, "&%s=", name);
+        nx_percent_encode_url(target, text);
+    }
+}
+
 static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
     NX_AUTO(nx_buf) target = { 0 };
 
@@ -51,18 +63,12 @@ static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct
     if (list->kind == NX_LIST_INVOCATIONS) {
         nx_buf_append_c(&target, "&details=true");
     }
-    if (list->type.len > 0) {
-        nx_buf_append_c(&target, "&type=");
-        nx_percent_encode_url(&target, list->type);
-    }
-    if (list->function.len > 0) {
-        nx_buf_append_c(&target, "&function=");
-        nx_percent_encode_url(&target, list->function);
-    }
-    if (list->event.len > 0) {
-        nx_buf_append_c(&target, "&event=");
-        nx_percent_encode_url(&target, list->event);
-    }
+    append_text(&target, "type", list->type);
+    append_text(&target, "source", list->event_source);
+    append_text(&target, "subject", list->event_subject);
+    append_text(&target, "outcome", list->outcome);
+    append_text(&target, "function", list->function);
+    append_text(&target, "event", list->event);
     append_time(&target, "since", list->since_ns);
     append_time(&target, "until", list->until_ns);
     if (list->cursor[0] != '\0') {
@@ -95,7 +101,9 @@ static void write_item(struct nx_json_writer *json, const struct nx_list *list,
     }
 }
 
-static enum nx_status set_subject(const struct nx_list *list, struct nx_read *read, struct nx_error *err) {
+/* The records' subject that the list asks for, with wildcards; empty: any. */
+static enum nx_status find_subject(const struct nx_list *list, struct nx_arena *arena,
+                                   struct nx_str *subject_out, struct nx_error *err) {
     NX_AUTO(nx_buf) subject = { 0 };
 
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
@@ -108,17 +116,94 @@ static enum nx_status set_subject(const struct nx_list *list, struct nx_read *re
         nx_buf_append(&subject, list->type.len > 0 ? list->type : list->function);
     }
     NX_TRY(nx_buf_check(&subject, err));
-    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
-    return read->subject.ptr == NULL ? nx_fail_memory(err) : NX_OK;
+    *subject_out = nx_arena_copy(arena, nx_buf_str(&subject));
+    return subject_out->ptr == NULL ? nx_fail_memory(err) : NX_OK;
 }
 
-static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
+/* An attribute's value as it stands in a record's header. */
+static enum nx_status find_header(struct nx_str value, struct nx_arena *arena, struct nx_str *header_out,
+                                  struct nx_error *err) {
+    NX_AUTO(nx_buf) header = { 0 };
+
+    nx_buf_init(&header, TARGET_SIZE_MAX);
+    nx_percent_encode_header(&header, value);
+    NX_TRY(nx_buf_check(&header, err));
+    *header_out = nx_arena_copy(arena, nx_buf_str(&header));
+    return header_out->ptr == NULL ? nx_fail_memory(err) : NX_OK;
+}
+
+static enum nx_status read_now(const struct nx_list *list, struct nx_read *read, struct nx_error *err) {
+    nx_fabric_read_now(list->source->fabric, read);
+    if (read->status != NX_OK && read->status != NX_NOT_FOUND) {
+        *err = read->error;
+        return read->status;
+    }
+    return NX_OK;
+}
+
+static void write_items(struct nx_json_writer *json, const struct nx_list *list,
+                        const struct nx_http_event_filter *filter, const struct nx_read *read) {
+    for (size_t i = 0; i < read->record_count; i++) {
+        /* By reference a dead letter of the event is found too. */
+        if (nx_str_equal(read->records[i].stream, read->stream) &&
+            nx_http_event_filter_matches(filter, &read->records[i])) {
+            write_item(json, list, &read->records[i]);
+        }
+    }
+}
+
+static enum nx_status write_event_of(struct nx_json_writer *json, const struct nx_list *list,
+                                     const struct nx_http_event_filter *filter, uint64_t sequence,
+                                     struct nx_error *err) {
     NX_AUTO(nx_read) *read = NULL;
-    struct nx_json_writer json;
+
+    NX_TRY(nx_read_new(NX_READ_BY_SEQUENCE, &read, err));
+    read->stream = NX_STR("EVENTS");
+    read->from_sequence = sequence;
+    NX_TRY(read_now(list, read, err));
+    /* One that retention took is not on the page. */
+    if (read->record_count == 1 &&
+        (filter->types.len == 0 || nx_subject_matches(filter->types, read->records[0].subject))) {
+        write_items(json, list, filter, read);
+    }
+    return NX_OK;
+}
+
+/* The events of those invocations that ended as the list asks; a page that is full ends before the next. */
+static enum nx_status write_by_outcome(struct nx_json_writer *json, const struct nx_list *list,
+                                       const struct nx_http_event_filter *filter, struct nx_read *scan,
+                                       const struct nx_buf *page, struct nx_error *err) {
+    uint64_t before = 0;
+
+    for (size_t i = 0; i < scan->record_count; i++) {
+        const struct nx_record *record = &scan->records[i];
+        struct nx_invocation head;
+        struct nx_reference event;
+        if (nx_invocation_decode_head(record->payload, &head, NULL) != NX_OK ||
+            !nx_str_is(list->outcome, nx_outcome_name(head.outcome)) ||
+            !nx_reference_parse(nx_headers_value(record->headers, "Nexus-Event"), &event) ||
+            event.kind != NX_LIST_EVENTS || event.sequence == before) {
+            continue;
+        }
+        if (page->len > PAGE_SIZE_MAX) {
+            scan->next_sequence = record->sequence;
+            scan->at_end = false;
+            return NX_OK;
+        }
+        NX_TRY(write_event_of(json, list, filter, event.sequence, err));
+        before = event.sequence;
+    }
+    return NX_OK;
+}
+
+static enum nx_status make_read(const struct nx_list *list, struct nx_http_event_filter *filter_out,
+                                struct nx_read **read_out, struct nx_error *err) {
+    NX_AUTO(nx_read) *read = NULL;
 
     NX_TRY(nx_read_new(list->event.len > 0 ? NX_READ_BY_REFERENCE : NX_READ_SCAN, &read, err));
+    const bool by_outcome = list->outcome.len > 0;
     read->key = nx_arena_copy(&read->arena, list->event);
-    read->stream = nx_str_from_c(kinds[list->kind].stream);
+    read->stream = nx_str_from_c(kinds[by_outcome ? NX_LIST_INVOCATIONS : list->kind].stream);
     read->from_time_ns = list->since_ns;
     read->to_time_ns = list->until_ns;
     read->count_max = page_count(list);
@@ -126,21 +211,31 @@ static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struc
     if (list->cursor[0] != '\0') {
         (void)nx_str_to_u64(nx_str_from_c(list->cursor + 1), &read->from_sequence);
     }
-    NX_TRY(set_subject(list, read, err));
-    nx_fabric_read_now(list->source->fabric, read);
-    if (read->status != NX_OK && read->status != NX_NOT_FOUND) {
-        *err = read->error;
-        return read->status;
+    NX_TRY(find_subject(list, &read->arena, &filter_out->types, err));
+    NX_TRY(find_header(list->event_source, &read->arena, &filter_out->source, err));
+    NX_TRY(find_header(list->event_subject, &read->arena, &filter_out->subject, err));
+    if (!by_outcome) {
+        read->subject = filter_out->types;
     }
+    *read_out = NX_TAKE(read);
+    return NX_OK;
+}
+
+static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
+    NX_AUTO(nx_read) *read = NULL;
+    struct nx_http_event_filter filter = { 0 };
+    struct nx_json_writer json;
+
+    NX_TRY(make_read(list, &filter, &read, err));
+    NX_TRY(read_now(list, read, err));
     nx_json_writer_init(&json, page);
     nx_json_object_begin(&json);
     nx_json_key(&json, nx_str_from_c(kinds[list->kind].items));
     nx_json_array_begin(&json);
-    for (size_t i = 0; i < read->record_count; i++) {
-        /* By reference a dead letter of the event is found too. */
-        if (nx_str_equal(read->records[i].stream, read->stream)) {
-            write_item(&json, list, &read->records[i]);
-        }
+    if (list->outcome.len > 0) {
+        NX_TRY(write_by_outcome(&json, list, &filter, read, page, err));
+    } else {
+        write_items(&json, list, &filter, read);
     }
     nx_json_array_end(&json);
     char cursor[32];

@@ -18,13 +18,18 @@ enum { NX_LIST_CURSOR_SIZE_MAX = 63, NX_LIST_WAIT_S = 25 };
 struct nx_list {
     struct nx_source *source; /* borrowed */
     enum nx_list_kind kind;
-    struct nx_str type;     /* events: exact, or with NATS's * and >; empty: all */
-    struct nx_str function; /* the others; empty: all */
-    int64_t since_ns;       /* wall; 0: from the oldest */
-    int64_t until_ns;       /* wall, exclusive; 0: no end */
-    struct nx_str event;    /* invocations: only of this one, "EVENTS:17"; all of them on one page */
-    size_t count_max;       /* of one page; 0: as many as is good */
-    bool wait;              /* server only: at the end wait for more, up to NX_LIST_WAIT_S seconds */
+    struct nx_str type;          /* events: exact, or with NATS's * and >; empty: all */
+    struct nx_str event_source;  /* events: of this source; empty: all */
+    struct nx_str event_subject; /* events: about this subject; empty: all */
+    struct nx_str function;      /* the others; empty: all */
+    int64_t since_ns;            /* wall; 0: from the oldest */
+    int64_t until_ns;            /* wall, exclusive; 0: no end */
+    /* Events: those with a call that ended so, in the order in which the calls ended, whose times then count;
+     * one with several such calls may come on several pages. Empty: all. */
+    struct nx_str outcome;
+    struct nx_str event; /* invocations: only of this one, "EVENTS:17"; all of them on one page */
+    size_t count_max;    /* of one page; 0: as many as is good */
+    bool wait;           /* server only: at the end wait for more, up to NX_LIST_WAIT_S seconds */
     /* Its own: */
     char cursor[NX_LIST_CURSOR_SIZE_MAX + 1]; /* "": begin */
     bool at_end;                              /* the last page had the newest record */

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from conftest import run_nexus
+
 
 @pytest.fixture
 def server(tmp_path, servers):
@@ -101,3 +103,50 @@ def test_events_are_found_by_what_became_of_them(project, servers):
     rest = server.get(f"/events?outcome=ok&cursor={first['cursor']}")
     assert [item["event"]["id"] for item in first["events"] + rest["events"]] == ran
     assert other not in [item["event"]["id"] for item in found]
+
+
+def up_and_down(server, *flags):
+    """What nexus events prints: the server is asked, and once it is down the directory is read."""
+    def listed():
+        return [json.loads(line) for command in flags
+                for line in run_nexus("events", *command, "--output", "json", cwd=server.folder).stdout.splitlines()]
+    asked = listed()
+    text = [run_nexus("events", *command, cwd=server.folder).stdout for command in flags]
+    assert server.stop() == 0
+    assert listed() == asked
+    assert [run_nexus("events", *command, cwd=server.folder).stdout for command in flags] == text
+    return asked
+
+
+def test_the_command_finds_by_source_and_subject_with_the_server_up_and_down(server):
+    fill(server, 1300)
+    source, subject = ["--source", "/zehn/%C3%BC"], ["--subject", "sieben ü"]
+    found = up_and_down(server, source, subject, [*source, *subject, "--type", "b"], [*source, "--type", "a"])
+    assert ids(found) == [*range(0, 1300, 10), *range(0, 1300, 7), *range(0, 1300, 70)]
+    done = run_nexus("events", "--source", "/nobody", cwd=server.folder)
+    assert done.stdout == "" and "there are no such events" in done.stderr
+
+
+def test_the_command_finds_by_outcome_with_the_server_up_and_down(project, servers):
+    """Each event once, also where several calls of it ended so."""
+    config = (project / "nexus.yaml").read_text()
+    (project / "nexus.yaml").write_text(config.replace("    timeout: 5s\n", "    retry: {max_attempts: 1}\n"))
+    server = servers(project)
+    good = [server.publish("user.created", {"user_id": f"u{n}"}) for n in range(5)]
+    bad = server.publish("user.created", {"name": "no user_id"})
+    server.publish("nobody.listens", {})
+    server.wait_until_idle()
+    run_nexus("replay", good[0], "--live", cwd=project)
+    found = [item["event"]["id"] for item in
+             up_and_down(server, ["--outcome", "ok"], ["--outcome", "exit"], ["--outcome", "trap"],
+                         ["--outcome", "ok", "--type", "nobody.*"])]
+    assert sorted(found[:5]) == sorted(good) and found[5:] == [bad]
+
+
+@pytest.mark.parametrize("flags, told", [
+    (["--outcome", "trapp"], "no call ends as 'trapp' [INVALID_ARGUMENT]\nhint: did you mean: --outcome trap?\n"),
+    (["--outcome", "fine"], "hint: calls end as ok, exit, trap, "),
+    (["--dlq", "--subject", "x"], "--dlq lists dead letters: --type, --source, --subject, --outcome"),
+])
+def test_the_command_refuses_a_wrong_filter(tmp_path, flags, told):
+    assert told in run_nexus("events", *flags, cwd=tmp_path, status=2).stderr
