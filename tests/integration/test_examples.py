@@ -2,13 +2,15 @@
 
 The toolchains are those of test_languages.py; an example without its toolchain is skipped, by name."""
 import concurrent.futures
+import hashlib
+import hmac
 import json
 import shutil
 
 import pytest
 
 from conftest import ROOT, run_nexus
-from test_languages import c, install_packages
+from test_languages import c, go, install_packages
 
 
 @pytest.fixture
@@ -63,3 +65,25 @@ def test_welcome_mail_is_asked_for_once_per_address(example):
     assert sorted(output["mail"] for output in outputs(server, "welcome-mail")) == ["asked"] * 2 + ["asked before"] * 5
     assert len(server.get("/dlq")["dead_letters"]) == 1  # the one without an address
     replays_identically(server, 8)
+
+
+def test_the_webhook_lets_only_signed_bodies_through(example):
+    server = example("webhook", go)
+
+    def post(body, signature):
+        headers = {"content-type": "application/json", **({"x-signature-256": signature} if signature else {})}
+        status, _, answer = server.request("POST", "/hooks/payments", body, headers)
+        assert status == 202, answer
+        server.wait_until_idle()
+
+    body = fixture(server, "payment.json").strip()
+    right = "sha256=" + hmac.new(b"change-me", body, hashlib.sha256).hexdigest()
+    wrong = "sha256=" + hmac.new(b"another", body, hashlib.sha256).hexdigest()
+    for sent, signature in [(body, right), (body, wrong), (body.replace(b"12.50", b"99.50"), right), (body, right[:-2]),
+                            (body, "sha256="), (body, right.removeprefix("sha256=")), (body, None)]:
+        post(sent, signature)
+    assert published(server, "payment.received") == [json.loads(body)]
+    assert [o["accepted"] for o in outputs(server, "payment-webhook")] == [True] + [False] * 6
+    said = [json.loads(line) for line in run_nexus("logs", "--output", "json", cwd=server.folder).stdout.splitlines()]
+    assert [line["level"] for line in said] == ["WARN"] * 6
+    replays_identically(server, 7)
