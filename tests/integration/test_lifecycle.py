@@ -157,6 +157,25 @@ def test_live_replay_runs_anew_and_is_marked(project, servers):
     assert "--live needs the server" in offline.stderr
 
 
+def test_a_live_replay_is_not_called_identical(project, servers):
+    """It was compared with nothing: its report, the counter and the audit record call it ran."""
+    server = servers(project)
+    event = server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    report = json.loads(run_nexus("replay", event, "--live", "--output", "json", cwd=project).stdout)
+    assert report["identical"] is False and [item["verdict"] for item in report["replays"]] == ["ran"]
+    report = json.loads(run_nexus("replay", "--since", "1h", "--live", "--output", "json", cwd=project).stdout)
+    assert (report["counts"]["ran"], report["counts"]["identical"], report["replays"]) == (report["total"], 0, [])
+    _, _, metrics = server.request("GET", "/metrics")
+    metrics = metrics if isinstance(metrics, str) else metrics.decode()
+    assert 'nexus_replay_count{mode="live",verdict="ran"}' in metrics and 'verdict="identical"' not in metrics
+    assert server.stop() == 0
+    audit = [json.loads(json.loads(line)["payload"]) for line in
+             run_nexus("journal", "dump", "--stream", "AUDIT", cwd=project).stdout.splitlines()]
+    counts = [record["counts"] for record in audit if record["action"] == "replay"]
+    assert counts[0]["ran"] == 1 and counts[0]["identical"] == 0
+
+
 def test_repair_cuts_an_unfinished_end_and_uses_no_sequence_again(project, servers):
     server = servers(project)
     for n in range(3):

@@ -36,6 +36,7 @@ enum nx_replay_need nx_replay_live_take(struct nx_replay_run *run) {
     struct nx_replay_item *item = run->item;
     item->live_invocation = live->invocation;
     item->outcome = live->outcome;
+    item->verdict = NX_REPLAY_RAN;
     if (live->status != NX_OK || live->outcome != NX_OUTCOME_OK) {
         item->verdict = NX_REPLAY_FAILED;
         item->error = nx_arena_copy(&run->options.report->arena, nx_str_from_c(live->error.message));

@@ -478,13 +478,17 @@ static void note_shapes(struct nx_replay_report *report, const struct nx_replay_
     }
 }
 
+/* Went as it should: in a range it is only counted. */
+static bool is_good(const struct nx_replay_item *item) {
+    return item->verdict == NX_REPLAY_IDENTICAL || item->verdict == NX_REPLAY_RAN;
+}
+
 void nx_replay_run_end_subject(struct nx_replay_run *run) {
     struct nx_replay_report *report = run->options.report;
     note_shapes(report, run->item);
     report->counts[run->item->verdict]++;
     report->total++;
-    /* In a range what is identical is only counted. */
-    if (run->item != &run->scratch && (!run->is_range || run->item->verdict != NX_REPLAY_IDENTICAL)) {
+    if (run->item != &run->scratch && (!run->is_range || !is_good(run->item))) {
         report->item_count++;
     }
     run->index++;
@@ -507,7 +511,7 @@ static void keep_strings(struct nx_replay_run *run) {
                                        &item->difference.what,
                                        &item->difference.recorded,
                                        &item->difference.replayed };
-    if (!run->is_range || item == &run->scratch || item->verdict == NX_REPLAY_IDENTICAL) {
+    if (!run->is_range || item == &run->scratch || is_good(item)) {
         return;
     }
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
