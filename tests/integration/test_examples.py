@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from conftest import ROOT, run_nexus
-from test_languages import c, go, install_packages
+from test_languages import c, go, install_packages, run, rust
 
 
 @pytest.fixture
@@ -87,3 +87,15 @@ def test_the_webhook_lets_only_signed_bodies_through(example):
     said = [json.loads(line) for line in run_nexus("logs", "--output", "json", cwd=server.folder).stdout.splitlines()]
     assert [line["level"] for line in said] == ["WARN"] * 6
     replays_identically(server, 7)
+
+
+def test_csv_is_summed_and_each_wrong_line_named(example):
+    server = example("csv", rust)
+    server.publish("sales.uploaded", fixture(server, "sales.csv"), {"content-type": "text/csv"})
+    summed = {"sales": 3, "wrong": 2, "cents": {"north": 200030, "south": 24990}}
+    assert published(server, "sales.summed") == outputs(server, "sales-sum") == [summed]
+    said = [json.loads(line) for line in run_nexus("logs", "--output", "json", cwd=server.folder).stdout.splitlines()]
+    assert [line["text"] for line in said if line["level"] == "WARN"] == [
+        "line 4: the quantity is no number", "line 5: the price is no amount"]
+    replays_identically(server, 1)
+    run(["cargo", "test", "--quiet"], server.folder, rust()[0])
