@@ -35,15 +35,9 @@ struct request {
     bool follow;
 };
 
-static struct nx_str text_of(const struct nx_json_value *object, const char *name) {
-    struct nx_str text = NX_STR_EMPTY;
-    (void)nx_json_to_str(nx_json_get(object, nx_str_from_c(name)), &text);
-    return text;
-}
-
 static int64_t time_of(const struct nx_json_value *object, const char *name) {
     int64_t wall_ns = 0;
-    const bool ignored = nx_time_parse(text_of(object, name), &wall_ns);
+    const bool ignored = nx_time_parse(nx_json_get_str(object, name), &wall_ns);
     (void)ignored;
     return wall_ns;
 }
@@ -61,11 +55,11 @@ static void append_line(struct nx_buf *out, const struct nx_lines_options *optio
         nx_json_value(&json, object);
         nx_json_writer_end(&json);
     }
-    (void)nx_log_level_parse(text_of(said, "level"), &level);
+    (void)nx_log_level_parse(nx_json_get_str(said, "level"), &level);
     const struct nx_invocation_log_line line = {
         .level = (uint8_t)level,
         .time_ns = time_of(said, "time"),
-        .text = text_of(said, "text"),
+        .text = nx_json_get_str(said, "text"),
         .fields = nx_buf_str(&fields),
     };
     nx_lines_write(out, options, of, &line);
@@ -74,11 +68,11 @@ static void append_line(struct nx_buf *out, const struct nx_lines_options *optio
 /* How a failed call ended, as a line of its own. */
 static void append_failure(struct nx_buf *out, const struct nx_lines_options *options,
                            const struct nx_lines_of *of, const struct nx_json_value *item) {
-    struct nx_invocation invocation = { .error = text_of(item, "error") };
+    struct nx_invocation invocation = { .error = nx_json_get_str(item, "error") };
     uint64_t number = 0;
     bool dead_letter = false;
 
-    if (!nx_outcome_parse(text_of(item, "outcome"), &invocation.outcome) ||
+    if (!nx_outcome_parse(nx_json_get_str(item, "outcome"), &invocation.outcome) ||
         invocation.outcome == NX_OUTCOME_OK) {
         return;
     }
@@ -97,11 +91,11 @@ static void append_item(struct nx_buf *out, const struct nx_lines_options *optio
     struct nx_lines_options with_tag = *options;
     const struct nx_json_value *line;
 
-    const bool has_trace = nx_hex_read(text_of(item, "trace_id"), trace_id, sizeof trace_id);
+    const bool has_trace = nx_hex_read(nx_json_get_str(item, "trace_id"), trace_id, sizeof trace_id);
     (void)has_trace;
     (void)nx_json_to_bool(nx_json_get(item, NX_STR("live_replay")), &with_tag.is_replay);
-    const struct nx_lines_of of = { .function = text_of(item, "function"),
-                                    .event = text_of(item, "event"),
+    const struct nx_lines_of of = { .function = nx_json_get_str(item, "function"),
+                                    .event = nx_json_get_str(item, "event"),
                                     .trace_id = trace_id };
     struct nx_json_iterator walk = nx_json_iterate(nx_json_get(item, NX_STR("log_lines")));
     while (nx_json_next(&walk, NULL, &line)) {
@@ -111,7 +105,8 @@ static void append_item(struct nx_buf *out, const struct nx_lines_options *optio
 }
 
 static bool is_wanted(const struct request *request, const struct nx_json_value *item) {
-    return request->trace.len == 0 || nx_str_equal_ignore_case(request->trace, text_of(item, "trace_id"));
+    return request->trace.len == 0 ||
+           nx_str_equal_ignore_case(request->trace, nx_json_get_str(item, "trace_id"));
 }
 
 static enum nx_status print_all(struct nx_list *list, const struct request *request, bool *said_out,

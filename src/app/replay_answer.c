@@ -15,11 +15,9 @@ enum {
     REPLAY_TIMEOUT_MS = 24 * 3600 * 1000, /* a range of millions of calls is answered when it is done */
 };
 
-static struct nx_str text_of(struct nx_replay_report *report, const struct nx_json_value *object,
+static struct nx_str copy_of(struct nx_replay_report *report, const struct nx_json_value *object,
                              const char *name) {
-    struct nx_str text = NX_STR_EMPTY;
-    (void)nx_json_to_str(nx_json_get(object, nx_str_from_c(name)), &text);
-    return nx_arena_copy(&report->arena, text);
+    return nx_arena_copy(&report->arena, nx_json_get_str(object, name));
 }
 
 /* A member `name`, or `name`_base64 where the bytes are no text. */
@@ -36,7 +34,7 @@ static struct nx_str bytes_of(struct nx_replay_report *report, const struct nx_j
         nx_base64_decode(&bytes, NX_BASE64_STANDARD, text, NULL) == NX_OK) {
         return nx_arena_copy(&report->arena, nx_buf_str(&bytes));
     }
-    return text_of(report, object, name);
+    return copy_of(report, object, name);
 }
 
 static uint64_t number_of(const struct nx_json_value *object, const char *name) {
@@ -47,10 +45,9 @@ static uint64_t number_of(const struct nx_json_value *object, const char *name) 
 
 /* The 17 of "STREAM:17". */
 static uint64_t sequence_of(const struct nx_json_value *object, const char *name) {
-    struct nx_str text = NX_STR_EMPTY;
+    const struct nx_str text = nx_json_get_str(object, name);
     uint64_t sequence = 0;
 
-    (void)nx_json_to_str(nx_json_get(object, nx_str_from_c(name)), &text);
     const size_t colon = nx_str_find_byte(text, ':');
     if (colon != SIZE_MAX) {
         (void)nx_str_to_u64(nx_str_slice(text, colon + 1, text.len), &sequence);
@@ -68,9 +65,8 @@ static int64_t time_of(const struct nx_json_value *object, const char *name) {
 }
 
 static enum nx_replay_verdict verdict_of(const struct nx_json_value *object) {
-    struct nx_str text = NX_STR_EMPTY;
+    const struct nx_str text = nx_json_get_str(object, "verdict");
 
-    (void)nx_json_to_str(nx_json_get(object, NX_STR("verdict")), &text);
     for (int i = 0; i < NX_REPLAY_VERDICT_COUNT; i++) {
         if (nx_str_is(text, nx_replay_verdict_name((enum nx_replay_verdict)i))) {
             return (enum nx_replay_verdict)i;
@@ -111,7 +107,7 @@ static enum nx_status parse_lines(struct nx_replay_report *report, const struct 
         parsed[item->log_line_count++] = (struct nx_invocation_log_line){
             .level = (uint8_t)known,
             .time_ns = time_of(value, "time"),
-            .text = text_of(report, value, "text"),
+            .text = copy_of(report, value, "text"),
             .fields = json_of(report, nx_json_get(value, NX_STR("fields"))),
         };
     }
@@ -130,14 +126,14 @@ static enum nx_status parse_item(struct nx_replay_report *report, const struct n
         .verdict = verdict_of(object),
         .invocation = sequence_of(object, "invocation"),
         .event_sequence = sequence_of(object, "event"),
-        .event_id = text_of(report, object, "event_id"),
-        .function = text_of(report, object, "function"),
+        .event_id = copy_of(report, object, "event_id"),
+        .function = copy_of(report, object, "function"),
         .attempt = (uint32_t)number_of(object, "attempt"),
         .original_time_ns = time_of(object, "original_timestamp"),
         .duration_ns = number_of(object, "duration_ns"),
         .fuel = number_of(object, "fuel"),
         .output = bytes_of(report, object, "output"),
-        .error = text_of(report, object, "error"),
+        .error = copy_of(report, object, "error"),
         .live_invocation = sequence_of(object, "live_invocation"),
         .module_is_current = current,
     };
@@ -151,7 +147,7 @@ static enum nx_status parse_item(struct nx_replay_report *report, const struct n
     const struct nx_json_value *difference = nx_json_get(object, NX_STR("difference"));
     if (difference != NULL) {
         item->difference = (struct nx_replay_difference){
-            .what = text_of(report, difference, "what"),
+            .what = copy_of(report, difference, "what"),
             .offset = number_of(difference, "offset"),
             .recorded = bytes_of(report, difference, "recorded"),
             .replayed = bytes_of(report, difference, "replayed"),
