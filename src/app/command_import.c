@@ -1,11 +1,12 @@
 /* src/app/command_import.c: nexus import: CloudEvents from a file into the log of the running server.
  *
- * The file holds one event a line (nexus export, or nexus events --output json), or one batch, a JSON array.
- * Events are sent as batches, each of which is stored whole or not at all. */
+ * "-" is standard input. The file holds one event a line (nexus export, or nexus events --output json), or
+ * one batch, a JSON array. Events are sent as batches, each of which is stored whole or not at all. */
 #include "app/commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "app/source.h"
 #include "codec/json.h"
@@ -129,13 +130,30 @@ static enum nx_status import_lines(struct import *import, struct nx_str text, st
     return send_batch(import, err);
 }
 
+/* Standard input, to its end. */
+static enum nx_status read_input(struct nx_buf *text, struct nx_error *err) {
+    char part[64 * 1024];
+    size_t len;
+
+    while ((len = fread(part, 1, sizeof part, stdin)) > 0) {
+        nx_buf_append(text, nx_str_of(part, len));
+        NX_TRY(nx_buf_check(text, err));
+    }
+    return ferror(stdin) == 0 ? NX_OK : nx_fail(err, NX_UNAVAILABLE, "cannot read standard input: %m");
+}
+
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     NX_AUTO(nx_source) source = { 0 };
     NX_AUTO(nx_buf) text = { 0 };
     struct import import = { .file = args->words[0], .first = 1 };
 
     nx_buf_init(&text, FILE_SIZE_MAX);
-    NX_TRY(nx_disk_read_file(nx_disk_system(), import.file, &text, err));
+    if (strcmp(import.file, "-") == 0) {
+        import.file = "standard input";
+        NX_TRY(read_input(&text, err));
+    } else {
+        NX_TRY(nx_disk_read_file(nx_disk_system(), import.file, &text, err));
+    }
     NX_TRY(nx_source_find_directory(args, &source, err));
     if (nx_client_find(nx_disk_system(), source.directory, &import.client, err) != NX_OK) {
         nx_hint(err, "events are stored by the server: start it by nexus dev");
@@ -162,10 +180,11 @@ const struct nx_command nx_command_import = {
     .words = "FILE",
     .summary = "store the CloudEvents of a file, as nexus export prints them",
     .text =
-        "FILE holds one event a line, or one batch: a JSON array of events. Each keeps its id, source and\n"
-        "time; the functions of its type run. The server stores up to 500 at once, all of them or none; one\n"
-        "that it has seen a moment ago is not stored again.",
-    .example = "nexus import events.jsonl",
+        "FILE holds one event a line, or one batch: a JSON array of events; - is standard input. Each keeps\n"
+        "its id, source and time; the functions of its type run. The server stores up to 500 at once, all\n"
+        "of them or none; one that it has seen a moment ago is not stored again.",
+    .example = "nexus import events.jsonl\n"
+               "nexus export --data old/.nexus | nexus import -",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],
     .word_count_min = 1,

@@ -142,6 +142,23 @@ static enum nx_status walk_stream(struct walk *walk, const struct nx_stream_info
     return NX_OK;
 }
 
+/* What there is instead of a stream that is not there. */
+static enum nx_status fail_no_stream(const char *name, const struct nx_read *read, struct nx_error *err) {
+    NX_AUTO(nx_buf) names = { 0 };
+
+    nx_buf_init(&names, LINE_SIZE_MAX);
+    for (size_t i = 0; i < read->info_count; i++) {
+        nx_buf_append_format(&names, "%s%.*s", i == 0 ? "" : ", ", NX_STR_ARG(read->infos[i].name));
+    }
+    (void)nx_fail(err, NX_NOT_FOUND, "there is no stream '%s' in this log", name);
+    if (names.len == 0) {
+        nx_hint(err, "there is none yet: nothing was stored");
+    } else {
+        nx_hint(err, "it has: %.*s", NX_STR_ARG(nx_buf_str(&names)));
+    }
+    return NX_NOT_FOUND;
+}
+
 static enum nx_status walk_all(struct walk *walk, struct nx_error *err) {
     NX_AUTO(nx_read) *read = NULL;
 
@@ -157,7 +174,7 @@ static enum nx_status walk_all(struct walk *walk, struct nx_error *err) {
         }
     }
     if (walk->stream != NULL && walk->stream_count == 0) {
-        return nx_fail(err, NX_NOT_FOUND, "there is no stream '%s' in this log", walk->stream);
+        return fail_no_stream(walk->stream, read, err);
     }
     return NX_OK;
 }

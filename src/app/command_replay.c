@@ -386,6 +386,32 @@ static enum nx_status read_count(struct nx_str json, uint64_t *count_out, struct
     return NX_OK;
 }
 
+/* The functions that there are, behind what the server said of one that is not there. */
+static void hint_functions(const struct nx_source *source, struct nx_error *err) {
+    NX_AUTO(nx_buf) answer = { 0 };
+    NX_AUTO(nx_buf) names = { 0 };
+    NX_AUTO(nx_json_doc) *doc = NULL;
+    const struct nx_json_value *function;
+
+    nx_buf_init(&answer, NX_CLIENT_ANSWER_SIZE_MAX);
+    nx_buf_init(&names, TARGET_SIZE_MAX);
+    if (nx_client_request(&source->client, "GET", NX_STR("/functions"), NX_STR_EMPTY, &answer, NULL) !=
+            NX_OK ||
+        nx_json_parse(nx_buf_str(&answer), answer.len * 16 + 4096, &doc, NULL) != NX_OK) {
+        return;
+    }
+    struct nx_json_iterator walk = nx_json_iterate(nx_json_get(nx_json_root(doc), NX_STR("functions")));
+    while (nx_json_next(&walk, NULL, &function)) {
+        nx_buf_append_c(&names, names.len == 0 ? "" : ", ");
+        nx_buf_append(&names, nx_json_get_str(function, "name"));
+    }
+    if (names.len > 0) {
+        nx_hint(err, "there are: %.*s", NX_STR_ARG(nx_buf_str(&names)));
+    } else {
+        nx_hint(err, "there are no functions: nexus.yaml names none");
+    }
+}
+
 static enum nx_status put_back(struct nx_source *source, const struct request *request,
                                struct nx_error *err) {
     NX_AUTO(nx_buf) target = { 0 };
@@ -401,7 +427,12 @@ static enum nx_status put_back(struct nx_source *source, const struct request *r
     nx_buf_init(&answer, TARGET_SIZE_MAX);
     nx_buf_append_c(&target, "/dlq/");
     nx_percent_encode_url(&target, nx_str_from_c(request->dlq));
-    NX_TRY(nx_client_request(&source->client, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err));
+    const enum nx_status status =
+        nx_client_request(&source->client, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err);
+    if (status == NX_NOT_FOUND) {
+        hint_functions(source, err);
+    }
+    NX_TRY(status);
     NX_TRY(read_count(nx_buf_str(&answer), &count, err));
     if (request->json) {
         (void)printf("{\"function\":\"%s\",\"count\":%" PRIu64 "}\n", request->dlq, count);

@@ -331,3 +331,14 @@ def test_whoever_follows_learns_that_the_server_is_gone(project, servers):
     _, errors = follower.communicate(timeout=30)
     assert follower.returncode == 1
     assert "hint: it was stopped or killed; start it again by: nexus dev" in errors
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(project, servers):
+    server = servers(project)
+    server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    done = run_nexus("replay", "--dlq", "nobody", cwd=project, status=1)
+    assert "[NOT_FOUND]\nhint: there are: user-welcome\n" in done.stderr
+    done = run_nexus("journal", "dump", "--stream", "NOPE", cwd=project, status=1)
+    assert done.stderr.startswith("nexus: there is no stream 'NOPE' in this log [NOT_FOUND]\nhint: it has: ")
+    assert "EVENTS" in done.stderr and "INVOCATIONS" in done.stderr

@@ -1,9 +1,10 @@
 """nexus export and nexus import: events leave one log and enter another as they were."""
 import json
+import subprocess
 
 import pytest
 
-from conftest import run_nexus
+from conftest import NEXUS, run_nexus
 
 
 @pytest.fixture
@@ -83,3 +84,16 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(target):
     target.stop()
     done = run_nexus("import", "events", cwd=target.folder, status=1)
     assert "no server runs on" in done.stderr and "hint: events are stored by the server" in done.stderr
+
+
+def test_standard_input_is_imported(source, target):
+    def imported(text, status=0):
+        done = subprocess.run([NEXUS, "import", "-"], cwd=target.folder, input=text, capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == status, done.stderr
+        return done
+    lines = run_nexus("export", cwd=source.folder).stdout
+    assert imported(lines).stdout == "OK 4 events stored\n"
+    assert without_trace(events_of(target)) == without_trace(events_of(source))
+    assert imported("").stdout == "OK 0 events stored\n"
+    assert "nexus: standard input:1: line 1, column 2 (byte 1): " in imported("{nonsense\n", status=1).stderr
