@@ -5,9 +5,11 @@
 
 #include "app/lines.h"
 #include "app/list.h"
+#include "app/lookup.h"
 #include "app/times.h"
 #include "codec/hex.h"
 #include "codec/time_format.h"
+#include "codec/traceparent.h"
 #include "io/clock.h"
 
 enum { OUTPUT_SIZE_MAX = 64 * 1024 * 1024, FIELDS_SIZE_MAX = 1024 * 1024 };
@@ -15,7 +17,9 @@ enum { OUTPUT_SIZE_MAX = 64 * 1024 * 1024, FIELDS_SIZE_MAX = 1024 * 1024 };
 static const struct nx_flag flags[] = {
     { .name = "follow", .letter = 'f', .help = "go on with what is said from now on; Ctrl-C ends it" },
     { .name = "function", .value = "NAME", .help = "only what this function said" },
-    { .name = "trace", .value = "TRACE", .help = "only of this trace: the 32 digits that each line shows" },
+    { .name = "trace",
+      .value = "TRACE",
+      .help = "only of this trace: the 32 digits that each line shows, or an event's id" },
     { .name = "since",
       .value = "TIME",
       .help = "calls that ended from then on: 2025-11-26T10:23:45Z, or 5m ago" },
@@ -31,7 +35,8 @@ static const struct nx_flag flags[] = {
 /* What of the log is shown, and how. */
 struct request {
     struct nx_lines_options lines;
-    struct nx_str trace; /* 32 hexadecimal digits; empty: all */
+    struct nx_str trace;                   /* 32 hexadecimal digits; empty: all */
+    char trace_text[NX_TRACE_ID_SIZE * 2]; /* where they stand when an id was given */
     bool follow;
 };
 
@@ -136,7 +141,6 @@ static enum nx_status print_all(struct nx_list *list, const struct request *requ
 
 static enum nx_status read_request(struct nx_args *args, struct request *request, struct nx_error *err) {
     struct nx_lines_options *options = &request->lines;
-    uint8_t trace_id[NX_TRACE_ID_SIZE];
     const char *format = nx_args_value(args, "log-format");
     const char *level = nx_args_value(args, "level");
 
@@ -148,16 +152,31 @@ static enum nx_status read_request(struct nx_args *args, struct request *request
         return nx_args_fail(args, err, "--level is debug, info, warn or error, not '%s'", level);
     }
     request->trace = nx_str_from_c(nx_args_value(args, "trace"));
-    if (request->trace.len > 0 && !nx_hex_read(request->trace, trace_id, sizeof trace_id)) {
-        (void)nx_args_fail(args, err, "--trace is 32 hexadecimal digits, not '%.*s'",
-                           NX_STR_ARG(request->trace));
-        nx_hint(err, "each line of nexus logs shows its trace; what came of an event: nexus trace ID");
-        return NX_INVALID_ARGUMENT;
-    }
     request->follow = nx_args_has(args, "follow");
     if (request->follow && nx_args_has(args, "until")) {
         return nx_args_fail(args, err, "--follow goes on for ever, --until ends: choose one");
     }
+    return NX_OK;
+}
+
+/* An id stands for its event's trace. */
+static enum nx_status find_trace(struct nx_source *source, struct request *request, struct nx_error *err) {
+    NX_AUTO(nx_json_doc) *doc = NULL;
+    const struct nx_json_value *item;
+    struct nx_traceparent parent;
+    struct nx_reference reference = { .kind = NX_LIST_EVENTS };
+    uint8_t trace_id[NX_TRACE_ID_SIZE];
+
+    if (request->trace.len == 0 || nx_hex_read(request->trace, trace_id, sizeof trace_id)) {
+        return NX_OK;
+    }
+    NX_TRY(nx_lookup_event(source, request->trace, &reference.sequence, err));
+    NX_TRY(nx_lookup_record(source, reference, &doc, &item, err));
+    if (!nx_traceparent_parse(nx_json_get_str(nx_json_get(item, NX_STR("event")), "traceparent"), &parent)) {
+        return nx_fail(err, NX_NOT_FOUND, "event '%.*s' is of no trace", NX_STR_ARG(request->trace));
+    }
+    nx_hex_write(request->trace_text, parent.trace_id, sizeof parent.trace_id);
+    request->trace = nx_str_of(request->trace_text, sizeof request->trace_text);
     return NX_OK;
 }
 
@@ -181,6 +200,7 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
         nx_hint(err, "what was said so far: nexus logs; start the server: nexus dev");
         return NX_FAILED_PRECONDITION;
     }
+    NX_TRY(find_trace(&source, &request, err));
     bool said = false;
     NX_TRY(print_all(&list, &request, &said, err));
     if (!said && request.lines.format == NX_LOG_TEXT) {
@@ -196,7 +216,8 @@ const struct nx_command nx_command_logs = {
     .summary = "show what functions said",
     .text = "Lines are those of finished calls, in the order in which the calls ended, failed ones included.",
     .example = "nexus logs -f --function user-welcome\nnexus logs --since 1h --level warn\n"
-               "nexus logs --trace 4bf92f3577b34da6a3ce929d0e0e4736 --output json",
+               "nexus logs --trace 4bf92f3577b34da6a3ce929d0e0e4736 --output json\n"
+               "nexus logs --trace EVENTS:17",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],
     .run = run,

@@ -10,25 +10,6 @@ static const struct nx_flag flags[] = {
     NX_SOURCE_FLAGS,
 };
 
-/* The event that the person means: an invocation and a dead letter stand for theirs. */
-static enum nx_status find_event(struct nx_source *source, struct nx_str id, uint64_t *sequence_out,
-                                 struct nx_error *err) {
-    NX_AUTO(nx_json_doc) *doc = NULL;
-    const struct nx_json_value *item;
-    struct nx_reference reference;
-
-    NX_TRY(nx_lookup_id(source, id, &reference, err));
-    if (reference.kind != NX_LIST_EVENTS) {
-        NX_TRY(nx_lookup_record(source, reference, &doc, &item, err));
-        const struct nx_str event = nx_json_get_str(item, "event");
-        if (!nx_reference_parse(event, &reference) || reference.kind != NX_LIST_EVENTS) {
-            return nx_fail(err, NX_DATA_LOSS, "'%.*s' names no event", NX_STR_ARG(id));
-        }
-    }
-    *sequence_out = reference.sequence;
-    return NX_OK;
-}
-
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     NX_AUTO(nx_source) source = { 0 };
     NX_AUTO(nx_json_doc) *doc = NULL;
@@ -39,7 +20,7 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
 
     NX_TRY(nx_args_output_is_json(args, &is_json, err));
     NX_TRY(nx_source_open(args, &source, err));
-    NX_TRY(find_event(&source, nx_str_from_c(args->words[0]), &sequence, err));
+    NX_TRY(nx_lookup_event(&source, nx_str_from_c(args->words[0]), &sequence, err));
     nx_buf_init(&json, NX_TRACE_SIZE_MAX);
     NX_TRY(nx_trace_collect(&source, sequence, &json, err));
     if (is_json) {
@@ -59,8 +40,10 @@ const struct nx_command nx_command_trace = {
     .name = "trace",
     .words = "ID",
     .summary = "show what came of an event: calls, effects, and what these caused",
-    .text = "ID is an event's id or EVENTS:17; INVOCATIONS:17 and DLQ:17 stand for their event. Times count\n"
-            "from when the event was stored. With the server down the data directory is read.",
+    .text =
+        "ID is an event's id or EVENTS:17; INVOCATIONS:17 and DLQ:17 stand for their event, a trace (32\n"
+        "digits, as nexus logs shows it) for its oldest event. Times count from when the event was stored.\n"
+        "With the server down the data directory is read.",
     .example = "nexus trace 01JDN4ZQ8R7V5T3K2M1N0P9Q8R\n"
                "nexus trace EVENTS:17 --output json",
     .flags = flags,

@@ -3,9 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "codec/headers.h"
+#include "codec/hex.h"
 #include "codec/percent.h"
+#include "codec/traceparent.h"
 
 enum { TEXT_SIZE_MAX = 64 * 1024 };
 
@@ -139,4 +142,62 @@ enum nx_status nx_lookup_calls(struct nx_source *source, uint64_t event_sequence
         .event = nx_reference_format((struct nx_reference){ .sequence = event_sequence }, text),
     };
     return nx_list_next(&list, doc_out, calls_out, err);
+}
+
+/* "00-<trace>-<span>-01" */
+static bool is_of_trace(const struct nx_json_value *item, const uint8_t *trace_id) {
+    struct nx_traceparent parent;
+
+    return nx_traceparent_parse(nx_json_get_str(nx_json_get(item, NX_STR("event")), "traceparent"),
+                                &parent) &&
+           memcmp(parent.trace_id, trace_id, sizeof parent.trace_id) == 0;
+}
+
+enum nx_status nx_lookup_trace(struct nx_source *source, struct nx_str trace,
+                               struct nx_reference *reference_out, struct nx_error *err) {
+    struct nx_list list = { .source = source, .kind = NX_LIST_EVENTS };
+    uint8_t trace_id[NX_TRACE_ID_SIZE];
+
+    if (!nx_hex_read(trace, trace_id, sizeof trace_id)) {
+        return nx_fail(err, NX_NOT_FOUND, "'%.*s' is no trace", NX_STR_ARG(nx_str_slice(trace, 0, 64)));
+    }
+    while (!list.at_end) {
+        NX_AUTO(nx_json_doc) *page = NULL;
+        const struct nx_json_value *items;
+        const struct nx_json_value *item;
+        NX_TRY(nx_list_next(&list, &page, &items, err));
+        struct nx_json_iterator walk = nx_json_iterate(items);
+        while (nx_json_next(&walk, NULL, &item)) {
+            if (is_of_trace(item, trace_id) &&
+                nx_reference_parse(nx_json_get_str(item, "reference"), reference_out)) {
+                return NX_OK;
+            }
+        }
+    }
+    (void)nx_fail(err, NX_NOT_FOUND, "no event has this id, and none is of this trace");
+    nx_hint(err, "nexus events lists what there is; each line of nexus logs shows its trace");
+    return NX_NOT_FOUND;
+}
+
+enum nx_status nx_lookup_event(struct nx_source *source, struct nx_str id, uint64_t *sequence_out,
+                               struct nx_error *err) {
+    NX_AUTO(nx_json_doc) *doc = NULL;
+    const struct nx_json_value *item;
+    struct nx_reference reference;
+    uint8_t trace_id[NX_TRACE_ID_SIZE];
+
+    enum nx_status status = nx_lookup_id(source, id, &reference, err);
+    if (status == NX_NOT_FOUND && nx_hex_read(id, trace_id, sizeof trace_id)) {
+        status = nx_lookup_trace(source, id, &reference, err);
+    }
+    NX_TRY(status);
+    if (reference.kind != NX_LIST_EVENTS) {
+        NX_TRY(nx_lookup_record(source, reference, &doc, &item, err));
+        const struct nx_str event = nx_json_get_str(item, "event");
+        if (!nx_reference_parse(event, &reference) || reference.kind != NX_LIST_EVENTS) {
+            return nx_fail(err, NX_DATA_LOSS, "'%.*s' names no event", NX_STR_ARG(id));
+        }
+    }
+    *sequence_out = reference.sequence;
+    return NX_OK;
 }

@@ -20,6 +20,14 @@ bool nx_reference_parse(struct nx_str text, struct nx_reference *reference_out);
  * Errors: NX_NOT_FOUND; NX_FAILED_PRECONDITION  kind ambiguous-id: several sources used this id */
 NX_MUST_CHECK enum nx_status nx_lookup_id(struct nx_source *source, struct nx_str id,
                                           struct nx_reference *reference_out, struct nx_error *err);
+/** The oldest event of a trace, 32 hexadecimal digits: looks through the log from its beginning.
+ * Errors: NX_NOT_FOUND; and as nx_list_next() */
+NX_MUST_CHECK enum nx_status nx_lookup_trace(struct nx_source *source, struct nx_str trace,
+                                             struct nx_reference *reference_out, struct nx_error *err);
+/** The event that an id means, as nx_lookup_id() or nx_lookup_trace() read it; an invocation and a dead
+ * letter stand for theirs. Errors: theirs; NX_DATA_LOSS  a record that names no event */
+NX_MUST_CHECK enum nx_status nx_lookup_event(struct nx_source *source, struct nx_str id,
+                                             uint64_t *sequence_out, struct nx_error *err);
 /** The record, `*item_out`, borrowed from `*doc_out`.
  * Ownership: the caller frees `*doc_out`.
  * Errors:    NX_NOT_FOUND  it was never there, or has expired; and as nx_list_next() */

@@ -29,7 +29,6 @@ def test_every_command_has_help_with_an_example(command, tmp_path):
     (["relpay"], "did you mean: nexus replay?"),
     (["replay", "--dlq", "f", "--live"], "see: nexus replay --help"),
     (["replay", "--dlq", "f", "--function", "g"], "see: nexus replay --help"),
-    (["logs", "--trace", "EVENTS:1"], "each line of nexus logs shows its trace; what came of an event: nexus trace"),
     (["logs", "-f", "--until", "1h"], "see: nexus logs --help"),
     (["replay", "--verfy"], "did you mean --verify?"),
     (["events", "--output", "yaml"], "see: nexus events --help"),

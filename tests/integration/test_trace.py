@@ -112,3 +112,17 @@ def test_an_id_that_two_sources_used_is_not_guessed(story):
             server.stop()
         done = run_nexus("trace", "same", cwd=server.folder, status=1)
         assert "2 events of different sources have this id" in done.stderr and "EVENTS:17" in done.stderr
+
+
+def test_a_trace_and_the_ids_of_its_events_stand_for_each_other(story):
+    server, event_id = story
+    tree = json.loads(run_nexus("trace", event_id, "--output", "json", cwd=server.folder).stdout)
+    trace = tree["calls"][0]["trace_id"]
+    said = both(server, "logs", "--trace", event_id)
+    assert trace in said and "broken" in said
+    for same in [trace, trace.upper(), "EVENTS:1", "EVENTS:2", "DLQ:1", "INVOCATIONS:2"]:
+        assert run_nexus("logs", "--trace", same, cwd=server.folder).stdout == said
+    assert json.loads(run_nexus("trace", trace, "--output", "json", cwd=server.folder).stdout) == tree
+    done = run_nexus("trace", "0af7651916cd43dd8448eb211c80319c", cwd=server.folder, status=1)
+    assert "no event has this id, and none is of this trace [NOT_FOUND]" in done.stderr
+    assert "[NOT_FOUND]" in run_nexus("logs", "--trace", "nothing", cwd=server.folder, status=1).stderr
