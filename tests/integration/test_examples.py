@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from conftest import ROOT, run_nexus
-from test_languages import c, go, install_packages, run, rust
+from test_languages import c, go, install_packages, node, run, rust
 
 
 @pytest.fixture
@@ -99,3 +99,20 @@ def test_csv_is_summed_and_each_wrong_line_named(example):
         "line 4: the quantity is no number", "line 5: the price is no amount"]
     replays_identically(server, 1)
     run(["cargo", "test", "--quiet"], server.folder, rust()[0])
+
+
+def test_the_chain_goes_from_order_to_invoice(example):
+    server = example("chain", node, packages=True)
+    order = json.loads(fixture(server, "order.placed.json"))
+    server.publish("order.placed", order)
+    assert published(server, "invoice.issued") == [{"number": 1, "order": "o1", "total": "129.48"}]
+    with concurrent.futures.ThreadPoolExecutor(4) as clients:
+        list(clients.map(lambda n: server.publish("order.placed", {**order, "order": f"o{n}"}), range(2, 12)))
+    server.publish("order.placed", {"order": "empty", "items": []})
+    invoices = published(server, "invoice.issued")
+    assert [invoice["number"] for invoice in invoices] == list(range(1, 12))  # in order, without gaps
+    assert sorted(invoice["order"] for invoice in invoices) == sorted(f"o{n}" for n in range(1, 12))
+    tree = run_nexus("trace", "EVENTS:1", cwd=server.folder).stdout
+    assert tree.index("order.placed") < tree.index("order.priced") < tree.index("invoice.issued")
+    assert "order.placed" in run_nexus("why", "EVENTS:3", cwd=server.folder).stdout
+    replays_identically(server, 11 + 11 + 1)
