@@ -55,6 +55,15 @@ def test_binary_mode_needs_no_type_in_the_path(server):
     assert server.get("/events/b1")["data"] == "hello"
 
 
+def test_an_event_without_data_may_name_a_type_of_data(server):
+    """The JavaScript SDK says JSON of every event that it sends in binary mode."""
+    status, _, answer = server.request("POST", "/events", b"", {
+        "ce-specversion": "1.0", "ce-id": "b1", "ce-source": "/s", "ce-type": "t", "content-type": "application/json"})
+    assert (status, answer["event_id"]) == (202, "b1")
+    kept = server.get("/events/b1")
+    assert kept["datacontenttype"] == "application/json" and "data" not in kept and "data_base64" not in kept
+
+
 def test_a_body_without_a_type_is_told_where_to_go(server):
     status, _, problem = server.request("POST", "/events", {"a": 1})
     assert status == 400 and "/events/{type}" in problem["hint"]

@@ -233,7 +233,9 @@ static enum nx_status post_binary(struct nx_http_services *services, struct nx_h
     struct nx_cloudevent event;
     NX_TRY(
         nx_cloudevent_from_http(request->headers, request->header_count, request->body, arena, &event, err));
-    NX_TRY(check_data(request, event.datacontenttype, err));
+    if (event.has_data) { /* without data some SDKs name its type all the same */
+        NX_TRY(check_data(request, event.datacontenttype, err));
+    }
     NX_TRY(nx_http_check_event_type(event.type, type, err));
     const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
     nx_http_trace_begin(services, exchange, header.ptr != NULL ? header : event.traceparent);
