@@ -21,8 +21,10 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree
 
@@ -123,13 +125,16 @@ def run_pytest_file(part, path, env):
     """Run one file: (status, where its report is, what it printed)."""
     report = RESULTS / f"{part.replace('/', '-')}-{path.stem}.xml"
     report.unlink(missing_ok=True)
+    folder = tempfile.mkdtemp(prefix="nexus-test-")  # data directories, gigabytes of them at full size
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "--color=no", "-p", "no:cacheprovider",
-               f"--timeout={TEST_LIMIT_S}", f"--junitxml={report}", str(path)]
+               f"--timeout={TEST_LIMIT_S}", f"--junitxml={report}", f"--basetemp={folder}/pytest", str(path)]
     try:
         done = subprocess.run(command, cwd=ROOT, env=env, timeout=PART_LIMIT_S, check=False, text=True,
                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired:
         return 124, report, f"  stopped after {PART_LIMIT_S} s\n"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return done.returncode, report, done.stdout
 
 
