@@ -95,8 +95,12 @@ struct nx_append {
     size_t condition_count;
     size_t condition_count_max;
     /* The last entry decides: when its key is in the window nothing at all is written, and every entry counts
-     * as a duplicate (the sequence and time of the others stay 0). So a record can remember a whole request. */
+     * as a duplicate (the sequence and time of the others stay 0). So a record can remember a whole request.
+     */
     bool last_decides;
+    /* What a consumer has done: with it the consumer moves on and frees what was kept for it, so that it is
+     * taken although the disk budget is full. */
+    bool makes_room;
     /* Answer: NX_OK: on disk. NX_FAILED_PRECONDITION kind wrong-last-sequence: nothing was written. Kinds
      * disk-full, disk-budget-full, log-frozen; NX_NOT_FOUND: no such stream; NX_INVALID_ARGUMENT: a limit
      * above. */

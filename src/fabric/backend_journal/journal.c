@@ -411,9 +411,7 @@ static enum nx_status find_streams(struct nx_journal *journal, const struct nx_a
         }
         all_protected = all_protected && streams[i]->is_protected;
     }
-    /* What a function writes when it ends is taken even now: only that moves its position on, and so makes
-     * room. */
-    if (all_protected && nx_counter_get(&journal->board->budget_full) != 0) {
+    if (all_protected && !append->makes_room && nx_counter_get(&journal->board->budget_full) != 0) {
         char text[NX_BOARD_TEXT_WORDS * 8];
         nx_board_get_text(journal->board->budget_text, text);
         (void)nx_fail_kind(err, NX_KIND_BUDGET_FULL, "%s", text);

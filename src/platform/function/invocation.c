@@ -347,6 +347,7 @@ static enum nx_status convert(struct conversion *conversion, struct nx_error *er
     const size_t entries_max = 2 + result->publish_count + result->kv_write_count;
     NX_TRY(nx_append_new(entries_max < NX_APPEND_ENTRIES_MAX ? entries_max : NX_APPEND_ENTRIES_MAX,
                          result->kv_read_count, &conversion->append, err));
+    conversion->append->makes_room = true;
     describe(conversion);
     NX_TRY(copy_log_lines(conversion, err));
     NX_TRY(add_effects(conversion, err));
