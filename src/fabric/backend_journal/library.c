@@ -439,7 +439,8 @@ static void handle_read(struct nx_library *library, struct nx_read *read, const 
     park(library, stream, read);
 }
 
-/* The further sealing is behind, the larger its part of each step: what is not sealed is read at the next start. */
+/* The further sealing is behind, the larger its part of each step: what is not sealed is read at the next
+ * start. */
 static int64_t seal(struct nx_library *library, struct nx_now now) {
     int64_t again_ns = nx_library_seal(library, now);
     for (size_t i = UNSEALED_SEGMENTS; i < library->tail_count && again_ns == NX_STEP_AGAIN; i++) {

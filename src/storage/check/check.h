@@ -30,9 +30,9 @@ struct nx_check_summary {
 NX_MUST_CHECK enum nx_status nx_journal_verify(struct nx_disk *disk, const char *directory,
                                                const struct nx_check_visitor *visitor,
                                                struct nx_check_summary *summary_out, struct nx_error *err);
-/** Put files that cannot be read at all aside, as damaged-<name>; each is told to visitor->problem. An unfinished
- * end is left: opening the log for writing passes over it and lists its sequences as VOID, so that none of them
- * is used again; to cut it off here would forget them. The caller holds the lock of the data directory.
- * Errors: as nx_journal_verify() */
+/** Put files that cannot be read at all aside, as damaged-<name>; each is told to visitor->problem. An
+ * unfinished end is left: opening the log for writing passes over it and lists its sequences as VOID, so that
+ * none of them is used again; to cut it off here would forget them. The caller holds the lock of the data
+ * directory. Errors: as nx_journal_verify() */
 NX_MUST_CHECK enum nx_status nx_journal_repair(struct nx_disk *disk, const char *directory,
                                                const struct nx_check_visitor *visitor, struct nx_error *err);

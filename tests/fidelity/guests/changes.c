@@ -1,4 +1,5 @@
-/* A function, and with -DCHANGE=1 and up the same with one change of behaviour each; test_compare.py names them. */
+/* A function, and with -DCHANGE=1 and up the same with one change of behaviour each; test_compare.py names
+ * them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +120,7 @@ int main(void) {
     if (!IS(6)) {
         printf(IS(34) ? "{\"n\": %d," : "{\"n\":%d,", number);
     }
-    printf("\"first\":%u,\"second\":%u,\"at\":%lld,\"random\":%u%s}\n", first, second, now, (unsigned)bytes[0],
-           IS(35) ? ",\"new\":true" : "");
+    printf("\"first\":%u,\"second\":%u,\"at\":%lld,\"random\":%u%s}\n", first, second, now,
+           (unsigned)bytes[0], IS(35) ? ",\"new\":true" : "");
     return 0;
 }
