@@ -52,7 +52,7 @@ test: setup ## Install what is needed, build, run every test; the last line coun
 	@$(MAKE) --no-print-directory release asan
 	@$(PYTHON) tools/run_tests.py
 
-check: format release asan clang ## What every commit must pass: style, layers, gcc and clang, tests under ASan
+check: format dev asan clang ## What every commit must pass: style, layers, gcc and clang, tests under ASan
 	@$(PYTHON) tools/layers.py
 	@$(PYTHON) tools/tidy.py
 	@$(PYTHON) tools/run_tests.py --binary build/asan/src/app/nexus checkers unit integration

@@ -101,6 +101,8 @@ PARTS = [
     Part("tsan", "thread sanitizer: unit tests, simulations, the story", "all",
          tests("--unit-build", "build/tsan", "--binary", TSAN_BINARY, "unit", "integration/test_story"),
          needs=("tsan",)),
+    Part("asan", "address and undefined sanitizers: every language and example", "all",
+         tests("--binary", "build/asan/src/app/nexus", "languages"), needs=("asan",)),
     Part("kill", "kill -9 in a loop under load", "300 kills",
          tests("crash/test_kill_loop", NEXUS_KILL_ROUNDS=(300, 2))),
     Part("power-cut", "unsynced writes dropped, torn, reordered; writes and syncs that fail", "1,000 seeds", power_cuts),

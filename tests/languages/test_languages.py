@@ -141,8 +141,8 @@ def test_the_javascript_helper_keeps_its_promises():
 
 
 def project_of_script(folder, script, *flags):
-    """A project whose one function is a script of tests/integration/javascript."""
-    shutil.copy(ROOT / "tests" / "integration" / "javascript" / script, folder / "script.js")
+    """A project whose one function is a script of tests/languages/javascript."""
+    shutil.copy(ROOT / "tests" / "languages" / "javascript" / script, folder / "script.js")
     (folder / "nexus.yaml").write_text(
         "version: v1\nfunctions:\n  - name: script\n    on: {http: {method: POST, path: /events/try}}\n    code: ./script.wasm\n"
         f"    build: nexus javascript script.js --out script.wasm {' '.join(flags)}\n    retry: {{max_attempts: 1}}\n")
