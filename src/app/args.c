@@ -69,7 +69,12 @@ static enum nx_status set_flag(struct nx_args *args, const struct nx_flag *flag,
         *took_next_out = true;
     }
     const char **slot = &args->values[flag - args->command->flags];
-    if (*slot != NULL && flag->value != NULL) {
+    if (flag->repeats && args->repeated_count == NX_REPEATS_MAX) {
+        return nx_args_fail(args, err, "--%s was given more than %d times", flag->name, NX_REPEATS_MAX);
+    }
+    if (flag->repeats) {
+        args->repeated[args->repeated_count++] = value;
+    } else if (*slot != NULL && flag->value != NULL) {
         return nx_args_fail(args, err, "--%s was given twice", flag->name);
     }
     *slot = value;

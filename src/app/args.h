@@ -12,14 +12,15 @@
 #include "base/error.h"
 #include "base/str.h"
 
-enum { NX_FLAGS_MAX = 24, NX_WORDS_MAX = 8 };
+enum { NX_FLAGS_MAX = 24, NX_WORDS_MAX = 8, NX_REPEATS_MAX = 16 };
 enum { NX_EXIT_DONE = 0, NX_EXIT_FAILED = 1, NX_EXIT_WRONG_USE = 2 };
 
 struct nx_flag {
     const char *name;  /* without the dashes */
     const char *value; /* what the value is called in the help, such as "FILE"; NULL: takes none */
     const char *help;
-    char letter; /* the short form, or 0 */
+    char letter;  /* the short form, or 0 */
+    bool repeats; /* may be given several times: args->repeated; one flag of a command at most */
 };
 
 struct nx_args;
@@ -43,6 +44,8 @@ struct nx_args {
     const char *values[NX_FLAGS_MAX]; /* by the flag's index; NULL: not given; "" for one without a value */
     const char *words[NX_WORDS_MAX];
     size_t word_count;
+    const char *repeated[NX_REPEATS_MAX]; /* every value of the flag that repeats, as they were given */
+    size_t repeated_count;
     bool help;
     int exit_status; /* 0 until the command says otherwise */
 };

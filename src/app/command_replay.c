@@ -9,9 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/calls.h"
 #include "app/code.h"
 #include "app/lines.h"
 #include "app/replay_answer.h"
+#include "app/replay_here.h"
 #include "app/source.h"
 #include "app/terminal.h"
 #include "app/times.h"
@@ -34,7 +36,16 @@ static const struct nx_flag flags[] = {
     { .name = "on", .value = "MODULE", .help = "compare with this code: a .wasm file, or a module's digest" },
     { .name = "policy",
       .value = "POLICY",
-      .help = "--on: what the record does not answer: stub (default), fail" },
+      .help = "--on, --set: what the record does not answer: stub (default), fail, read-only, live" },
+    { .name = "against",
+      .value = "MODULE",
+      .help = "--on: compare with this code instead of with the record" },
+    { .name = "set",
+      .value = "CHANGE",
+      .help = "what if: 'call[2].result=VALUE', other answers than recorded; repeatable",
+      .repeats = true },
+    { .name = "list-calls",
+      .help = "show what the call asked, by the numbers for --set, and run nothing else" },
     { .name = "live", .help = "run it again for real, with the current code and new effects" },
     { .name = "dlq", .value = "FUNCTION", .help = "put the dead letters of the function back" },
     { .name = "output", .value = "FORMAT", .help = "text (default) or json" },
@@ -46,26 +57,67 @@ struct request {
     bool verify;
     bool json;
     const char *dlq;
-    const char *on; /* the code to compare with; NULL: exact */
+    const char *on;      /* the other code; NULL: the recorded one */
+    const char *against; /* what that is compared with; NULL: the record */
+    bool lists_calls;
+    struct nx_tape_change changes[NX_REPEATS_MAX];
 };
 
-static enum nx_status read_policy(struct nx_args *args, struct request *request, struct nx_error *err) {
+static enum nx_status read_policy(struct nx_args *args, struct nx_replay_question *question,
+                                  struct nx_error *err) {
+    static const char *const names[] = { [NX_COMPARE_STUB] = "stub",
+                                         [NX_COMPARE_FAIL] = "fail",
+                                         [NX_COMPARE_READ_ONLY] = "read-only",
+                                         [NX_COMPARE_LIVE] = "live" };
     const char *policy = nx_args_value(args, "policy");
 
-    if (policy != NULL && strcmp(policy, "stub") != 0 && strcmp(policy, "fail") != 0) {
-        return nx_args_fail(args, err, "--policy is stub or fail, not '%s'", policy);
+    for (unsigned i = 0; policy != NULL && i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(policy, names[i]) == 0) {
+            question->policy = (enum nx_compare_policy)i;
+            return NX_OK;
+        }
     }
-    if (request->on == NULL) {
-        return policy == NULL ? NX_OK : nx_args_fail(args, err, "--policy says how to compare: with --on");
+    return policy == NULL
+               ? NX_OK
+               : nx_args_fail(args, err, "--policy is stub, fail, read-only or live, not '%s'", policy);
+}
+
+static enum nx_status read_compare(struct nx_args *args, struct request *request, struct nx_error *err) {
+    struct nx_replay_question *question = &request->question;
+
+    request->on = nx_args_value(args, "on");
+    request->against = nx_args_value(args, "against");
+    request->lists_calls = nx_args_has(args, "list-calls");
+    NX_TRY(read_policy(args, question, err));
+    for (size_t i = 0; i < args->repeated_count; i++) {
+        NX_TRY(nx_calls_parse_change(args, args->repeated[i], &request->changes[i], err));
     }
-    if (nx_args_has(args, "live") || request->dlq != NULL) {
-        return nx_args_fail(args, err, "--on compares without effects: it goes without --live and --dlq");
+    question->changes = request->changes;
+    question->change_count = args->repeated_count;
+    const bool compares = request->on != NULL || question->change_count > 0;
+    if (request->against != NULL && request->on == NULL) {
+        return nx_args_fail(args, err, "--against says what --on MODULE is compared with: give both");
     }
-    if (request->question.id.len == 0 && request->question.function.len == 0) {
+    if (nx_args_has(args, "policy") && !compares) {
+        return nx_args_fail(args, err, "--policy says how to compare: with --on or --set");
+    }
+    if ((compares || request->lists_calls) && (nx_args_has(args, "live") || request->dlq != NULL)) {
+        return nx_args_fail(args, err, "--%s has no effects: it goes without --live and --dlq",
+                            request->on != NULL ? "on"
+                            : compares          ? "set"
+                                                : "list-calls");
+    }
+    if ((question->change_count > 0 || request->lists_calls) && question->id.len == 0) {
+        return nx_args_fail(args, err, "--%s is about one call: which? an event's id, or INVOCATIONS:17",
+                            request->lists_calls ? "list-calls" : "set");
+    }
+    if (request->lists_calls && compares) {
+        return nx_args_fail(args, err, "--list-calls runs nothing else: it goes without --on and --set");
+    }
+    if (compares && question->id.len == 0 && question->function.len == 0) {
         return nx_args_fail(args, err, "which function is that code of? --function NAME");
     }
-    request->question.mode = NX_REPLAY_COMPARE;
-    request->question.is_strict = policy != NULL && strcmp(policy, "fail") == 0;
+    question->mode = compares ? NX_REPLAY_COMPARE : question->mode;
     return NX_OK;
 }
 
@@ -81,9 +133,8 @@ static enum nx_status read_question(struct nx_args *args, struct request *reques
     question->mode = nx_args_has(args, "live") ? NX_REPLAY_LIVE : NX_REPLAY_EXACT;
     request->verify = nx_args_has(args, "verify");
     request->dlq = nx_args_value(args, "dlq");
-    request->on = nx_args_value(args, "on");
     NX_TRY(nx_args_output_is_json(args, &request->json, err));
-    NX_TRY(read_policy(args, request, err));
+    NX_TRY(read_compare(args, request, err));
     NX_TRY(nx_time_range(args, now_ns, &question->since_ns, &question->until_ns, err));
     if (attempt != NULL &&
         (!nx_str_to_u64(nx_str_from_c(attempt), &number) || number == 0 || number > UINT32_MAX)) {
@@ -112,18 +163,6 @@ static enum nx_status read_question(struct nx_args *args, struct request *reques
 
 /* What is said of the result. */
 
-/* Foreign bytes on a terminal: no control character gets through. */
-static void append_shown(struct nx_buf *out, struct nx_str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char)text.ptr[i];
-        if (c < ' ' || c == 0x7f) {
-            nx_buf_append_format(out, "\\x%02x", (unsigned)c);
-        } else {
-            nx_buf_append_u8(out, c);
-        }
-    }
-}
-
 static void append_item(struct nx_buf *out, const struct nx_replay_item *item, bool is_compared) {
     const struct nx_lines_options lines = { .is_replay = true };
     char event[32]; /* as in nexus logs */
@@ -141,8 +180,8 @@ static void append_item(struct nx_buf *out, const struct nx_replay_item *item, b
     }
     if (output.len > 0) {
         nx_buf_append_format(out, "[REPLAY] %.*s printed ", NX_STR_ARG(item->function));
-        append_shown(out, nx_str_slice(output, 0, OUTPUT_SHOWN_MAX));
-        nx_buf_append_c(out, output.len > OUTPUT_SHOWN_MAX ? "…\n" : "\n");
+        nx_calls_append_shown(out, output, OUTPUT_SHOWN_MAX);
+        nx_buf_append_c(out, "\n");
     }
     if (item->outcome != NX_OUTCOME_OK) {
         nx_buf_append_format(out, "[REPLAY] %.*s ended as %s%s%.*s, attempt %" PRIu32 "\n",
@@ -162,23 +201,32 @@ static void append_item(struct nx_buf *out, const struct nx_replay_item *item, b
     }
 }
 
+/* The last part of a path: what a module is called beside another one. */
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 /* "output, byte 12: recorded "a", replayed "b"" */
-static void append_difference(struct nx_buf *out, const struct nx_replay_difference *difference) {
+static void append_difference(struct nx_buf *out, const struct request *request,
+                              const struct nx_replay_difference *difference) {
+    const bool has_two = request->against != NULL;
     nx_buf_append(out, difference->what);
     if (difference->offset > 0) {
         nx_buf_append_format(out, ", byte %" PRIu64, difference->offset);
     }
     if (difference->recorded.len > 0 || difference->replayed.len > 0) {
-        nx_buf_append_c(out, ": recorded \"");
-        append_shown(out, difference->recorded);
-        nx_buf_append_c(out, "\", replayed \"");
-        append_shown(out, difference->replayed);
+        nx_buf_append_format(out, ": %s \"", has_two ? name_of(request->against) : "recorded");
+        nx_calls_append_shown(out, difference->recorded, OUTPUT_SHOWN_MAX);
+        nx_buf_append_format(out, "\", %s \"", has_two ? name_of(request->on) : "replayed");
+        nx_calls_append_shown(out, difference->replayed, OUTPUT_SHOWN_MAX);
         nx_buf_append_c(out, "\"");
     }
 }
 
 /* Comparing: each way in which calls differ, with the first of them. */
-static void append_shapes(struct nx_buf *out, const struct nx_replay_report *report) {
+static void append_shapes(struct nx_buf *out, const struct request *request,
+                          const struct nx_replay_report *report) {
     for (unsigned i = 0; i < NX_REPLAY_SHAPE_COUNT; i++) {
         const struct nx_replay_group *group = &report->groups[i];
         if (group->count > 0) {
@@ -186,19 +234,20 @@ static void append_shapes(struct nx_buf *out, const struct nx_replay_report *rep
                 out, "  %-10s %" PRIu64 " call%s, first INVOCATIONS:%" PRIu64 " of EVENTS:%" PRIu64 ": ",
                 nx_replay_shape_name((enum nx_replay_shape)i), group->count,
                 group->count == 1 ? " differs" : "s differ", group->invocation, group->event_sequence);
-            append_difference(out, &group->example);
+            append_difference(out, request, &group->example);
             nx_buf_append_c(out, "\n");
         }
     }
 }
 
-static void append_trouble(struct nx_buf *out, const struct nx_replay_item *item) {
+static void append_trouble(struct nx_buf *out, const struct request *request,
+                           const struct nx_replay_item *item) {
     nx_buf_append_format(out, "FAIL %.*s INVOCATIONS:%" PRIu64 " (event %.*s, attempt %" PRIu32 "): %s",
                          NX_STR_ARG(item->function), item->invocation, NX_STR_ARG(item->event_id),
                          item->attempt, nx_replay_verdict_name(item->verdict));
     if (item->verdict == NX_REPLAY_DIFFERENT) {
         nx_buf_append_c(out, ": ");
-        append_difference(out, &item->difference);
+        append_difference(out, request, &item->difference);
     } else if (item->error.len > 0) {
         nx_buf_append_format(out, ": %.*s", NX_STR_ARG(item->error));
     }
@@ -234,6 +283,24 @@ static size_t count_failed(const struct nx_replay_report *report) {
     return count;
 }
 
+static void append_compared(struct nx_buf *out, const struct request *request,
+                            const struct nx_replay_report *report, bool proof) {
+    const double ms = (double)report->elapsed_ns / NX_NS_PER_MS;
+    const bool is_answered = proof || (request->on == NULL && report->counts[NX_REPLAY_DIFFERENT] > 0);
+
+    nx_buf_append_format(out, "%s %" PRIu64 " call%s ", is_answered ? "OK" : "FAIL", report->total,
+                         report->total == 1 ? "" : "s");
+    if (request->against != NULL) {
+        nx_buf_append_format(out, "by %s compared with %s in %.1fms: ", request->on, request->against, ms);
+    } else if (request->on != NULL) {
+        nx_buf_append_format(out, "compared with %s in %.1fms: ", request->on, ms);
+    } else {
+        nx_buf_append_format(out, "with other answers compared with its record in %.1fms: ", ms);
+    }
+    append_counts(out, report);
+    nx_buf_append_c(out, "\n");
+}
+
 static void append_end(struct nx_buf *out, const struct request *request,
                        const struct nx_replay_report *report) {
     const double ms = (double)report->elapsed_ns / NX_NS_PER_MS;
@@ -247,11 +314,8 @@ static void append_end(struct nx_buf *out, const struct request *request,
         nx_buf_append_format(out, "OK Replay completed in %.1fms: run anew, with its effects\n", ms);
     } else if (report->total == 0) {
         nx_buf_append_c(out, "Nothing to compare: no call was recorded there\n");
-    } else if (request->on != NULL) {
-        nx_buf_append_format(out, "%s %" PRIu64 " call%s compared with %s in %.1fms: ", proof ? "OK" : "FAIL",
-                             report->total, report->total == 1 ? "" : "s", request->on, ms);
-        append_counts(out, report);
-        nx_buf_append_c(out, "\n");
+    } else if (request->question.mode == NX_REPLAY_COMPARE) {
+        append_compared(out, request, report, proof);
     } else if (request->question.id.len > 0 && proof) {
         nx_buf_append_format(out, "OK Replay completed in %.1fms: identical output%s\n", ms,
                              report->total > 1 ? " in every call" : "");
@@ -266,11 +330,11 @@ static void append_end(struct nx_buf *out, const struct request *request,
 /* Told one by one; what differs under other code is told by its shape. */
 static bool is_trouble(const struct request *request, const struct nx_replay_item *item) {
     return item->verdict != NX_REPLAY_IDENTICAL && request->question.mode != NX_REPLAY_LIVE &&
-           (item->verdict != NX_REPLAY_DIFFERENT || request->on == NULL);
+           (item->verdict != NX_REPLAY_DIFFERENT || request->question.mode != NX_REPLAY_COMPARE);
 }
 
 static enum nx_status show(const struct request *request, const struct nx_replay_report *report,
-                           struct nx_error *err) {
+                           struct nx_str effects, struct nx_error *err) {
     NX_AUTO(nx_buf) out = { 0 };
 
     nx_buf_init(&out, NX_REPLAY_REPORT_SIZE_MAX);
@@ -282,13 +346,16 @@ static enum nx_status show(const struct request *request, const struct nx_replay
     }
     for (size_t i = 0; i < report->item_count; i++) {
         if (request->question.id.len > 0 && !request->verify) {
-            append_item(&out, &report->items[i], request->on != NULL);
+            append_item(&out, &report->items[i], request->question.mode == NX_REPLAY_COMPARE);
         }
         if (is_trouble(request, &report->items[i])) {
-            append_trouble(&out, &report->items[i]);
+            append_trouble(&out, request, &report->items[i]);
         }
     }
-    append_shapes(&out, report);
+    if (!request->verify) {
+        nx_buf_append(&out, effects);
+    }
+    append_shapes(&out, request, report);
     append_end(&out, request, report);
     NX_TRY(nx_buf_check(&out, err));
     (void)fwrite(out.ptr, 1, out.len, stdout);
@@ -309,65 +376,85 @@ static enum nx_status show_json(const struct nx_replay_report *report, struct nx
     return NX_OK;
 }
 
-static void draw(const struct nx_replay_progress *progress) {
-    if (progress->total_count > 0) {
-        nx_terminal_progress("replaying", progress->done_count, progress->total_count);
-    }
-}
-
 /* Without a server. */
-
-static bool draw_here(void *data, const struct nx_replay_progress *progress) {
-    (void)data;
-    draw(progress);
-    return true;
-}
-
 static enum nx_status replay_here(struct nx_source *source, const struct request *request,
-                                  struct nx_replay_report *report, struct nx_error *err) {
-    char cache[PATH_SIZE_MAX];
-    const struct nx_random random = nx_random_system();
-    NX_AUTO(nx_engine) *engine = NULL;
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+                                  struct nx_buf *effects, struct nx_replay_report *report,
+                                  struct nx_error *err) {
+    NX_AUTO(nx_replay_here) here = { 0 };
+    const struct nx_replay_observer observer = nx_calls_effects_observer(effects);
 
     if (request->question.mode == NX_REPLAY_LIVE) {
         (void)nx_fail(err, NX_FAILED_PRECONDITION, "--live needs the server: it writes a record");
         nx_hint(err, "start it by: nexus dev");
         return NX_FAILED_PRECONDITION;
     }
-    (void)snprintf(cache, sizeof cache, "%s/modules", source->directory);
-    const struct nx_engine_options engine_options = {
-        .disk = nx_disk_system(), .cache_directory = cache, .cache_read_only = true, .random = &random
-    };
-    NX_TRY(nx_sandbox_open(&engine_options, &engine, err));
-    const struct nx_guest_kind guests = nx_guest_wasm(engine);
-    const struct nx_replay_options options = {
-        .fabric = source->fabric,
-        .guests = &guests,
-        .thread_count = cores < 1                       ? 1
-                        : cores > NX_REPLAY_THREADS_MAX ? NX_REPLAY_THREADS_MAX
-                                                        : (size_t)cores,
-        .clock = nx_clock_system(),
-        .progress = nx_terminal_is(stderr) ? draw_here : NULL,
-    };
-    return nx_replay_run(&options, &request->question, report, err);
+    NX_TRY(nx_replay_here_open(source->fabric, source->directory, &here, err));
+    const bool tells = request->question.mode == NX_REPLAY_COMPARE && request->question.id.len > 0;
+    return nx_replay_here_run(&here, &request->question, tells ? &observer : NULL, report, err);
+}
+
+/* The questions of a recorded call, and what they were answered. */
+static enum nx_status list_calls(struct nx_source *source, const struct request *request,
+                                 struct nx_error *err) {
+    NX_AUTO(nx_replay_here) here = { 0 };
+    NX_AUTO(nx_calls_list) list = { 0 };
+    struct nx_replay_report report;
+
+    NX_TRY(nx_replay_here_open(source->fabric, source->directory, &here, err));
+    nx_calls_list_init(&list, request->json);
+    nx_replay_report_init(&report);
+    const struct nx_replay_observer observer = nx_calls_list_observer(&list);
+    enum nx_status status = nx_replay_here_run(&here, &request->question, &observer, &report, err);
+    if (status == NX_OK && list.count == 0) {
+        const struct nx_str why = report.item_count > 0 ? report.items[0].error : NX_STR("no such call");
+        status = nx_fail(err, NX_FAILED_PRECONDITION, "what '%.*s' asked cannot be told: %.*s",
+                         NX_STR_ARG(request->question.id), NX_STR_ARG(why));
+    }
+    nx_replay_report_fini(&report);
+    NX_TRY(status);
+    nx_calls_list_end(&list);
+    NX_TRY(nx_buf_check(&list.out, err));
+    (void)fwrite(list.out.ptr, 1, list.out.len, stdout);
+    return NX_OK;
+}
+
+/* An answer that --set cannot give ends the command, not the call. */
+static enum nx_status check_changes(const struct nx_replay_report *report, struct nx_error *err) {
+    const struct nx_replay_item *item = report->item_count > 0 ? &report->items[0] : NULL;
+    if (item == NULL || item->verdict != NX_REPLAY_FAILED ||
+        nx_str_find(item->error, NX_STR("call[")) == SIZE_MAX) {
+        return NX_OK;
+    }
+    (void)nx_fail(err, NX_INVALID_ARGUMENT, "--set: %.*s", NX_STR_ARG(item->error));
+    nx_hint(err, "nexus replay INVOCATIONS:%" PRIu64 " --list-calls shows what it asked", item->invocation);
+    return NX_INVALID_ARGUMENT;
 }
 
 static enum nx_status replay(struct nx_args *args, struct nx_source *source, const struct request *request,
                              struct nx_error *err) {
     struct nx_replay_report report;
+    NX_AUTO(nx_buf) effects = { 0 };
 
     nx_replay_report_init(&report);
+    nx_buf_init(&effects, NX_REPLAY_REPORT_SIZE_MAX);
     enum nx_status status = source->is_live
                                 ? nx_replay_ask(&source->client, &request->question,
-                                                nx_terminal_is(stderr) ? draw : NULL, &report, err)
-                                : replay_here(source, request, &report, err);
+                                                nx_terminal_is(stderr) ? nx_replay_draw : NULL, &report, err)
+                                : replay_here(source, request, &effects, &report, err);
     nx_terminal_progress("", 1, 1);
-    if (status == NX_OK) {
-        status = request->json ? show_json(&report, err) : show(request, &report, err);
+    if (status == NX_OK && request->question.change_count > 0) {
+        status = check_changes(&report, err);
     }
+    if (status == NX_OK) {
+        status = request->json ? show_json(&report, err) : show(request, &report, nx_buf_str(&effects), err);
+    }
+    /* What if: to be different is an answer, no failure. */
+    const bool what_if = request->question.change_count > 0 && request->on == NULL && !request->verify;
     const bool good = request->question.mode == NX_REPLAY_LIVE ? count_failed(&report) == 0
-                                                               : nx_replay_report_is_proof(&report);
+                      : what_if
+                          ? report.counts[NX_REPLAY_FAILED] == 0 && report.total > 0 &&
+                                report.counts[NX_REPLAY_IDENTICAL] + report.counts[NX_REPLAY_DIFFERENT] > 0
+                          : nx_replay_report_is_proof(&report);
     if (status == NX_OK && !good) {
         args->exit_status = NX_EXIT_FAILED;
     }
@@ -445,18 +532,36 @@ static enum nx_status put_back(struct nx_source *source, const struct request *r
     return NX_OK;
 }
 
+/* With other code, or other answers: from the directory itself. */
+static enum nx_status compare(struct nx_args *args, struct nx_source *source, struct request *request,
+                              struct nx_error *err) {
+    NX_AUTO(nx_buf) code = { 0 };
+    NX_AUTO(nx_buf) old = { 0 };
+
+    nx_buf_init(&code, NX_MODULE_SIZE_MAX);
+    nx_buf_init(&old, NX_MODULE_SIZE_MAX);
+    NX_TRY(nx_source_open_directory(args, source, err));
+    if (request->lists_calls) {
+        return list_calls(source, request, err);
+    }
+    if (request->on != NULL) {
+        NX_TRY(nx_code_find(nx_disk_system(), source->fabric, request->on, &code, err));
+        request->question.module = nx_buf_str(&code);
+    }
+    if (request->against != NULL) {
+        NX_TRY(nx_code_find(nx_disk_system(), source->fabric, request->against, &old, err));
+        request->question.against = nx_buf_str(&old);
+    }
+    return replay(args, source, request, err);
+}
+
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     NX_AUTO(nx_source) source = { 0 };
     struct request request = { 0 };
 
     NX_TRY(read_question(args, &request, err));
-    if (request.on != NULL) {
-        NX_AUTO(nx_buf) code = { 0 };
-        nx_buf_init(&code, NX_MODULE_SIZE_MAX);
-        NX_TRY(nx_source_open_directory(args, &source, err));
-        NX_TRY(nx_code_find(nx_disk_system(), source.fabric, request.on, &code, err));
-        request.question.module = nx_buf_str(&code);
-        return replay(args, &source, &request, err);
+    if (request.question.mode == NX_REPLAY_COMPARE || request.lists_calls) {
+        return compare(args, &source, &request, err);
     }
     NX_TRY(nx_source_open(args, &source, err));
     return request.dlq != NULL ? put_back(&source, &request, err) : replay(args, &source, &request, err);
@@ -471,10 +576,13 @@ const struct nx_command nx_command_replay = {
         "The call gets its recorded code, input, clock and random numbers, and has no effects. With the\n"
         "server down the data directory is read, and nothing is written. With --on other code runs instead "
         "of\n"
-        "the recorded one, answered from the record where it asks the same: what would it have done?",
+        "the recorded one, answered from the record where it asks the same: what would it have done? With\n"
+        "--set it is answered something else than it was: what if?",
     .example = "nexus replay 01JDN4ZQ8R7V5T3K2M1N0P9Q8R\n"
                "nexus replay --since 24h --verify\n"
                "nexus replay --since 24h --function user-welcome --on build/welcome.wasm\n"
+               "nexus replay INVOCATIONS:17 --list-calls\n"
+               "nexus replay INVOCATIONS:17 --set 'call[2].result=42'\n"
                "nexus replay --dlq user-welcome",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],

@@ -96,7 +96,7 @@ def compare(folder, *arguments, status):
 
 
 def test_the_same_code_differs_nowhere(recorded):
-    for policy in ("stub", "fail"):
+    for policy in ("stub", "fail", "read-only", "live"):
         report = compare(recorded, "--function", "changes", "--on", "change-0.wasm", "--policy", policy, status=0)
         assert report["counts"]["identical"] == report["total"] == EVENTS
         assert "shapes" not in report
@@ -139,8 +139,9 @@ def test_one_call_shows_what_the_other_code_says(recorded):
 @pytest.mark.parametrize("arguments, message", [
     (["--since", "1h", "--on", "change-0.wasm"], "which function is that code of?"),
     (["EVENTS:1", "--policy", "fail"], "--policy says how to compare"),
-    (["EVENTS:1", "--on", "x.wasm", "--live"], "--on compares without effects"),
-    (["EVENTS:1", "--on", "x.wasm", "--policy", "live"], "--policy is stub or fail"),
+    (["EVENTS:1", "--on", "x.wasm", "--live"], "--on has no effects"),
+    (["EVENTS:1", "--on", "x.wasm", "--policy", "real"], "--policy is stub, fail, read-only or live, not 'real'"),
+    (["EVENTS:1", "--against", "x.wasm"], "--against says what --on MODULE is compared with"),
 ])
 def test_wrong_use_is_told(recorded, arguments, message):
     done = run_nexus("replay", *arguments, cwd=recorded, status=2)

@@ -130,8 +130,11 @@ const struct nx_stream_config *nx_functions_streams(void) {
           .size_max = 10 * GIB },
         { .name = { "INVOCATIONS", 11 }, .subjects = { { "invocations.*", 13 } }, .age_max_ns = 3 * DAY_NS },
         { .name = { "DLQ", 3 }, .subjects = { { "dlq.>", 5 } } },
-        /* What stands under a name is state, not history: no budget may take it. */
-        { .name = { "FUNCTIONS", 9 }, .subjects = { { "functions.*", 11 } }, .per_subject_max = 1 },
+        /* What stands under a name is state, not history: no budget may take it. Of a function the newest
+         * counts; the ones before say which modules it had. */
+        { .name = { "FUNCTIONS", 9 },
+          .subjects = { { "functions.*", 11 } },
+          .per_subject_max = NX_FUNCTIONS_REGISTRATIONS_KEPT },
         { .name = { "CONSUMERS", 9 },
           .subjects = { { "consumers.*", 11 }, { NX_CHECKPOINT_SUBJECT, sizeof NX_CHECKPOINT_SUBJECT - 1 } },
           .per_subject_max = 1 },

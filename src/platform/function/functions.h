@@ -34,6 +34,7 @@ enum {
     NX_FUNCTIONS_WORKERS_MAX = 64,
     NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 3,
     NX_FUNCTIONS_STREAMS_COUNT = 7,
+    NX_FUNCTIONS_REGISTRATIONS_KEPT = 256, /* of each function: the modules it had */
 };
 
 /* Under this name INVOCATIONS are protected, after EVENTS were for every function that needs some: then

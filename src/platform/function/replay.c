@@ -47,12 +47,17 @@ bool nx_replay_report_is_proof(const struct nx_replay_report *report) {
 
 static struct nx_check_options check_options(const struct nx_replay_options *options,
                                              const struct nx_replay_question *question,
-                                             struct nx_module *other) {
+                                             struct nx_module *other, struct nx_module *against) {
     return (struct nx_check_options){
         .guests = options->guests,
         .clock = options->clock,
+        .is_comparing = question->mode == NX_REPLAY_COMPARE,
         .other = other,
-        .is_strict = question->is_strict,
+        .against = against,
+        .policy = question->policy,
+        .changes = question->changes,
+        .change_count = question->change_count,
+        .observer = options->observer,
     };
 }
 
@@ -92,6 +97,20 @@ static enum nx_status run_here(const struct nx_replay_options *options,
     return status;
 }
 
+/* Nothing for no bytes. */
+static enum nx_status load(const struct nx_replay_options *options, struct nx_str wasm,
+                           struct nx_module **module_out, struct nx_error *err) {
+    const struct nx_guest_kind *guests = options->guests;
+    return wasm.len == 0 ? NX_OK
+                         : guests->module_load(guests->data, wasm, NX_GUEST_MEMORY_MAX, module_out, err);
+}
+
+static void unload(const struct nx_replay_options *options, struct nx_module *module) {
+    if (module != NULL) {
+        options->guests->module_unref(module);
+    }
+}
+
 enum nx_status nx_replay_run(const struct nx_replay_options *options,
                              const struct nx_replay_question *question, struct nx_replay_report *report,
                              struct nx_error *err) {
@@ -102,18 +121,20 @@ enum nx_status nx_replay_run(const struct nx_replay_options *options,
         return status;
     }
     struct nx_module *other = NULL;
-    if (question->mode == NX_REPLAY_COMPARE) {
-        NX_TRY(options->guests->module_load(options->guests->data, question->module, NX_GUEST_MEMORY_MAX,
-                                            &other, err));
+    struct nx_module *against = NULL;
+    NX_TRY(load(options, question->module, &other, err));
+    const enum nx_status loaded = load(options, question->against, &against, err);
+    if (loaded != NX_OK) {
+        unload(options, other);
+        return loaded;
     }
-    const struct nx_check_options check = check_options(options, question, other);
+    const struct nx_check_options check = check_options(options, question, other, against);
     const int64_t began_ns = nx_clock_read(&options->clock).monotonic_ns;
     const enum nx_status status = question->id.len == 0 && options->thread_count > 0
                                       ? nx_replay_run_parallel(options, question, &check, report, err)
                                       : run_here(options, question, &check, report, err);
-    if (other != NULL) {
-        options->guests->module_unref(other);
-    }
+    unload(options, other);
+    unload(options, against);
     report->elapsed_ns = (uint64_t)(nx_clock_read(&options->clock).monotonic_ns - began_ns);
     return status;
 }

@@ -20,6 +20,7 @@
 #include "codec/invocation.h"
 #include "fabric/fabric.h"
 #include "platform/function/guest.h"
+#include "sandbox/tape/tape_change.h"
 
 enum {
     NX_REPLAY_TOLERANCE_PERCENT = 10, /* of fuel and memory: other code is not told of for less */
@@ -41,8 +42,22 @@ struct nx_replay_question {
     int64_t since_ns;       /* wall time of the record; a range's start; 0: the oldest there is */
     int64_t until_ns;       /* its end, exclusive; 0: now */
     /* Mode compare. All invocations must be of one function. */
-    struct nx_str module; /* the other code: bytes of a .wasm file, borrowed */
-    bool is_strict;       /* what the tape does not answer ends a call; else see nx_call_options */
+    struct nx_str module; /* the other code: bytes of a .wasm file, borrowed; empty: the recorded module */
+    struct nx_str
+        against; /* compare with what this code does instead of with the record; empty: the record */
+    enum nx_compare_policy policy;        /* read-only: keys as of the call; live: keys of now */
+    const struct nx_tape_change *changes; /* other answers of the tape; only for an id; borrowed */
+    size_t change_count;
+};
+
+struct nx_check_subject;
+struct nx_call_result;
+
+/* What is shown each call that was run, as it ends and before it is forgotten. With several threads: called
+ * on any of them. */
+struct nx_replay_observer {
+    void *data;
+    void (*saw)(void *data, const struct nx_check_subject *subject, const struct nx_call_result *result);
 };
 
 enum nx_replay_verdict {
@@ -145,6 +160,7 @@ struct nx_replay_options {
     /* Called on the caller's thread a few times a second; may be NULL. False stops the replay. */
     bool (*progress)(void *data, const struct nx_replay_progress *progress);
     void *progress_data;
+    struct nx_replay_observer observer; /* saw NULL: nobody */
 };
 
 /** Replay what the question names, mode exact, while no server uses the fabric. Blocks.

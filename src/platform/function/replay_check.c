@@ -8,6 +8,8 @@
 #include "codec/headers.h"
 #include "platform/function/invocation.h"
 
+enum { BASE_SIZE_MAX = 16 * 1024 * 1024 }; /* bytes: names of effects, log lines */
+
 struct nx_check {
     struct nx_check_options options;
     struct nx_map modules; /* digest -> struct nx_module, referenced */
@@ -17,7 +19,26 @@ struct nx_check {
     struct nx_arena *arena;
     struct nx_replay_item *item;
     int64_t began_ns;
+    struct nx_buf tape; /* with other answers */
+    /* Comparing with other code than was recorded: what that did. */
+    struct nx_call *base_call;
+    struct nx_invocation base;
+    struct nx_arena base_arena;
+    const struct nx_invocation *recorded; /* what is compared with: of `subject`, or `base` */
+    struct nx_module *module;             /* what is compared */
+    /* A key that the tape does not answer: */
+    struct nx_host_ops ops;
+    struct nx_buf key;
+    bool key_is_wanted;
 };
+
+static void ask_key(void *data, struct nx_call *call, struct nx_str key) {
+    struct nx_check *check = data;
+    (void)call;
+    nx_buf_reset(&check->key);
+    nx_buf_append(&check->key, key);
+    check->key_is_wanted = true;
+}
 
 enum nx_status nx_check_new(const struct nx_check_options *options, struct nx_check **check_out,
                             struct nx_error *err) {
@@ -28,6 +49,10 @@ enum nx_status nx_check_new(const struct nx_check_options *options, struct nx_ch
     check->options = *options;
     nx_map_init(&check->modules, NX_CHECK_MODULES_MAX, options->seed);
     nx_buf_init(&check->input, NX_EVENT_INPUT_SIZE_MAX);
+    nx_buf_init(&check->tape, NX_TAPE_SIZE_MAX);
+    nx_buf_init(&check->key, NX_KV_KEY_SIZE_MAX);
+    nx_arena_init(&check->base_arena, BASE_SIZE_MAX);
+    check->ops = (struct nx_host_ops){ .data = check, .kv_get = ask_key };
     *check_out = check;
     return NX_OK;
 }
@@ -39,11 +64,15 @@ void nx_check_free(struct nx_check *check) {
         return;
     }
     check->options.guests->call_free(check->call);
+    check->options.guests->call_free(check->base_call);
     while (nx_map_next(&check->modules, &cursor, NULL, &module)) {
         check->options.guests->module_unref(module);
     }
     nx_map_fini(&check->modules);
     nx_buf_fini(&check->input);
+    nx_buf_fini(&check->tape);
+    nx_buf_fini(&check->key);
+    nx_arena_fini(&check->base_arena);
     free(check);
 }
 
@@ -52,11 +81,11 @@ static struct nx_str key_of(const struct nx_digest *digest) {
 }
 
 static bool is_comparing(const struct nx_check *check) {
-    return check->options.other != NULL;
+    return check->options.is_comparing;
 }
 
 bool nx_check_wants_module(const struct nx_check *check, const struct nx_check_subject *subject) {
-    return !is_comparing(check) && (subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) == 0 &&
+    return check->options.other == NULL && (subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) == 0 &&
            subject->event != NULL &&
            nx_map_get(&check->modules, key_of(&subject->invocation->module_digest)) == NULL;
 }
@@ -122,13 +151,21 @@ static enum nx_status begin_call(struct nx_check *check, struct nx_module *modul
         .is_live_replay = (subject->invocation->flags & NX_INVOCATION_LIVE_REPLAY) != 0,
     };
     NX_TRY(nx_event_to_input(&input, &arena, &event, &check->input, err));
-    const struct nx_call_options call = {
+    struct nx_call_options call = {
         .module = module,
         .mode = is_comparing(check) ? NX_CALL_COMPARE : NX_CALL_REPLAY,
-        .is_strict = options->is_strict,
+        .policy = options->policy,
+        .clock = options->policy == NX_COMPARE_LIVE ? options->clock : (struct nx_clock){ 0 },
+        .ops = is_comparing(check) ? &check->ops : NULL,
         .input = nx_buf_str(&check->input),
         .tape = subject->invocation->tape.bytes,
     };
+    if (options->change_count > 0) {
+        nx_buf_reset(&check->tape);
+        NX_TRY(nx_tape_change(call.tape, options->changes, options->change_count, &check->tape, err));
+        call.tape = nx_buf_str(&check->tape);
+    }
+    check->key_is_wanted = false;
     return options->guests->call_new(options->guests->data, &call, &check->call, err);
 }
 
@@ -149,10 +186,14 @@ bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subje
         (void)nx_fail(&error, NX_NOT_FOUND, "event EVENTS:%" PRIu64 " is gone", item->event_sequence);
         return decide(check, NX_REPLAY_EVENT_GONE, &error);
     }
-    module = is_comparing(check) ? check->options.other
-                                 : nx_map_get(&check->modules, key_of(&subject->invocation->module_digest));
+    module = check->options.other != NULL
+                 ? check->options.other
+                 : nx_map_get(&check->modules, key_of(&subject->invocation->module_digest));
     nx_assert(module != NULL);
-    const enum nx_status status = begin_call(check, module, &error);
+    check->module = module;
+    check->recorded = subject->invocation;
+    const enum nx_status status =
+        begin_call(check, check->options.against != NULL ? check->options.against : module, &error);
     if (status != NX_OK) {
         return decide(check, error.kind == NX_KIND_UNREPLAYABLE ? NX_REPLAY_UNREPLAYABLE : NX_REPLAY_FAILED,
                       &error);
@@ -217,7 +258,7 @@ static bool same_number(struct nx_check *check, const char *what, uint64_t recor
 }
 
 static bool same_output(struct nx_check *check, const struct nx_call_result *result) {
-    const struct nx_invocation *recorded = check->subject.invocation;
+    const struct nx_invocation *recorded = check->recorded;
     if ((recorded->flags & NX_INVOCATION_OUTPUT_STORED) == 0 || recorded->output.bytes.len > 0) {
         return same_bytes(check, "output", 0, recorded->output.bytes, result->output);
     }
@@ -233,7 +274,7 @@ static bool same_line_time(struct nx_check *check, int64_t recorded_ns, int64_t 
 }
 
 static bool same_lines(struct nx_check *check, const struct nx_call_result *result) {
-    const struct nx_invocation *recorded = check->subject.invocation;
+    const struct nx_invocation *recorded = check->recorded;
     for (size_t i = 0; i < recorded->log_line_count && i < result->log_line_count; i++) {
         const struct nx_invocation_log_line *old = &recorded->log_lines[i];
         const struct nx_call_log_line *now = &result->log_lines[i];
@@ -249,7 +290,7 @@ static bool same_lines(struct nx_check *check, const struct nx_call_result *resu
 
 static bool same_effect(struct nx_check *check, size_t index, enum nx_effect_kind kind, struct nx_str name,
                         const uint8_t fingerprint[NX_FINGERPRINT_SIZE]) {
-    const struct nx_effect_summary *old = &check->subject.invocation->effects[index];
+    const struct nx_effect_summary *old = &check->recorded->effects[index];
     char what[64];
     (void)snprintf(what, sizeof what, "kind of effect %zu", index + 1);
     if (!same_number(check, what, old->kind, kind)) {
@@ -264,7 +305,7 @@ static bool same_effect(struct nx_check *check, size_t index, enum nx_effect_kin
 }
 
 static bool same_effects(struct nx_check *check, const struct nx_call_result *result) {
-    const struct nx_invocation *recorded = check->subject.invocation;
+    const struct nx_invocation *recorded = check->recorded;
     uint8_t fingerprint[NX_FINGERPRINT_SIZE];
     if (recorded->outcome != NX_OUTCOME_OK) {
         return true; /* effects of a failed call are dropped */
@@ -292,8 +333,9 @@ static bool same_effects(struct nx_check *check, const struct nx_call_result *re
 }
 
 static bool same_outcome(struct nx_check *check, const struct nx_call_result *result) {
-    const struct nx_invocation *recorded = check->subject.invocation;
-    if (result->outcome == NX_OUTCOME_REPLAY_DIFFERS) { /* comparing strictly */
+    const struct nx_invocation *recorded = check->recorded;
+    if (result->outcome == NX_OUTCOME_REPLAY_DIFFERS &&
+        recorded->outcome != NX_OUTCOME_REPLAY_DIFFERS) { /* comparing strictly */
         return differ(check, 0, nx_str_from_c(nx_outcome_name(recorded->outcome)), result->error, "outcome");
     }
     return same_bytes(check, "outcome", 0, nx_str_from_c(nx_outcome_name(recorded->outcome)),
@@ -303,8 +345,17 @@ static bool same_outcome(struct nx_check *check, const struct nx_call_result *re
 }
 
 static bool same_questions(struct nx_check *check, const struct nx_call_result *result) {
-    return !result->questions_differ || differ(check, 0, NX_STR_EMPTY, NX_STR_EMPTY,
-                                               "question %" PRIu64 " to the host", result->question + 1);
+    bool is_same = !result->questions_differ;
+    uint64_t question = result->question;
+    if (check->base_call != NULL) {
+        const struct nx_call_result *base = check->options.guests->call_result(check->base_call);
+        is_same = base->question_hash == result->question_hash;
+        question = base->questions_differ && (!result->questions_differ || base->question < question)
+                       ? base->question
+                       : question;
+    }
+    return is_same ||
+           differ(check, 0, NX_STR_EMPTY, NX_STR_EMPTY, "question %" PRIu64 " to the host", question + 1);
 }
 
 static bool same_amount(struct nx_check *check, const char *what, uint64_t recorded, uint64_t replayed) {
@@ -314,11 +365,11 @@ static bool same_amount(struct nx_check *check, const char *what, uint64_t recor
 }
 
 static bool same_fuel(struct nx_check *check, const struct nx_call_result *result) {
-    return same_amount(check, "fuel", check->subject.invocation->fuel, result->fuel_used);
+    return same_amount(check, "fuel", check->recorded->fuel, result->fuel_used);
 }
 
 static bool same_memory(struct nx_check *check, const struct nx_call_result *result) {
-    return same_amount(check, "memory", check->subject.invocation->memory_peak, result->memory_peak);
+    return same_amount(check, "memory", check->recorded->memory_peak, result->memory_peak);
 }
 
 /* Other code: every way in which it differs, not the first alone. */
@@ -350,7 +401,12 @@ static void compare_shapes(struct nx_check *check, const struct nx_call_result *
 }
 
 static void compare(struct nx_check *check, const struct nx_call_result *result) {
-    const struct nx_invocation *recorded = check->subject.invocation;
+    const struct nx_invocation *recorded = check->recorded;
+    if (is_comparing(check) && result->outcome == NX_OUTCOME_HOST_ERROR) {
+        check->item->verdict = NX_REPLAY_FAILED;
+        check->item->error = nx_arena_copy(check->arena, result->error);
+        return;
+    }
     if (is_comparing(check)) {
         compare_shapes(check, result);
         return;
@@ -390,13 +446,88 @@ static void copy_output(struct nx_check *check, const struct nx_call_result *res
     item->log_line_count = lines == NULL ? 0 : item->log_line_count;
 }
 
-bool nx_check_step(struct nx_check *check, bool with_output) {
+/* What the code did that is compared with, as if it had been recorded. Its strings are the call's, which is
+ * kept until the other one is compared. */
+static enum nx_status make_base(struct nx_check *check, const struct nx_call_result *result,
+                                struct nx_error *err) {
+    struct nx_arena *arena = &check->base_arena;
+    struct nx_invocation *base = &check->base;
+    const size_t effect_count = result->publish_count + result->kv_write_count;
+    nx_arena_fini(arena);
+    nx_arena_init(arena, BASE_SIZE_MAX);
+    struct nx_effect_summary *effects = nx_arena_alloc(arena, (effect_count + 1) * sizeof *effects);
+    struct nx_invocation_log_line *lines =
+        nx_arena_alloc(arena, (result->log_line_count + 1) * sizeof *lines);
+    if (effects == NULL || lines == NULL) {
+        return nx_fail_memory(err);
+    }
+    for (size_t i = 0; i < result->publish_count; i++) {
+        effects[i] =
+            (struct nx_effect_summary){ .kind = NX_EFFECT_PUBLISH, .type = result->publishes[i].type };
+        nx_publish_fingerprint(&result->publishes[i], effects[i].fingerprint);
+    }
+    for (size_t i = 0; i < result->kv_write_count; i++) {
+        const struct nx_call_kv_write *write = &result->kv_writes[i];
+        struct nx_effect_summary *effect = &effects[result->publish_count + i];
+        *effect =
+            (struct nx_effect_summary){ .kind = write->deleted ? NX_EFFECT_KEY_DELETE : NX_EFFECT_KEY_SET,
+                                        .name = write->key };
+        nx_kv_write_fingerprint(write, effect->fingerprint);
+    }
+    for (size_t i = 0; i < result->log_line_count; i++) {
+        const struct nx_call_log_line *line = &result->log_lines[i];
+        lines[i] = (struct nx_invocation_log_line){ .level = (uint8_t)line->level,
+                                                    .time_ns = line->time_ns,
+                                                    .text = line->text,
+                                                    .fields = line->fields };
+    }
+    *base = *check->subject.invocation;
+    base->flags &= ~(uint32_t)NX_INVOCATION_OUTPUT_STORED;
+    base->outcome = result->outcome;
+    base->exit_code = result->exit_code;
+    base->error = result->error;
+    base->output.bytes = result->output;
+    base->effects = effects;
+    base->effect_count = effect_count;
+    base->log_lines = lines;
+    base->log_line_count = result->log_line_count;
+    base->fuel = result->fuel_used;
+    base->memory_peak = result->memory_peak;
+    check->recorded = base;
+    return NX_OK;
+}
+
+/* The code that is compared with has ended: now the other one. */
+static enum nx_check_state begin_second(struct nx_check *check, const struct nx_call_result *result) {
+    struct nx_error error = { 0 };
+    enum nx_status status = NX_OK;
+    if (result->outcome == NX_OUTCOME_HOST_ERROR) {
+        status = nx_fail(&error, NX_INTERNAL, "%.*s", NX_STR_ARG(result->error));
+    } else {
+        status = make_base(check, result, &error);
+    }
+    check->base_call = NX_TAKE(check->call);
+    if (status == NX_OK) {
+        status = begin_call(check, check->module, &error);
+    }
+    if (status == NX_OK) {
+        return NX_CHECK_RUNNING;
+    }
+    check->options.guests->call_free(NX_TAKE(check->base_call));
+    (void)decide(check, NX_REPLAY_FAILED, &error);
+    return NX_CHECK_DONE;
+}
+
+enum nx_check_state nx_check_step(struct nx_check *check, bool with_output) {
     const struct nx_guest_kind *guests = check->options.guests;
     /* From the tape alone: no clock decides anything. */
     if (guests->call_step(check->call, (struct nx_now){ 0 }) != NX_CALL_DONE) {
-        return true;
+        return check->key_is_wanted ? NX_CHECK_WANTS_KEY : NX_CHECK_RUNNING;
     }
     const struct nx_call_result *result = guests->call_result(check->call);
+    if (check->options.against != NULL && check->base_call == NULL) {
+        return begin_second(check, result);
+    }
     check->item->outcome = result->outcome;
     check->item->fuel = result->fuel_used;
     check->item->duration_ns =
@@ -405,6 +536,30 @@ bool nx_check_step(struct nx_check *check, bool with_output) {
     if (with_output || check->item->verdict != NX_REPLAY_IDENTICAL) {
         copy_output(check, result);
     }
+    if (check->options.observer.saw != NULL) {
+        check->options.observer.saw(check->options.observer.data, &check->subject, result);
+    }
     guests->call_free(NX_TAKE(check->call));
-    return false;
+    guests->call_free(NX_TAKE(check->base_call));
+    return NX_CHECK_DONE;
+}
+
+struct nx_str nx_check_key(const struct nx_check *check) {
+    nx_assert(check->key_is_wanted);
+    return nx_buf_str(&check->key);
+}
+
+void nx_check_give_key(struct nx_check *check, const struct nx_record *record, const struct nx_error *why) {
+    const struct nx_guest_kind *guests = check->options.guests;
+    struct nx_str operation;
+    check->key_is_wanted = false;
+    if (why != NULL) {
+        guests->call_provide_kv_error(check->call, why);
+        return;
+    }
+    const bool is_found =
+        record != NULL && (!nx_headers_find(record->headers, NX_STR("KV-Operation"), &operation) ||
+                           nx_str_is(operation, "PUT"));
+    guests->call_provide_kv(check->call, is_found, is_found ? record->payload : NX_STR_EMPTY,
+                            record == NULL ? 0 : record->sequence);
 }

@@ -19,8 +19,20 @@ struct nx_check_options {
     const struct nx_guest_kind *guests; /* borrowed, as all pointers, for the check's life */
     struct nx_clock clock;              /* how long a replay took */
     uint64_t seed;                      /* of the table of modules */
-    struct nx_module *other; /* mode compare: the code that is run instead; NULL: the recorded one */
-    bool is_strict;          /* of nx_call_options */
+    bool is_comparing;
+    /* Mode compare: */
+    struct nx_module *other;   /* the code that is run instead; NULL: the recorded one */
+    struct nx_module *against; /* what it is compared with is run too; NULL: the record */
+    enum nx_compare_policy policy;
+    const struct nx_tape_change *changes;
+    size_t change_count;
+    struct nx_replay_observer observer;
+};
+
+enum nx_check_state {
+    NX_CHECK_RUNNING,   /* step again */
+    NX_CHECK_WANTS_KEY, /* nx_check_key() is to be answered by nx_check_give_key() */
+    NX_CHECK_DONE,      /* the verdict is there */
 };
 
 struct nx_check;
@@ -49,8 +61,12 @@ void nx_check_miss_module(struct nx_check *check, const struct nx_check_subject 
  * false: the verdict is there already (gone, unreplayable, failed). */
 bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subject, struct nx_arena *arena,
                     struct nx_replay_item *item);
-/** One slice; false when the verdict is there. `with_output`: what it printed and logged is copied too. */
-bool nx_check_step(struct nx_check *check, bool with_output);
+/** One slice. `with_output`: what it printed and logged is copied too. */
+enum nx_check_state nx_check_step(struct nx_check *check, bool with_output);
+/** The key that the policy has looked up; borrowed until the answer. */
+struct nx_str nx_check_key(const struct nx_check *check);
+/** `record` is the key's last one; NULL: it has none. `why` not NULL: it cannot be known. */
+void nx_check_give_key(struct nx_check *check, const struct nx_record *record, const struct nx_error *why);
 
 /** Fill in what the record says of itself: invocation, event, function, attempt, times, trace. */
 void nx_check_describe(const struct nx_record *record, const struct nx_invocation *invocation,

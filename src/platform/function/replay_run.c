@@ -611,6 +611,20 @@ static enum nx_replay_need take_current(struct nx_replay_run *run) {
     return NX_REPLAY_NEEDS_STEP;
 }
 
+static enum nx_replay_need step_check(struct nx_replay_run *run) {
+    const enum nx_check_state state = nx_check_step(run->check, !run->is_range);
+    if (state == NX_CHECK_WANTS_KEY) {
+        return nx_replay_key_ask(run);
+    }
+    if (state == NX_CHECK_DONE && !run->is_range) {
+        run->state = ASK_CURRENT;
+    } else if (state == NX_CHECK_DONE) {
+        keep_strings(run);
+        nx_replay_run_end_subject(run);
+    }
+    return NX_REPLAY_NEEDS_STEP;
+}
+
 static enum nx_replay_need step_once(struct nx_replay_run *run) {
     switch (run->state) {
     case ASK_ID:
@@ -642,16 +656,9 @@ static enum nx_replay_need step_once(struct nx_replay_run *run) {
     case TAKE_MODULE:
         return take_module(run);
     case CHECKING:
-        if (nx_check_step(run->check, !run->is_range)) {
-            return NX_REPLAY_NEEDS_STEP;
-        }
-        if (!run->is_range) {
-            run->state = ASK_CURRENT;
-            return NX_REPLAY_NEEDS_STEP;
-        }
-        keep_strings(run);
-        nx_replay_run_end_subject(run);
-        return NX_REPLAY_NEEDS_STEP;
+        return step_check(run);
+    case TAKE_KEY:
+        return nx_replay_key_take(run);
     case ASK_CURRENT:
         return ask_current(run);
     case TAKE_CURRENT:

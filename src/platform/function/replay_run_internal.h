@@ -1,4 +1,5 @@
-/* src/platform/function/replay_run_internal.h: the state that replay_run.c and replay_live.c share. */
+/* src/platform/function/replay_run_internal.h: the state that replay_run.c, replay_key.c and replay_live.c
+ * share. */
 #pragma once
 
 #include "fabric/object/object.h"
@@ -20,6 +21,7 @@ enum nx_replay_state {
     ASK_MODULE, /* its code, the first time */
     TAKE_MODULE,
     CHECKING,
+    TAKE_KEY,    /* comparing: a key that the tape does not answer */
     ASK_CURRENT, /* an id: is the function still what it was? */
     TAKE_CURRENT,
     ASK_LIVE,
@@ -83,6 +85,10 @@ void nx_replay_run_choose_item(struct nx_replay_run *run);
 void nx_replay_run_end_subject(struct nx_replay_run *run);
 /** The arena that the item's strings go to: the report's when it is kept. */
 struct nx_arena *nx_replay_run_item_arena(struct nx_replay_run *run);
+
+/* replay_key.c: a key that the policy has looked up for the call under way. */
+enum nx_replay_need nx_replay_key_ask(struct nx_replay_run *run);
+enum nx_replay_need nx_replay_key_take(struct nx_replay_run *run);
 
 /* replay_live.c: the event of the subject at hand, run again in the real world. */
 enum nx_replay_need nx_replay_live_ask(struct nx_replay_run *run);

@@ -106,6 +106,7 @@ struct nx_call_result {
     bool replayable;       /* false for host errors: the tape shows less than what happened */
     uint64_t differs_at;   /* outcome replay-differs: the tape entry, and the byte in the tape */
     uint64_t differs_at_byte;
-    bool questions_differ; /* comparing: it asked other things, or in another order, first at `question` */
-    uint64_t question;     /* from 0 */
+    bool questions_differ;  /* comparing: it asked other things, or in another order, first at `question` */
+    uint64_t question;      /* from 0 */
+    uint64_t question_hash; /* comparing: the same for two calls that asked the same in the same order */
 };

@@ -243,7 +243,9 @@ static int32_t kv_get(struct nx_host *host, const uint32_t *a, bool *waits_out, 
             *trap_out = nx_host_end(host, NX_OUTCOME_DEADLINE, NX_DEADLINE_WAIT_TEXT);
             return NX_ERRNO_INVAL;
         }
-        return finish_get(host, a, key, &answer, trap_out);
+        if (!nx_tape_is_outside_key(&host->tape, answer.arguments)) {
+            return finish_get(host, a, key, &answer, trap_out);
+        }
     }
     if (host->ops == NULL || host->ops->kv_get == NULL) {
         return finish_get(host, a, key, &answer, trap_out);

@@ -126,7 +126,9 @@ static enum nx_status prepare_replay(struct nx_call *call, const struct nx_call_
     limits_of_tape(&header, &call->limits_given);
     nx_host_init(&call->host, &call->limits_given);
     if (call->is_comparing) {
-        NX_TRY(nx_tape_compare_init(&call->host.tape, &header, &entries, options->is_strict, err));
+        NX_TRY(
+            nx_tape_compare_init(&call->host.tape, &header, &entries, options->policy, &options->clock, err));
+        call->host.ops = options->ops;
     } else {
         nx_tape_replay_init(&call->host.tape, &header, &entries);
     }
@@ -388,6 +390,7 @@ static enum nx_call_state finish(struct nx_call *call) {
     if (host->tape.compare != NULL) {
         result->questions_differ = host->tape.compare->order_differs;
         result->question = host->tape.compare->order_differs_at;
+        result->question_hash = host->tape.compare->question_hash;
     }
     result->start_time_ns = host->started_at.wall_ns;
     result->replayable = host->outcome != NX_OUTCOME_HOST_ERROR && host->outcome != NX_OUTCOME_TAPE_LIMIT;

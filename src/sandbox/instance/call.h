@@ -23,6 +23,7 @@
 #include "io/random.h"
 #include "sandbox/engine/engine.h"
 #include "sandbox/host/host.h"
+#include "sandbox/tape/tape.h"
 
 /** nx_engine_open() with the host's imports: all of WASI preview 1 and the module "nexus". `options->imports`
  * is ignored. Ownership and errors as there. */
@@ -53,12 +54,12 @@ struct nx_call_options {
     int64_t deadline_ns;              /* monotonic; INT64_MAX: none. Replay: unused, the tape knows */
     uint64_t memory_max;              /* bytes. Replay: unused */
     const struct nx_call_limits *limits; /* NULL: the defaults. Replay: unused */
-    struct nx_clock clock;               /* Replay: unused, may be zeroed */
+    struct nx_clock clock;               /* Replay: unused, may be zeroed; Compare: of policy live */
     struct nx_random random;             /* Replay: unused, may be zeroed */
-    const struct nx_host_ops *ops;       /* borrowed for the call's life; NULL: no key-value store */
+    const struct nx_host_ops *ops;       /* borrowed for the call's life; NULL: no key-value store. Compare:
+                                            what policies read-only and live ask */
     struct nx_str tape;                  /* Replay only, as Compare: borrowed for the call's life */
-    bool is_strict; /* Compare: what the tape does not answer ends the call as replay-differs; else there is
-                       no such key, the clock goes on, a wait ends */
+    enum nx_compare_policy policy;       /* Compare; fail ends the call as replay-differs */
 };
 
 struct nx_call;

@@ -6,9 +6,7 @@
  *
  * Comparing is replaying for other code: a question is found by what it is (kind, arguments, how many times
  * so far), wherever on the tape its answer stands; that the order differs is noted and ends nothing. What the
- * tape does not answer at all is answered with what is there without a world (no such key, a clock that goes
- * on, a wait that ends), or, where that is wished, ends the call as a difference. Threads: as the call that
- * owns it. */
+ * tape does not answer at all is the policy's. Threads: as the call that owns it. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,6 +16,16 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "codec/tape_format.h"
+#include "io/clock.h"
+
+/* What a question gets that the tape does not answer. Nobody waits: a wait ends, and the clock has gone on.
+ */
+enum nx_compare_policy {
+    NX_COMPARE_STUB,      /* there is no such key, the clock goes on */
+    NX_COMPARE_FAIL,      /* the call ends as a difference */
+    NX_COMPARE_READ_ONLY, /* keys by the host's ops, the clock goes on */
+    NX_COMPARE_LIVE,      /* keys by the host's ops, the clock of now */
+};
 
 /* How far the answers of one kind are used up. */
 struct nx_tape_cursor {
@@ -33,10 +41,13 @@ struct nx_tape_compare {
     struct nx_tape_cursor monotonic;
     struct nx_map asked;         /* kind and arguments -> struct nx_tape_reader, behind the last answer */
     struct nx_tape_reader order; /* behind the question that the recorded code had asked by now */
-    bool is_strict;              /* what the tape does not answer ends the call */
-    bool order_differs;          /* the code asked other questions, or in another order */
-    uint64_t order_differs_at;   /* the first of them, from 0 */
-    uint64_t question_count;     /* asked so far; log lines are none */
+    enum nx_compare_policy policy;
+    struct nx_clock clock;     /* policy live */
+    int64_t began_ns;          /* monotonic; policy live */
+    uint64_t question_hash;    /* of all questions in their order */
+    bool order_differs;        /* the code asked other questions, or in another order */
+    uint64_t order_differs_at; /* the first of them, from 0 */
+    uint64_t question_count;   /* asked so far; log lines are none */
 };
 
 struct nx_tape {
@@ -57,9 +68,11 @@ void nx_tape_record_init(struct nx_tape *tape, size_t size_max, int64_t start_wa
 /** Ready to play the tape whose header and entries were decoded. */
 void nx_tape_replay_init(struct nx_tape *tape, const struct nx_tape_header *header,
                          const struct nx_tape_reader *entries);
-/** As nx_tape_replay_init(), for other code. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+/** As nx_tape_replay_init(), for other code. `clock` may be NULL but for policy live. Errors:
+ * NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_tape_compare_init(struct nx_tape *tape, const struct nx_tape_header *header,
-                                                  const struct nx_tape_reader *entries, bool is_strict,
+                                                  const struct nx_tape_reader *entries,
+                                                  enum nx_compare_policy policy, const struct nx_clock *clock,
                                                   struct nx_error *err);
 void nx_tape_fini(struct nx_tape *tape);
 
@@ -72,6 +85,9 @@ bool nx_tape_poll(struct nx_tape *tape, struct nx_tape_entry *entry);
  * at `wall_ns` and `monotonic_ns`. */
 bool nx_tape_is_unknown_poll(struct nx_tape *tape, uint32_t arguments);
 bool nx_tape_kv_get(struct nx_tape *tape, struct nx_tape_entry *entry);
+/** Comparing: true when the tape knows nothing of this key and the policy is to ask for it; the answer then
+ * is brought to nx_tape_kv_get(). */
+bool nx_tape_is_outside_key(struct nx_tape *tape, uint32_t arguments);
 /** Recording: the deadline passed while the call with these arguments was waiting. */
 bool nx_tape_wait_cut(struct nx_tape *tape, uint32_t arguments);
 /** Replaying: whether that is what happened here; then the entry is used up. */

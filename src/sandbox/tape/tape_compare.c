@@ -20,8 +20,8 @@ static bool differ(struct nx_tape *tape, const char *why) {
 }
 
 enum nx_status nx_tape_compare_init(struct nx_tape *tape, const struct nx_tape_header *header,
-                                    const struct nx_tape_reader *entries, bool is_strict,
-                                    struct nx_error *err) {
+                                    const struct nx_tape_reader *entries, enum nx_compare_policy policy,
+                                    const struct nx_clock *clock, struct nx_error *err) {
     nx_tape_replay_init(tape, header, entries);
     tape->compare = calloc(1, sizeof *tape->compare);
     if (tape->compare == NULL) {
@@ -34,8 +34,12 @@ enum nx_status nx_tape_compare_init(struct nx_tape *tape, const struct nx_tape_h
         .log_time = wall,
         .monotonic = { .reader = *entries },
         .order = *entries,
-        .is_strict = is_strict,
+        .policy = policy,
     };
+    if (policy == NX_COMPARE_LIVE) {
+        tape->compare->clock = *clock;
+        tape->compare->began_ns = nx_clock_read(clock).monotonic_ns;
+    }
     nx_map_init(&tape->compare->asked, QUESTIONS_MAX, 0);
     return NX_OK;
 }
@@ -78,6 +82,8 @@ static void note_question(struct nx_tape *tape, enum nx_tape_entry_kind kind, ui
             compare->order_differs_at = compare->question_count;
         }
     }
+    const uint32_t asked[] = { (uint32_t)kind, arguments };
+    compare->question_hash = nx_str_hash(nx_str_of(asked, sizeof asked), compare->question_hash);
     compare->question_count++;
     tape->entry_count++;
 }
@@ -118,13 +124,19 @@ bool nx_tape_compare_wall(struct nx_tape *tape, enum nx_tape_entry_kind kind, in
     }
     if (next_wall(cursor, kind)) {
         tape->wall_ns = cursor->time_ns;
-    } else if (compare->is_strict && !is_log) {
+    } else if (compare->policy == NX_COMPARE_FAIL && !is_log) {
         return differ(tape, "the code reads the clock more often than was recorded");
+    } else if (compare->policy == NX_COMPARE_LIVE) {
+        tape->wall_ns = nx_clock_read(&compare->clock).wall_ns;
     } else {
         tape->wall_ns = step_on(tape->wall_ns);
     }
     *wall_ns = tape->wall_ns;
     return true;
+}
+
+static int64_t live_monotonic(const struct nx_tape_compare *compare) {
+    return nx_clock_read(&compare->clock).monotonic_ns - compare->began_ns;
 }
 
 bool nx_tape_compare_monotonic(struct nx_tape *tape, int64_t *since_start_ns) {
@@ -139,8 +151,10 @@ bool nx_tape_compare_monotonic(struct nx_tape *tape, int64_t *since_start_ns) {
     if (is_found) {
         cursor->time_ns = (int64_t)((uint64_t)cursor->time_ns + (uint64_t)entry.time_ns);
         tape->monotonic_ns = cursor->time_ns;
-    } else if (compare->is_strict) {
+    } else if (compare->policy == NX_COMPARE_FAIL) {
         return differ(tape, "the code reads the clock more often than was recorded");
+    } else if (compare->policy == NX_COMPARE_LIVE && live_monotonic(compare) > tape->monotonic_ns) {
+        tape->monotonic_ns = live_monotonic(compare);
     } else {
         tape->monotonic_ns = step_on(tape->monotonic_ns);
     }
@@ -184,35 +198,51 @@ bool nx_tape_compare_answer(struct nx_tape *tape, struct nx_tape_entry *entry) {
     if (reader == NULL) {
         return differ(tape, "there is no memory for so many questions");
     }
+    const bool found = kind == NX_TAPE_KV_GET && entry->found; /* what the caller brought */
+    const uint64_t version = found ? entry->version : 0;
+    const struct nx_str value = found ? entry->value : NX_STR_EMPTY;
     if (find_answer(reader, kind, arguments, entry)) {
         return true;
     }
-    if (tape->compare->is_strict) {
+    if (tape->compare->policy == NX_COMPARE_FAIL) {
         return differ(tape, kind == NX_TAPE_POLL
                                 ? "the code waits where nothing is recorded of a wait"
                                 : "the code reads a key that was not read when it was recorded");
     }
-    *entry = (struct nx_tape_entry){ .kind = kind, .arguments = arguments };
+    entry->kind = kind;
+    entry->arguments = arguments;
+    entry->fired_count = 0;
+    entry->found = found;
+    entry->version = version;
+    entry->value = value;
     return true;
 }
 
-bool nx_tape_is_unknown_poll(struct nx_tape *tape, uint32_t arguments) {
+/* True when the tape has one more answer to this question. */
+static bool has_answer(struct nx_tape_compare *compare, enum nx_tape_entry_kind kind, uint32_t arguments) {
     struct nx_tape_entry entry;
-    if (tape->compare == NULL || tape->compare->is_strict) {
-        return false;
-    }
-    const struct nx_tape_reader *known = reader_of(tape->compare, NX_TAPE_POLL, arguments);
-    struct nx_tape_reader ahead = known == NULL ? tape->compare->start : *known;
-    return !find_answer(&ahead, NX_TAPE_POLL, arguments, &entry);
+    const struct nx_tape_reader *known = reader_of(compare, kind, arguments);
+    struct nx_tape_reader ahead = known == NULL ? compare->start : *known;
+    return find_answer(&ahead, kind, arguments, &entry);
+}
+
+bool nx_tape_is_outside_key(struct nx_tape *tape, uint32_t arguments) {
+    struct nx_tape_compare *compare = tape->compare;
+    return compare != NULL &&
+           (compare->policy == NX_COMPARE_READ_ONLY || compare->policy == NX_COMPARE_LIVE) &&
+           !has_answer(compare, NX_TAPE_KV_GET, arguments);
+}
+
+bool nx_tape_is_unknown_poll(struct nx_tape *tape, uint32_t arguments) {
+    return tape->compare != NULL && tape->compare->policy != NX_COMPARE_FAIL &&
+           !has_answer(tape->compare, NX_TAPE_POLL, arguments);
 }
 
 bool nx_tape_compare_is_wait_cut(struct nx_tape *tape, uint32_t arguments) {
     static const enum nx_tape_entry_kind kinds[] = { NX_TAPE_POLL, NX_TAPE_KV_GET };
     struct nx_tape_entry entry;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        const struct nx_tape_reader *known = reader_of(tape->compare, kinds[i], arguments);
-        struct nx_tape_reader ahead = known == NULL ? tape->compare->start : *known;
-        if (find_answer(&ahead, kinds[i], arguments, &entry)) {
+        if (has_answer(tape->compare, kinds[i], arguments)) {
             return false; /* this time it was answered */
         }
     }
