@@ -554,6 +554,9 @@ void nx_node_close(struct nx_node *node) {
     }
     nx_http_server_close(node->http);
     nx_functions_close(node->functions);
+    if (node->fabric != NULL) {
+        nx_fabric_seal(node->fabric);
+    }
     nx_fabric_close(node->fabric);
     nx_registry_unref(node->registry);
     nx_engine_unref(node->engine);

@@ -227,6 +227,10 @@ struct nx_fabric;
  * refused */
 NX_MUST_CHECK enum nx_status nx_fabric_open(const struct nx_fabric_options *options,
                                             struct nx_fabric **fabric_out, struct nx_error *err);
+/** Sort what was written since the last run into one, if it is much: the next start, and whoever looks at the
+ * directory until then, has less to read. For a process that ends in order, after its actors were stopped;
+ * takes up to a second. What fails is left as it was. */
+void nx_fabric_seal(struct nx_fabric *fabric);
 /** Syncs and closes. NULL allowed. */
 void nx_fabric_close(struct nx_fabric *fabric);
 struct nx_mailbox *nx_fabric_appends(struct nx_fabric *fabric);

@@ -11,6 +11,7 @@
 enum {
     APPENDS_DEFAULT = 4096,
     REPORT_SIZE_MAX = 64 * 1024,
+    SEAL_SIZE_MIN = 4 * 1024 * 1024, /* bytes of records that are worth a run of their own */
     READ_ONLY_TRIES =
         64, /* a running server changes its files every few seconds at most, opening takes less */
 };
@@ -25,6 +26,7 @@ struct nx_fabric {
     struct nx_journal journal;
     struct nx_library library;
     struct nx_buf report;
+    uint64_t resting_until; /* read_only: the newest segment when nobody had the lock */
 };
 
 /* ---- recovery tells both ---- */
@@ -88,8 +90,10 @@ static enum nx_status recover_all(struct nx_fabric *fabric, struct nx_wal_tracke
     if (witness.failed) {
         return nx_fail_memory(err);
     }
-    NX_TRY(nx_wal_recover(fabric->options.disk, fabric->directory, next_segment, fabric->options.read_only,
-                          tracker, recovered, err));
+    const struct nx_wal_look look = { .from_number = next_segment,
+                                      .live = fabric->options.read_only,
+                                      .resting_until = fabric->resting_until };
+    NX_TRY(nx_wal_recover(fabric->options.disk, fabric->directory, &look, tracker, recovered, err));
     return fabric->options.read_only ? NX_OK
                                      : nx_wal_secure(fabric->options.disk, fabric->directory, recovered, err);
 }
@@ -116,13 +120,17 @@ static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
 
 /* ---- opening and closing ---- */
 
+static bool lock_path(const struct nx_fabric_options *options, char path_out[NX_PATH_SIZE_MAX]) {
+    const int len = snprintf(path_out, NX_PATH_SIZE_MAX, "%s/nexus.lock", options->directory);
+    return len > 0 && len < NX_PATH_SIZE_MAX;
+}
+
 static enum nx_status take_lock(struct nx_fabric *fabric, struct nx_error *err) {
     const struct nx_fabric_options *options = &fabric->options;
     char path[NX_PATH_SIZE_MAX];
     uint64_t holder = 0;
     NX_TRY(nx_disk_make_directory(options->disk, fabric->directory, err));
-    const int len = snprintf(path, sizeof path, "%s/nexus.lock", options->directory);
-    nx_assert(len > 0 && (size_t)len < sizeof path);
+    nx_assert(lock_path(options, path)); /* the journal's, which is longer, was made of it */
     const enum nx_status status = nx_disk_lock(options->disk, path, &fabric->lock, &holder, err);
     if (status == NX_FAILED_PRECONDITION) {
         (void)nx_fail_kind(err, NX_KIND_LOCKED, "process %" PRIu64 " uses the data directory '%s'", holder,
@@ -157,13 +165,14 @@ static enum nx_status open_parts(struct nx_fabric *fabric, struct nx_error *err)
     return recover(fabric, err);
 }
 
-static enum nx_status open_once(const struct nx_fabric_options *options, struct nx_fabric **fabric_out,
-                                struct nx_error *err) {
+static enum nx_status open_once(const struct nx_fabric_options *options, uint64_t resting_until,
+                                struct nx_fabric **fabric_out, struct nx_error *err) {
     NX_AUTO(nx_fabric) *fabric = calloc(1, sizeof *fabric);
     if (fabric == NULL) {
         return nx_fail_memory(err);
     }
     fabric->options = *options;
+    fabric->resting_until = resting_until;
     nx_buf_init(&fabric->report, REPORT_SIZE_MAX);
     const enum nx_status status = open_parts(fabric, err);
     if (status != NX_OK) {
@@ -173,24 +182,41 @@ static enum nx_status open_once(const struct nx_fabric_options *options, struct 
     return NX_OK;
 }
 
+/* Which files the log consists of. */
+struct files {
+    uint64_t sum;            /* of all names: none of them ever comes twice */
+    uint64_t newest_segment; /* 0: none */
+};
+
 static bool add_name(void *data, const struct nx_disk_entry *entry) {
-    uint64_t *sum = data;
+    struct files *files = data;
     uint64_t first;
     uint64_t last;
-    if (nx_segment_name_parse(entry->name, &first) || nx_run_name_parse(entry->name, &first, &last)) {
-        *sum += nx_str_hash(entry->name, 1); /* in whatever order they are listed */
+    const bool is_segment = nx_segment_name_parse(entry->name, &first);
+    if (is_segment || nx_run_name_parse(entry->name, &first, &last)) {
+        files->sum += nx_str_hash(entry->name, 1); /* in whatever order they are listed */
+    }
+    if (is_segment && first > files->newest_segment) {
+        files->newest_segment = first;
     }
     return true;
 }
 
-/* Which files the log consists of now, as one number: no name ever comes twice. */
-static enum nx_status look_at_files(const struct nx_fabric_options *options, uint64_t *sum_out,
+static enum nx_status look_at_files(const struct nx_fabric_options *options, struct files *files_out,
                                     struct nx_error *err) {
     char path[NX_PATH_SIZE_MAX];
-    *sum_out = 0;
+    *files_out = (struct files){ 0 };
     NX_TRY(nx_journal_directory(options->directory, path, err));
-    const enum nx_status status = nx_disk_list(options->disk, path, add_name, sum_out, err);
+    const enum nx_status status = nx_disk_list(options->disk, path, add_name, files_out, err);
     return status == NX_NOT_FOUND ? NX_OK : status;
+}
+
+/* The files were listed before: if no server has the directory now, none will ever write to one of them
+ * again, since each begins with a segment of its own. */
+static bool is_at_rest(const struct nx_fabric_options *options) {
+    char path[NX_PATH_SIZE_MAX];
+    uint64_t holder;
+    return lock_path(options, path) && !nx_disk_is_locked(options->disk, path, &holder);
 }
 
 /* A server may be running on the directory: between our look at the runs and the one at the segments it can
@@ -201,12 +227,14 @@ static enum nx_status open_unchanged(const struct nx_fabric_options *options, st
                                      struct nx_error *err) {
     for (int i = 0; i < READ_ONLY_TRIES; i++) {
         NX_AUTO(nx_fabric) *fabric = NULL;
-        uint64_t before;
-        uint64_t after;
+        struct files before;
+        struct files after;
         NX_TRY(look_at_files(options, &before, err));
-        const enum nx_status status = open_once(options, &fabric, err);
+        const uint64_t resting_until = is_at_rest(options) ? before.newest_segment : 0;
+        const enum nx_status status = open_once(options, resting_until, &fabric, err);
         NX_TRY(look_at_files(options, &after, err));
-        if (before == after) {
+        /* A server that came meanwhile may write to a segment that was only reserved. */
+        if (before.sum == after.sum && (resting_until == 0 || is_at_rest(options))) {
             *fabric_out = NX_TAKE(fabric);
             return status;
         }
@@ -218,7 +246,7 @@ static enum nx_status open_unchanged(const struct nx_fabric_options *options, st
 enum nx_status nx_fabric_open(const struct nx_fabric_options *options, struct nx_fabric **fabric_out,
                               struct nx_error *err) {
     return options->read_only ? open_unchanged(options, fabric_out, err)
-                              : open_once(options, fabric_out, err);
+                              : open_once(options, 0, fabric_out, err);
 }
 
 void nx_fabric_close(struct nx_fabric *fabric) {
@@ -236,6 +264,20 @@ void nx_fabric_close(struct nx_fabric *fabric) {
     nx_buf_fini(&fabric->report);
     free(fabric->directory);
     free(fabric);
+}
+
+void nx_fabric_seal(struct nx_fabric *fabric) {
+    struct nx_error err = { 0 };
+    uint64_t end;
+    if (fabric->journal.wal == NULL || nx_library_unsealed_size(&fabric->library) < SEAL_SIZE_MIN) {
+        return;
+    }
+    if (nx_journal_roll(&fabric->journal, &err) != NX_OK) {
+        return; /* the log takes nothing: the next start reads the segments as they are */
+    }
+    const uint64_t segment = nx_wal_position(fabric->journal.wal, &end);
+    nx_counter_set(&fabric->board.committed, nx_board_position(segment, end));
+    nx_library_seal_all(&fabric->library);
 }
 
 struct nx_mailbox *nx_fabric_appends(struct nx_fabric *fabric) {

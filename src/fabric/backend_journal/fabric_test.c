@@ -312,8 +312,45 @@ static void test_seals_a_segment_only_when_it_was_read_to_its_end(void **state) 
     harness_fini(&harness);
 }
 
+static bool has_run(const struct harness *harness) {
+    char command[128];
+    (void)snprintf(command, sizeof command, "ls '%s'/journal/runs-* >/dev/null 2>&1", harness->directory);
+    return system(command) == 0;
+}
+
+static void test_seals_at_the_end_what_is_much_and_leaves_what_is_little(void **state) {
+    enum { SIZE = 256 * 1024, COUNT = 20 };
+    struct harness harness;
+    NX_AUTO_FREE char *payload = calloc(1, SIZE);
+    (void)state;
+    assert_non_null(payload);
+    memset(payload, 'x', SIZE - 1);
+    harness_open(&harness, 16 * 1024 * 1024);
+    harness_put(&harness, "EVENTS", "events.x", NULL, payload);
+    nx_fabric_seal(harness.fabric);
+    harness_stop(&harness);
+    assert_false(has_run(&harness));
+
+    harness_start(&harness);
+    for (int i = 1; i < COUNT; i++) {
+        harness_put(&harness, "EVENTS", "events.x", NULL, payload);
+    }
+    nx_fabric_seal(harness.fabric);
+    harness_stop(&harness);
+    assert_true(has_run(&harness));
+
+    harness_start(&harness);
+    assert_int_equal(harness_put(&harness, "EVENTS", "events.x", NULL, "the last"), COUNT + 1);
+    struct nx_read *read = harness_read_new(&harness, NX_READ_SCAN, "EVENTS", "");
+    NX_AUTO(nx_read) *answer = harness_ask(&harness, read);
+    assert_int_equal(answer->record_count, COUNT + 1);
+    assert_int_equal(answer->lost_count, 0);
+    harness_fini(&harness);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seals_at_the_end_what_is_much_and_leaves_what_is_little),
         cmocka_unit_test(test_seals_a_segment_only_when_it_was_read_to_its_end),
         cmocka_unit_test(test_reads_back_what_was_appended_also_after_a_restart),
         cmocka_unit_test(test_filters_and_walks_backward),

@@ -335,7 +335,7 @@ static enum nx_status end_of(struct nx_library *library, uint64_t number, uint64
     return NX_OK;
 }
 
-static enum nx_status catch_up(struct nx_library *library, struct nx_error *err) {
+enum nx_status nx_library_catch_up(struct nx_library *library, struct nx_error *err) {
     const uint64_t committed = nx_counter_get(&library->board->committed);
     const uint64_t segment = committed >> 32;
     const uint64_t end = committed & UINT32_MAX;
@@ -455,7 +455,7 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     struct nx_message *message;
     uint64_t notices = 0;
     const uint64_t committed = nx_counter_get(&library->board->committed);
-    const bool is_behind = catch_up(library, &err) != NX_OK;
+    const bool is_behind = nx_library_catch_up(library, &err) != NX_OK;
     if (is_behind) {
         nx_log_error(library->options->log, "cannot follow the log", NX_F_C("error", err.message));
     }

@@ -92,6 +92,7 @@ struct nx_library {
     size_t run_capacity;
     struct nx_run_cache *cache; /* owned */
     struct nx_sealing sealing;
+    bool is_ending; /* what can be sealed is, however little it is */
     struct nx_merging merging;
     int64_t retention_at_ns; /* monotonic: when it is looked at next */
     bool may_retain;         /* whom options.retention_waits_for names has spoken */
@@ -140,5 +141,10 @@ void nx_library_start(struct nx_library *library, struct nx_wal_tracker *tracker
                       uint64_t offset);
 /** Answer in place, ignoring `wait`. */
 void nx_library_answer(struct nx_library *library, struct nx_read *read);
+/** Bytes of records that are not in a run. */
+uint64_t nx_library_unsealed_size(const struct nx_library *library);
+/** Seal every segment but the newest, to the end: only while the actor does not run. What fails is left for
+ * the next start. */
+void nx_library_seal_all(struct nx_library *library);
 /** The actor's step. */
 int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue *inbox);

@@ -62,6 +62,8 @@ bool nx_library_scan(struct nx_library *library, struct nx_library_stream *strea
 /** Prepare a scan: check it, find its stream and its start. False when it is answered already. */
 bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
                            struct nx_library_stream **stream_out);
+/** Take in what the board says is committed. Errors: those of reading a segment; it is tried again later. */
+NX_MUST_CHECK enum nx_status nx_library_catch_up(struct nx_library *library, struct nx_error *err);
 /** Do a bounded piece of sealing, or see whether there is something to seal. Returns when to come again. */
 int64_t nx_library_seal(struct nx_library *library, struct nx_now now);
 /** Do a bounded piece of merging, or see whether there is something to merge. Returns when to come again. */

@@ -31,7 +31,7 @@ static size_t count_ripe(const struct nx_library *library) {
         }
         count++;
     }
-    return size >= wanted / 4 * 3 || count >= TAILS_MAX ? count : 0;
+    return size >= wanted / 4 * 3 || count >= TAILS_MAX || library->is_ending ? count : 0;
 }
 
 static enum nx_stored_found next_record(const struct nx_library *library, uint32_t stream, uint64_t sequence,
@@ -238,4 +238,28 @@ int64_t nx_library_seal(struct nx_library *library, struct nx_now now) {
         return sealing->retry_ns;
     }
     return NX_STEP_AGAIN;
+}
+
+uint64_t nx_library_unsealed_size(const struct nx_library *library) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < library->tail_count; i++) {
+        for (size_t k = 0; k < nx_tail_extent_count(library->tails[i]); k++) {
+            size += nx_tail_extent_at(library->tails[i], k)->size;
+        }
+    }
+    return size;
+}
+
+void nx_library_seal_all(struct nx_library *library) {
+    const struct nx_clock *clock = &library->options->clock;
+    struct nx_error err = { 0 };
+    if (nx_library_catch_up(library, &err) != NX_OK) {
+        nx_log_warn(library->options->log, "cannot seal segments at the end", NX_F_C("error", err.message));
+        return;
+    }
+    library->is_ending = true;
+    while (nx_library_seal(library, nx_clock_read(clock)) == NX_STEP_AGAIN) {
+        /* another piece */
+    }
+    library->is_ending = false;
 }

@@ -1,6 +1,6 @@
 /* src/fabric/backend_journal/live_reader_test.c: whoever opens the directory read-only while a server writes,
  * seals and deletes on it sees everything that was acknowledged before, from the first record on, without a
- * gap. */
+ * gap; and when no server runs, what is damaged is told by whoever reads it. */
 #include "fabric/backend_journal/harness_test.h"
 
 #include <inttypes.h>
@@ -93,8 +93,55 @@ static void test_a_reader_beside_a_running_server_misses_nothing(void **state) {
     harness_fini(&harness);
 }
 
+/* Change one byte of the first segment, where this text stands. */
+static void damage(const struct harness *harness, const char *text) {
+    static char bytes[64 * 1024];
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/journal/wal-%016d", harness->directory, 1);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    const size_t len = fread(bytes, 1, sizeof bytes, file);
+    const char *at = memmem(bytes, len, text, strlen(text));
+    assert_non_null(at);
+    assert_int_equal(fseek(file, at - bytes, SEEK_SET), 0);
+    assert_int_equal(fputc('?', file), '?');
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_a_reader_without_a_server_is_told_of_damage_by_what_it_reads(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    harness_put(&harness, "EVENTS", "events.x", "ce-id: a\r\n", "the first");
+    harness_put(&harness, "EVENTS", "events.x", "ce-id: b\r\n", "the second");
+    harness_put(&harness, "EVENTS", "events.x", "ce-id: c\r\n", "the third");
+    harness_stop(&harness);
+    damage(&harness, "the second");
+    harness.options.read_only = true;
+    harness_start(&harness);
+
+    NX_AUTO(nx_read) *all = harness_read_new(&harness, NX_READ_SCAN, "EVENTS", "");
+    nx_fabric_read_now(harness.fabric, all);
+    assert_int_equal(all->status, NX_OK);
+    assert_int_equal(all->record_count, 2);
+    assert_int_equal(all->lost_count, 1);
+    assert_int_equal(all->records[1].sequence, 3);
+    NX_AUTO(nx_read) *one = harness_read_new(&harness, NX_READ_BY_SEQUENCE, "EVENTS", "");
+    one->from_sequence = 2;
+    nx_fabric_read_now(harness.fabric, one);
+    assert_int_equal(one->status, NX_DATA_LOSS);
+    NX_AUTO(nx_read) *lost = harness_read_new(&harness, NX_READ_BY_ID, "", "b");
+    nx_fabric_read_now(harness.fabric, lost);
+    assert_int_equal(lost->status, NX_NOT_FOUND);
+    NX_AUTO(nx_read) *whole = harness_read_new(&harness, NX_READ_BY_ID, "", "c");
+    nx_fabric_read_now(harness.fabric, whole);
+    assert_int_equal(whole->record_count, 1);
+    harness_fini(&harness);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_reader_without_a_server_is_told_of_damage_by_what_it_reads),
         cmocka_unit_test(test_a_reader_beside_a_running_server_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,7 +255,8 @@ static enum nx_status check_segments(struct check *check, uint64_t from_number,
         }
     }
     if (status == NX_OK) {
-        status = nx_wal_recover(check->disk, check->directory, from_number, false, &tracker, recovered, err);
+        const struct nx_wal_look look = { .from_number = from_number };
+        status = nx_wal_recover(check->disk, check->directory, &look, &tracker, recovered, err);
     }
     tell_lines(check, nx_buf_str(&report));
     nx_wal_tracker_fini(&tracker);

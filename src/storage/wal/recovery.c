@@ -269,9 +269,28 @@ static void look_at_frame(struct tail *tail, const struct nx_frame *frame, uint6
     }
 }
 
+/* Batches stand one behind the other, each with its length: all but the last one need not be read to find
+ * that. Returns where the last one begins that can be reached so; behind damage there may be more. */
+static uint64_t hop_to_last_batch(const struct nx_segment *segment) {
+    uint64_t last = NX_SEGMENT_DATA_OFFSET;
+    uint64_t number = 0;
+    for (uint64_t offset = last;;) {
+        struct nx_frame frame;
+        if (nx_frame_read(segment->bytes, segment->size, offset, segment->header.salt, &frame) !=
+                NX_FRAME_FOUND ||
+            frame.header.kind != NX_FRAME_BATCH || frame.header.sequence <= number) {
+            return last;
+        }
+        last = offset;
+        number = frame.header.sequence;
+        offset += nx_frame_size(frame.header.body_size) + frame.header.headers_size;
+    }
+}
+
 /* Find the byte behind the last whole append of the newest segment. */
 static uint64_t find_end(const struct nx_segment *segment, uint64_t *batch_out, bool *torn_out) {
     struct nx_segment_cursor cursor = nx_segment_cursor_of(segment, segment->size);
+    cursor.offset = hop_to_last_batch(segment);
     struct tail tail = { .whole_end = NX_SEGMENT_DATA_OFFSET, .first_damage = UINT64_MAX };
     uint64_t last_frame_end = NX_SEGMENT_DATA_OFFSET;
     for (;;) {
@@ -344,9 +363,10 @@ static enum nx_status walk_torn(const struct nx_segment *segment, uint64_t end,
 }
 
 /* Every frame below `end`, and what is destroyed between them. */
-static enum nx_status walk(const struct nx_segment *segment, uint64_t end, struct nx_wal_tracker *tracker,
-                           struct nx_error *err) {
+static enum nx_status walk(const struct nx_segment *segment, uint64_t end, bool skips_bodies,
+                           struct nx_wal_tracker *tracker, struct nx_error *err) {
     struct nx_segment_cursor cursor = nx_segment_cursor_of(segment, end);
+    cursor.skips_bodies = skips_bodies;
     for (;;) {
         struct nx_frame frame;
         struct nx_damage damage;
@@ -369,7 +389,7 @@ static enum nx_status recover_newest(const struct nx_segment *segment, bool live
                                      struct nx_error *err) {
     bool torn;
     const uint64_t end = find_end(segment, &recovered->last_batch, &torn);
-    NX_TRY(walk(segment, end, tracker, err));
+    NX_TRY(walk(segment, end, live, tracker, err));
     recovered->last_number = segment->number;
     recovered->last_end = end;
     if (torn && !live) {
@@ -451,8 +471,11 @@ static void judge_unreadable(struct walk_state *walker, const struct nx_segment 
     walker->unreadable = 0;
 }
 
-static enum nx_status walk_all(struct walk_state *walker, bool live, struct nx_wal_tracker *tracker,
-                               struct nx_wal_recovered *recovered, struct nx_error *err) {
+static enum nx_status walk_all(struct walk_state *walker, const struct nx_wal_look *look,
+                               struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered,
+                               struct nx_error *err) {
+    const bool live = look->live;
+    const uint64_t resting_until = look->resting_until;
     NX_AUTO(nx_segment) *segment = NULL;
     NX_TRY(open_next(walker, &segment, err));
     judge_unreadable(walker, segment, live, tracker, recovered);
@@ -460,12 +483,13 @@ static enum nx_status walk_all(struct walk_state *walker, bool live, struct nx_w
         NX_AUTO(nx_segment) *next = NULL;
         NX_TRY(open_next(walker, &next, err));
         if (next == NULL) {
-            NX_TRY(live ? recover_newest_live(segment, tracker, recovered, err)
-                        : recover_newest(segment, false, tracker, recovered, err));
+            NX_TRY(live && segment->number > resting_until
+                       ? recover_newest_live(segment, tracker, recovered, err)
+                       : recover_newest(segment, live, tracker, recovered, err));
         } else {
             /* Its end stands in the next one's header, unless that one goes on from another. */
             const bool adjacent = next->header.previous_number == segment->number;
-            NX_TRY(walk(segment, adjacent ? next->header.previous_end : segment->size, tracker, err));
+            NX_TRY(walk(segment, adjacent ? next->header.previous_end : segment->size, live, tracker, err));
         }
         judge_unreadable(walker, next, live, tracker, recovered);
         nx_segment_close(segment);
@@ -474,9 +498,10 @@ static enum nx_status walk_all(struct walk_state *walker, bool live, struct nx_w
     return NX_OK;
 }
 
-enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory, uint64_t from_number, bool live,
+enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory, const struct nx_wal_look *look,
                               struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered_out,
                               struct nx_error *err) {
+    const uint64_t from_number = look->from_number;
     struct walk_state walker = { .disk = disk, .directory = directory };
     struct nx_wal_recovered recovered = { .next_number = from_number > 0 ? from_number : 1 };
     NX_TRY(nx_wal_list(disk, directory, &walker.listing, err));
@@ -484,7 +509,7 @@ enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory, uint6
     while (walker.index < listing->count && listing->numbers[walker.index] < from_number) {
         walker.index++;
     }
-    const enum nx_status status = walk_all(&walker, live, tracker, &recovered, err);
+    const enum nx_status status = walk_all(&walker, look, tracker, &recovered, err);
     /* A file that cannot be read is left as it is, for whoever wants to look at it. */
     const uint64_t newest =
         walker.newest_unreadable > recovered.last_number ? walker.newest_unreadable : recovered.last_number;

@@ -76,13 +76,21 @@ struct nx_wal_recovered {
     bool torn;       /* bytes behind it were cut off, or were in a file that cannot be read */
 };
 
-/** Walk over every segment from `from_number` on and tell the tracker. Nothing is changed on disk.
- * `live`: another process may be writing; an unfinished tail is then nothing to report.
+/* How the segments are looked at. */
+struct nx_wal_look {
+    uint64_t from_number; /* of the first one */
+    /* By somebody who only reads: another process may be writing, an unfinished tail is nothing to report,
+     * and the bodies of records are checked when they are read. */
+    bool live;
+    uint64_t resting_until; /* live: up to this segment nobody writes; 0: unknown */
+};
+
+/** Walk over every segment that is looked at and tell the tracker. Nothing is changed on disk.
  * Errors:    NX_FAILED_PRECONDITION  kind format-version
  *            NX_UNAVAILABLE          the disk refused
  *            NX_RESOURCE_EXHAUSTED   out of memory; also the visitor's errors */
-NX_MUST_CHECK enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory, uint64_t from_number,
-                                            bool live, struct nx_wal_tracker *tracker,
+NX_MUST_CHECK enum nx_status nx_wal_recover(struct nx_disk *disk, const char *directory,
+                                            const struct nx_wal_look *look, struct nx_wal_tracker *tracker,
                                             struct nx_wal_recovered *recovered_out, struct nx_error *err);
 
 /** Put on disk what recovery has found in the last batch. It may stand in the page cache only, and even be

@@ -141,7 +141,8 @@ static void recover(const struct world *world, struct told *told, struct nx_wal_
     nx_buf_init(&report, 16 * 1024);
     *told = (struct told){ 0 };
     nx_wal_tracker_init(&tracker, &visitor, &report);
-    assert_int_equal(nx_wal_recover(world->disk, "/j", 0, false, &tracker, recovered, NULL), NX_OK);
+    assert_int_equal(nx_wal_recover(world->disk, "/j", &(struct nx_wal_look){ 0 }, &tracker, recovered, NULL),
+                     NX_OK);
     bool all_read = true;
     for (uint64_t i = 1; i <= TOTAL; i++) {
         all_read = all_read && told->read[i];

@@ -106,16 +106,27 @@ static uint64_t find_frame(const struct nx_segment_cursor *cursor, uint64_t offs
     return cursor->limit;
 }
 
+/* The frame at the cursor. */
+static enum nx_frame_found look(const struct nx_segment_cursor *cursor, struct nx_frame *frame_out) {
+    const struct nx_segment *segment = cursor->segment;
+    if (cursor->skips_bodies) {
+        const enum nx_frame_found found =
+            nx_frame_peek(segment->bytes, cursor->limit, cursor->offset, segment->header.salt, frame_out);
+        if (found != NX_FRAME_FOUND || frame_out->header.kind == NX_FRAME_RECORD) {
+            return found;
+        }
+    }
+    return nx_frame_read(segment->bytes, cursor->limit, cursor->offset, segment->header.salt, frame_out);
+}
+
 enum nx_segment_step nx_segment_next(struct nx_segment_cursor *cursor, struct nx_frame *frame_out,
                                      struct nx_damage *damage_out) {
     nx_assert(cursor->offset % NX_FRAME_ALIGNMENT == 0 || cursor->offset == cursor->limit);
     if (cursor->offset >= cursor->limit) {
         return NX_SEGMENT_END;
     }
-    const struct nx_segment *segment = cursor->segment;
     const uint64_t from = cursor->offset;
-    const enum nx_frame_found found =
-        nx_frame_read(segment->bytes, cursor->limit, from, segment->header.salt, frame_out);
+    const enum nx_frame_found found = look(cursor, frame_out);
     if (found == NX_FRAME_BAD) {
         bool only_zeros;
         const uint64_t to = find_frame(cursor, from, &only_zeros);

@@ -47,8 +47,9 @@ struct nx_damage {
 
 struct nx_segment_cursor {
     const struct nx_segment *segment;
-    uint64_t offset; /* of the next frame */
-    uint64_t limit;  /* bytes that may be looked at */
+    uint64_t offset;   /* of the next frame */
+    uint64_t limit;    /* bytes that may be looked at */
+    bool skips_bodies; /* those of RECORDs are not checked: whoever reads one does it then */
 };
 
 enum nx_segment_step { NX_SEGMENT_FRAME, NX_SEGMENT_DAMAGE, NX_SEGMENT_END };
