@@ -48,6 +48,8 @@ NEXUS_IMPORT("kv_set")
 int32_t nexus_kv_set_raw(const char *key, size_t key_len, const void *value, size_t value_len);
 NEXUS_IMPORT("kv_delete")
 int32_t nexus_kv_delete_raw(const char *key, size_t key_len);
+NEXUS_IMPORT("respond")
+int32_t nexus_respond_raw(int32_t status, const char *headers, size_t headers_len);
 NEXUS_IMPORT("now")
 int64_t nexus_now(void); /* nanoseconds since 1970-01-01T00:00:00Z */
 NEXUS_IMPORT("random")
@@ -81,6 +83,12 @@ static inline int nexus_kv_set(const char *key, const void *value, size_t value_
 }
 static inline int nexus_kv_delete(const char *key) {
     return nexus_kv_delete_raw(key, strlen(key));
+}
+/* The status (200 to 599) and headers of the answer, whose body is what the function prints: for functions
+ * with `respond: result`. Headers are lines: "Content-Type: text/plain\nCache-Control: no-store"; "" for
+ * none. The last call counts. */
+static inline int nexus_respond(int status, const char *headers) {
+    return nexus_respond_raw(status, headers, strlen(headers));
 }
 
 #ifdef __cplusplus

@@ -57,6 +57,9 @@ static void write_function(struct nx_json_writer *json, const struct nx_function
         if (trigger->kind == NX_TRIGGER_HTTP) {
             nx_json_member_str(json, "method", trigger->method);
             nx_json_member_str(json, "path", trigger->path);
+            if (trigger->respond != NX_RESPOND_PUBLISHED) {
+                nx_json_member_c(json, "respond", nx_respond_name(trigger->respond));
+            }
         }
         nx_json_member_str(json, "type", trigger->event_type);
         if (trigger->filter != NULL) {

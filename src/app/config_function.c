@@ -154,18 +154,39 @@ static void read_kept_headers(struct nx_config_reader *reader, const struct nx_y
     }
 }
 
+static void read_respond(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const char *const words[] = { "published", "early", "result" };
+    struct nx_trigger *trigger = target;
+    size_t index;
+
+    _Static_assert(NX_RESPOND_PUBLISHED == 0 && NX_RESPOND_EARLY == 1 && NX_RESPOND_RESULT == 2,
+                   "the words above");
+    if (nx_config_read_word(reader, node, words, 3, &index)) {
+        trigger->respond = (enum nx_respond)index;
+    }
+}
+
 static void read_http_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                               void *target) {
     static const struct nx_config_field fields[] = {
         { .key = "method", .kind = NX_FIELD_CUSTOM, .read = read_method },
         { .key = "path", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_path },
+        { .key = "respond", .kind = NX_FIELD_CUSTOM, .read = read_respond },
+        { .key = "wait",
+          .kind = NX_FIELD_DURATION,
+          .offset = offsetof(struct nx_trigger, wait_ns),
+          .min = 1e6,
+          .max = 3600e9,
+          .range = "between 1ms and 1h" },
         { .key = "keep_headers", .kind = NX_FIELD_CUSTOM, .read = read_kept_headers },
     };
     struct nx_trigger *trigger = target;
 
     trigger->kind = NX_TRIGGER_HTTP;
     trigger->method = NX_STR("POST");
-    if (!nx_config_read_mapping(reader, node, "http", fields, 3, trigger) || trigger->path.len == 0) {
+    trigger->wait_ns = 30LL * NX_NS_PER_S;
+    if (!nx_config_read_mapping(reader, node, "http", fields, sizeof fields / sizeof fields[0], trigger) ||
+        trigger->path.len == 0) {
         return;
     }
     if (nx_str_starts_with(trigger->path, NX_STR("/events/"))) {
@@ -175,6 +196,11 @@ static void read_http_trigger(struct nx_config_reader *reader, const struct nx_y
             nx_config_problem_at_key(reader, kept,
                                      "under /events/ no request header becomes part of the event: "
                                      "'keep_headers' goes with other paths");
+        }
+        if (trigger->respond != NX_RESPOND_PUBLISHED) {
+            nx_config_problem_at_key(reader, nx_yaml_get(node, "respond"),
+                                     "under /events/ several functions may fire: 'respond' goes with a path "
+                                     "of the function's own");
         }
     }
 }
@@ -452,6 +478,17 @@ static void finish_triggers(struct nx_config_reader *reader, const struct nx_yam
     }
 }
 
+/* Whoever waits for an answer is told of a failure and can ask again: trying it again later, behind their
+ * back, is only for those who say so. */
+static bool only_answers(const struct nx_function *function) {
+    for (size_t i = 0; i < function->trigger_count; i++) {
+        if (function->triggers[i].respond == NX_RESPOND_PUBLISHED) {
+            return false;
+        }
+    }
+    return function->trigger_count > 0;
+}
+
 void nx_config_read_functions(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                               void *target) {
     struct nx_config *config = target;
@@ -476,15 +513,15 @@ void nx_config_read_functions(struct nx_config_reader *reader, const struct nx_y
         *function = (struct nx_function){
             .timeout_ns = 5LL * NX_NS_PER_S,
             .memory_max = 128ULL << 20,
-            .retry = { .attempts_max = 5,
-                       .backoff_ns = NX_NS_PER_S,
-                       .backoff_max_ns = 300LL * NX_NS_PER_S,
-                       .jitter = 0.2 },
+            .retry = { .backoff_ns = NX_NS_PER_S, .backoff_max_ns = 300LL * NX_NS_PER_S, .jitter = 0.2 },
             .concurrency_max = 16,
         };
         if (nx_config_read_mapping(reader, child, "a function", function_fields,
                                    sizeof function_fields / sizeof function_fields[0], function)) {
             finish_triggers(reader, child, function);
+        }
+        if (function->retry.attempts_max == 0) {
+            function->retry.attempts_max = only_answers(function) ? 1 : 5;
         }
     }
 }

@@ -100,6 +100,32 @@ static void test_reads_every_key(void **state) {
     assert_int_equal(function->retry.attempts_max, 5);
 }
 
+static void test_a_function_that_only_answers_is_tried_once(void **state) {
+    static const char text[] = "version: v1\n"
+                               "functions:\n"
+                               "  - name: api\n"
+                               "    on: {http: {path: /a, respond: result, wait: 2s}}\n"
+                               "    code: a.wasm\n"
+                               "  - name: again\n"
+                               "    on: {http: {path: /b, respond: early}}\n"
+                               "    code: a.wasm\n"
+                               "    retry: {max_attempts: 3}\n"
+                               "  - name: both\n"
+                               "    on: [{http: {path: /c, respond: result}}, {event: {type: x}}]\n"
+                               "    code: a.wasm\n";
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems = { 0 };
+
+    (void)state;
+    assert_int_equal(parse(text, &config, &problems, NULL), NX_OK);
+    assert_int_equal(config->functions[0].triggers[0].respond, NX_RESPOND_RESULT);
+    assert_true(config->functions[0].triggers[0].wait_ns == 2LL * NX_NS_PER_S);
+    assert_int_equal(config->functions[0].retry.attempts_max, 1);
+    assert_true(config->functions[1].triggers[0].wait_ns == 30LL * NX_NS_PER_S);
+    assert_int_equal(config->functions[1].retry.attempts_max, 3);
+    assert_int_equal(config->functions[2].retry.attempts_max, 5);
+}
+
 static void test_tells_every_mistake_at_once_with_its_place(void **state) {
     (void)state;
     assert_problems(
@@ -364,6 +390,7 @@ int main(void) {
         cmocka_unit_test(test_tells_every_wrong_filter_at_its_place),
         cmocka_unit_test(test_filters_inside_each_other_have_a_limit),
         cmocka_unit_test(test_reads_every_key),
+        cmocka_unit_test(test_a_function_that_only_answers_is_tried_once),
         cmocka_unit_test(test_tells_every_mistake_at_once_with_its_place),
         cmocka_unit_test(test_counts_the_mistakes),
         cmocka_unit_test(test_refuses_paths_that_the_server_answers_itself),

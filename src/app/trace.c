@@ -62,7 +62,7 @@ static enum nx_status write_call(struct collector *collector, const struct nx_js
     while (nx_json_next(&walk, NULL, &effect)) {
         nx_json_object_begin(&collector->json);
         nx_shown_copy_members(&collector->json, effect, "kind", "event_id", "type", "key", "key_base64",
-                              NULL);
+                              "status", "headers", NULL);
         if (nx_str_is(nx_json_get_str(effect, "kind"), "publish")) {
             NX_TRY(write_caused(collector, nx_json_get_str(effect, "event_id"), err));
         }
@@ -164,7 +164,10 @@ static void paint_effect(struct painter *painter, const struct nx_json_value *ef
     const struct nx_str kind = nx_json_get_str(effect, "kind");
     const size_t before = enter(painter, is_last);
 
-    if (!nx_str_is(kind, "publish")) {
+    if (nx_str_is(kind, "respond")) {
+        nx_buf_append_format(painter->out, "answered %llu\n",
+                             (unsigned long long)nx_json_get_u64(effect, "status"));
+    } else if (!nx_str_is(kind, "publish")) {
         nx_buf_append_c(painter->out, nx_str_is(kind, "key-delete") ? "deleted key" : "set key");
         nx_shown_member(painter->out, " ", effect, "key");
         nx_shown_member(painter->out, " base64:", effect, "key_base64");

@@ -49,6 +49,9 @@ enum nx_status { NX_STATUS_TABLE(NX_STATUS_MEMBER) };
     X(NX_KIND_WRONG_LAST_SEQUENCE, "wrong-last-sequence", NX_FAILED_PRECONDITION, 409) \
     X(NX_KIND_AMBIGUOUS, "ambiguous-id", NX_FAILED_PRECONDITION, 409)                  \
     X(NX_KIND_KEY_REUSED, "idempotency-key-reused", NX_INVALID_ARGUMENT, 422)          \
+    X(NX_KIND_FUNCTION_FAILED, "function-failed", NX_INTERNAL, 502)                    \
+    X(NX_KIND_FUNCTION_TIMEOUT, "function-timeout", NX_DEADLINE_EXCEEDED, 504)         \
+    X(NX_KIND_ANSWER_LATE, "answer-late", NX_DEADLINE_EXCEEDED, 504)                   \
     X(NX_KIND_EXPIRED, "expired", NX_NOT_FOUND, 410)                                   \
     X(NX_KIND_LOCKED, "data-directory-in-use", NX_FAILED_PRECONDITION, 409)            \
     X(NX_KIND_FORMAT_VERSION, "format-version", NX_FAILED_PRECONDITION, 409)           \

@@ -151,7 +151,7 @@ static enum nx_status read_effects(struct nx_reader *reader, struct nx_arena *ar
     }
     for (size_t i = 0; i < count; i++) {
         const uint8_t kind = nx_reader_u8(reader);
-        if (kind < NX_EFFECT_PUBLISH || kind > NX_EFFECT_KEY_DELETE) {
+        if (kind < NX_EFFECT_PUBLISH || kind > NX_EFFECT_RESPOND) {
             return damaged(reader, err);
         }
         effects[i].kind = (enum nx_effect_kind)kind;

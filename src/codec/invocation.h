@@ -46,12 +46,17 @@ enum nx_invocation_flag {
     NX_INVOCATION_INPUT_IS_DATA = 1 << 5, /* standard input held the data alone */
 };
 
-enum nx_effect_kind { NX_EFFECT_PUBLISH = 1, NX_EFFECT_KEY_SET = 2, NX_EFFECT_KEY_DELETE = 3 };
+enum nx_effect_kind {
+    NX_EFFECT_PUBLISH = 1,
+    NX_EFFECT_KEY_SET = 2,
+    NX_EFFECT_KEY_DELETE = 3,
+    NX_EFFECT_RESPOND = 4, /* at most one, the last */
+};
 
 struct nx_effect_summary {
     enum nx_effect_kind kind;
-    struct nx_str name; /* the published event's id, or the key */
-    struct nx_str type; /* the published event's type; empty for keys */
+    struct nx_str name; /* the published event's id, the key, or the answer's status in decimal digits */
+    struct nx_str type; /* the published event's type, or the answer's headers; empty for keys */
     uint8_t fingerprint[NX_FINGERPRINT_SIZE];
 };
 

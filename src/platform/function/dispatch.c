@@ -382,12 +382,14 @@ static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, stru
     switch (task->answer) {
     case NX_TASK_SUCCEEDED:
         consumer->succeeded_count++;
+        nx_dispatch_end_awaits(dispatch, item, task);
         end_item(dispatch, item);
         break;
     case NX_TASK_DEAD:
         consumer->failed_count++;
         consumer->dead_letter_count++;
         tell_given_up(dispatch, consumer, task);
+        nx_dispatch_end_awaits(dispatch, item, task);
         end_item(dispatch, item);
         break;
     case NX_TASK_FAILED:
@@ -503,6 +505,9 @@ static void take_message(struct nx_dispatch *dispatch, struct nx_message *messag
     case NX_TASK:
         take_task(dispatch, (struct nx_task *)(void *)message);
         break;
+    case NX_TASK_EARLY:
+        nx_dispatch_take_early(dispatch, (struct nx_task_early *)(void *)message);
+        break;
     default:
         nx_dispatch_take_request(dispatch, message);
         break;
@@ -545,6 +550,9 @@ static void protect_if_due(struct nx_dispatch *dispatch) {
 
 static int64_t next_time(const struct nx_dispatch *dispatch, bool is_sent) {
     int64_t next_ns = dispatch->retry_due_ns;
+    if (dispatch->awaits.due_ns < next_ns) {
+        next_ns = dispatch->awaits.due_ns;
+    }
     if (dispatch->timer_count > 0 && dispatch->timers[0]->due_ns < next_ns) {
         next_ns = dispatch->timers[0]->due_ns;
     }
@@ -579,6 +587,7 @@ static int64_t step(void *state, struct nx_now now, struct nx_message_queue *inb
     }
     nx_dispatch_advance(dispatch);
     wake_timers(dispatch);
+    nx_dispatch_expire_awaits(dispatch);
     nx_dispatch_read_on(dispatch);
     nx_dispatch_run_live(dispatch);
     pump(dispatch);
@@ -651,6 +660,8 @@ enum nx_status nx_dispatch_open(const struct nx_dispatch_options *options, struc
     nx_list_init(&dispatch->ready);
     nx_list_init(&dispatch->flights);
     nx_list_init(&dispatch->requeues);
+    nx_list_init(&dispatch->awaits.all);
+    dispatch->awaits.due_ns = NX_STEP_IDLE;
     nx_map_init(&dispatch->consumers, CONSUMERS_MAX, nx_random_u64(&options->random));
     nx_map_init(&dispatch->arrivals, NX_METRIC_SERIES_MAX, nx_random_u64(&options->random));
     nx_modules_init(&dispatch->modules, options->guests, options->loader, NULL,
@@ -691,6 +702,9 @@ void nx_dispatch_close(struct nx_dispatch *dispatch) {
     }
     while ((node = nx_list_take_first(&dispatch->requeues)) != NULL) {
         nx_message_release(&nx_container_of(node, struct nx_functions_requeue, node)->message);
+    }
+    while ((node = nx_list_take_first(&dispatch->awaits.all)) != NULL) {
+        nx_message_release(&nx_container_of(node, struct nx_functions_await, node)->message);
     }
     nx_map_fini(&dispatch->consumers);
     nx_map_fini(&dispatch->arrivals);

@@ -56,6 +56,15 @@ struct nx_dispatch_worker {
     struct nx_message stop;     /* NX_WORKER_STOP: it needs no memory when the time comes */
 };
 
+enum { NX_AWAIT_BUCKETS = 1024 }; /* a power of two */
+
+/* Requests that wait for what a function makes of one event. */
+struct nx_awaits {
+    struct nx_list all;                                   /* struct nx_functions_await */
+    struct nx_functions_await *buckets[NX_AWAIT_BUCKETS]; /* by the event's sequence */
+    int64_t due_ns; /* not later than the first deadline; NX_STEP_IDLE: none waits */
+};
+
 struct nx_dispatch_metrics {
     struct nx_metric *events; /* NULL: nothing is counted */
     struct nx_metric *attempts;
@@ -99,8 +108,9 @@ struct nx_dispatch {
     struct nx_list flights; /* struct nx_flight: tasks under way, in the order in which they were sent */
     struct nx_message_queue ready_waiting; /* requests: nx_functions_ready, nx_functions_update */
     struct nx_message_queue stop_waiting;
-    struct nx_error held_error;           /* why the last call that could not be written was not */
-    struct nx_list requeues;              /* struct nx_functions_requeue under way */
+    struct nx_error held_error; /* why the last call that could not be written was not */
+    struct nx_list requeues;    /* struct nx_functions_requeue under way */
+    struct nx_awaits awaits;
     struct nx_message_queue live_waiting; /* struct nx_dispatch_live that no worker has room for */
     int64_t checkpoint_due_ns;
     uint64_t checkpointed_invocations; /* invocations_next of the last checkpoint */
@@ -216,6 +226,17 @@ void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_ask
 void nx_dispatch_requeue_written(struct nx_dispatch *dispatch, const struct nx_asked *asked,
                                  const struct nx_append *append);
 void nx_dispatch_stop_if_done(struct nx_dispatch *dispatch);
+
+/* awaits.c */
+void nx_dispatch_await(struct nx_dispatch *dispatch, struct nx_functions_await *await);
+/** The item's attempt is on disk, and it was the last: tell who waits for it. */
+void nx_dispatch_end_awaits(struct nx_dispatch *dispatch, const struct nx_item *item, struct nx_task *task);
+/** A call has succeeded and is not on disk yet: tell who does not wait for that. */
+void nx_dispatch_take_early(struct nx_dispatch *dispatch, struct nx_task_early *early);
+/** Tell those whose deadline has come. */
+void nx_dispatch_expire_awaits(struct nx_dispatch *dispatch);
+/** Nothing will run any more. */
+void nx_dispatch_stop_awaits(struct nx_dispatch *dispatch);
 
 /* dispatch.c */
 void nx_dispatch_note_ready(struct nx_dispatch *dispatch, struct nx_consumer *consumer);

@@ -26,6 +26,13 @@ static inline const char *nx_credential_name(enum nx_credential credential) {
     return names[credential];
 }
 
+/* What a request on a trigger's path is answered. */
+enum nx_respond {
+    NX_RESPOND_PUBLISHED, /* 202, when its event is on disk */
+    NX_RESPOND_EARLY,     /* the function's answer, as soon as there is one */
+    NX_RESPOND_RESULT,    /* the function's answer, when the record of its call is on disk */
+};
+
 struct nx_trigger {
     enum nx_trigger_kind kind;
     struct nx_str method; /* HTTP: upper case */
@@ -34,8 +41,24 @@ struct nx_trigger {
      * for other paths "http.<function>". */
     struct nx_str event_type;
     const struct nx_event_filter *filter; /* of these events only; NULL: all */
+    enum nx_respond respond;              /* HTTP */
+    int64_t wait_ns;                      /* HTTP: how long a request waits for the function's answer */
     unsigned kept_credentials; /* HTTP: bits 1 << enum nx_credential: headers that go into the event too */
 };
+
+/** "published", "early", "result": as in nexus.yaml; static storage. */
+static inline const char *nx_respond_name(enum nx_respond respond) {
+    static const char *const names[] = { "published", "early", "result" };
+    return names[respond];
+}
+/** The function whose own path an HTTP trigger is; empty for paths under /events/, which are nobody's. */
+static inline struct nx_str nx_trigger_function(const struct nx_trigger *trigger) {
+    const struct nx_str prefix = NX_STR("http.");
+    return nx_str_starts_with(trigger->path, NX_STR("/events/")) ||
+                   !nx_str_starts_with(trigger->event_type, prefix)
+               ? NX_STR_EMPTY
+               : nx_str_slice(trigger->event_type, prefix.len, trigger->event_type.len);
+}
 
 struct nx_env_entry {
     struct nx_str name;

@@ -28,6 +28,7 @@
 #include "platform/function/guest.h"
 #include "platform/function/registry.h"
 #include "platform/function/replay.h"
+#include "platform/function/task.h"
 #include "telemetry/metric.h"
 
 enum {
@@ -87,6 +88,7 @@ enum nx_functions_message_kind {
     NX_FUNCTIONS_REQUEUE,       /* struct nx_functions_requeue */
     NX_FUNCTIONS_REPLAY,        /* struct nx_functions_replay */
     NX_FUNCTIONS_PROGRESS,      /* struct nx_functions_progress */
+    NX_FUNCTIONS_AWAIT,         /* struct nx_functions_await */
 };
 
 /* Answered once every function's start is on disk: an event accepted from then on reaches all of them. */
@@ -192,5 +194,35 @@ struct nx_functions_progress {
 };
 NX_MUST_CHECK enum nx_status nx_functions_progress_new(struct nx_functions_progress **progress_out,
                                                        struct nx_error *err);
+
+enum nx_await_end {
+    NX_AWAIT_SUCCEEDED, /* the function's answer */
+    NX_AWAIT_GIVEN_UP,  /* its last attempt failed; `outcome` and `error` say how */
+    NX_AWAIT_LATE,      /* `deadline_ns` came first; the event is handled all the same */
+    NX_AWAIT_PASSED,  /* it was done before the question came, or cannot be handed over: its record says it */
+    NX_AWAIT_STOPPED, /* the functions stop; the event is handled at the next start */
+};
+
+/* What a function makes of one event: answered when its first attempt has succeeded or its last one has
+ * failed, so when nothing about it will change any more, and that is on disk. */
+struct nx_functions_await {
+    struct nx_message message; /* first */
+    char function[NX_FUNCTION_NAME_SIZE_MAX + 1];
+    uint64_t event_sequence; /* of EVENTS */
+    int64_t deadline_ns;     /* monotonic */
+    bool is_early; /* answer a success before it is on disk; a crash, or keys that changed under the call, may
+                      still make it another one */
+    struct nx_list_node node; /* dispatch's own, as `next` */
+    struct nx_functions_await *next;
+    enum nx_await_end end;
+    enum nx_outcome outcome;
+    uint32_t attempt;         /* the last one; 0: not known */
+    uint64_t invocation;      /* INVOCATIONS sequence of the last attempt; 0: not known */
+    struct nx_answer *answer; /* owned; NX_AWAIT_SUCCEEDED */
+    struct nx_error error;    /* NX_AWAIT_GIVEN_UP */
+};
+NX_MUST_CHECK enum nx_status nx_functions_await_new(struct nx_str function, uint64_t event_sequence,
+                                                    struct nx_functions_await **await_out,
+                                                    struct nx_error *err);
 
 NX_DEFINE_AUTO(nx_functions, nx_functions_close)

@@ -234,6 +234,63 @@ static void test_a_function_that_went_and_came_back_misses_nothing(void **state)
     remove_world(&world);
 }
 
+static struct nx_function answering(const char *name, const char *type) {
+    struct nx_function function = function_of(name, type);
+    function.triggers[0].respond = NX_RESPOND_RESULT;
+    return function;
+}
+
+static struct nx_functions_await *await_result(struct world *world, const char *function, uint64_t event,
+                                               int64_t wait_ns) {
+    const struct nx_clock clock = nx_clock_system();
+    struct nx_functions_await *question = NULL;
+    assert_int_equal(nx_functions_await_new(nx_str_from_c(function), event, &question, NULL), NX_OK);
+    question->deadline_ns = nx_clock_read(&clock).monotonic_ns + wait_ns;
+    return (struct nx_functions_await *)(void *)ask(world, nx_functions_mailbox(world->functions),
+                                                    &question->message);
+}
+
+static void test_tells_who_waits_what_came_of_an_event(void **state) {
+    (void)state;
+    struct world world = new_world(&guests);
+    const struct nx_function functions[] = { answering("api", "a"), answering("bad", "b") };
+    const struct nx_registry_entry entries[] = {
+        { .function = &functions[0], .module = NX_STR("created") },
+        { .function = &functions[1], .module = NX_STR("fail") },
+    };
+    open_world(&world, entries, 2);
+    await_ready(&world);
+    /* An event that is still to come is waited for, but not for ever. */
+    struct nx_functions_await *question = await_result(&world, "api", 1, 5 * NX_NS_PER_MS);
+    assert_int_equal(question->end, NX_AWAIT_LATE);
+    nx_message_release(&question->message);
+
+    publish(&world, "a", "e1", "{\"a\":1}");
+    question = await_result(&world, "api", 1, 10 * (int64_t)NX_NS_PER_S);
+    if (question->end != NX_AWAIT_PASSED) { /* it may have been done by then */
+        assert_int_equal(question->end, NX_AWAIT_SUCCEEDED);
+        assert_int_equal(question->answer->status, 201);
+        assert_true(nx_str_is(question->answer->headers, "location: /1\r\n"));
+        assert_true(nx_str_find(question->answer->output, NX_STR("\"a\":1")) != SIZE_MAX);
+        assert_int_equal(question->invocation, 1);
+    }
+    nx_message_release(&question->message);
+    question = await_result(&world, "api", 1, 10 * (int64_t)NX_NS_PER_S);
+    assert_int_equal(question->end, NX_AWAIT_PASSED);
+    nx_message_release(&question->message);
+
+    /* Its three attempts take a few milliseconds. */
+    publish(&world, "b", "e2", "{}");
+    question = await_result(&world, "bad", 2, 10 * (int64_t)NX_NS_PER_S);
+    assert_int_equal(question->end, NX_AWAIT_GIVEN_UP);
+    assert_int_equal(question->outcome, NX_OUTCOME_EXIT);
+    assert_int_equal(question->attempt, 3);
+    assert_string_equal(question->error.message, "exited with 1");
+    nx_message_release(&question->message);
+    stop_world(&world);
+    remove_world(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_a_function_for_an_event),
@@ -241,6 +298,7 @@ int main(void) {
         cmocka_unit_test(test_puts_back_more_dead_letters_than_one_answer_holds),
         cmocka_unit_test(test_handles_every_event_once_across_restarts),
         cmocka_unit_test(test_a_checkpoint_of_several_parts_repeats_nothing),
+        cmocka_unit_test(test_tells_who_waits_what_came_of_an_event),
         cmocka_unit_test(test_a_function_that_went_and_came_back_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *   "count"    adds one to the key "count"        "publish" publishes its input as an event of type "made"
  *   "flaky"    fails half of its calls, at random "sleep"   waits 10 ms, then echoes
  *   "tally"    adds one to the key that is its event's id
+ *   "created"  echoes, as an answer of 201
  *
  * Header only: included by unit tests and by the simulated world, never by the product. */
 #pragma once
@@ -131,6 +132,10 @@ __attribute__((unused)) static enum nx_call_state script_call_step(struct nx_cal
         return script_count(call, nx_str_from_c(call->event_id));
     }
     call->result.output = call->options.input;
+    if (script_is(call, "created")) {
+        call->result.response =
+            (struct nx_call_response){ .status = 201, .headers = NX_STR("location: /1\r\n") };
+    }
     if (script_is(call, "publish")) {
         call->publish = (struct nx_call_publish){ .type = NX_STR("made"), .data = NX_STR("{}") };
         call->result.publishes = &call->publish;

@@ -39,6 +39,14 @@ void nx_kv_write_fingerprint(const struct nx_call_kv_write *write,
     memcpy(fingerprint_out, digest.bytes, NX_FINGERPRINT_SIZE);
 }
 
+void nx_response_fingerprint(const struct nx_call_response *response,
+                             uint8_t fingerprint_out[NX_FINGERPRINT_SIZE]) {
+    const uint64_t lengths[] = { NX_EFFECT_RESPOND, response->status };
+    const struct nx_str parts[] = { nx_str_of(lengths, sizeof lengths), response->headers };
+    const struct nx_digest digest = nx_digest_of_parts(parts, sizeof parts / sizeof parts[0]);
+    memcpy(fingerprint_out, digest.bytes, NX_FINGERPRINT_SIZE);
+}
+
 void nx_function_keys_stream(struct nx_buf *out, struct nx_str function) {
     nx_buf_append(out, NX_STR("KV_"));
     nx_buf_append(out, function);
@@ -186,12 +194,26 @@ static enum nx_status add_condition(struct conversion *conversion, const struct 
     return nx_append_add_condition(conversion->append, &condition, err);
 }
 
+/* What it said of its answer: of its output, which is there already. */
+static enum nx_status add_response(struct conversion *conversion, const struct nx_call_response *response,
+                                   struct nx_error *err) {
+    char status[16];
+    const int len = snprintf(status, sizeof status, "%" PRIu32, response->status);
+    struct nx_effect_summary *summary = &conversion->effects[conversion->effect_count++];
+    summary->kind = NX_EFFECT_RESPOND;
+    summary->name = nx_arena_copy(&conversion->arena, nx_str_of(status, (size_t)len));
+    summary->type = response->headers;
+    nx_response_fingerprint(response, summary->fingerprint);
+    return summary->name.ptr == NULL ? nx_fail_memory(err) : NX_OK;
+}
+
 static enum nx_status add_effects(struct conversion *conversion, struct nx_error *err) {
     const struct nx_call_result *result = conversion->context->result;
     if (result->outcome != NX_OUTCOME_OK) {
         return NX_OK;
     }
-    const size_t count = result->publish_count + result->kv_write_count;
+    const size_t count =
+        result->publish_count + result->kv_write_count + (result->response.status != 0 ? 1 : 0);
     if (count > NX_INVOCATION_EFFECTS_MAX) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "%zu effects are more than the %d that one call may have",
                        count, NX_INVOCATION_EFFECTS_MAX);
@@ -205,6 +227,9 @@ static enum nx_status add_effects(struct conversion *conversion, struct nx_error
     }
     for (size_t i = 0; i < result->kv_write_count; i++) {
         NX_TRY(add_kv_write(conversion, &result->kv_writes[i], err));
+    }
+    if (result->response.status != 0) {
+        NX_TRY(add_response(conversion, &result->response, err));
     }
     for (size_t i = 0; i < result->kv_read_count; i++) {
         NX_TRY(add_condition(conversion, &result->kv_reads[i], err));

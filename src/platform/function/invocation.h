@@ -64,6 +64,8 @@ NX_MUST_CHECK enum nx_status nx_event_to_input(const struct nx_event_input *inpu
 /** The fingerprints by which effects are compared. */
 void nx_publish_fingerprint(const struct nx_call_publish *publish,
                             uint8_t fingerprint_out[NX_FINGERPRINT_SIZE]);
+void nx_response_fingerprint(const struct nx_call_response *response,
+                             uint8_t fingerprint_out[NX_FINGERPRINT_SIZE]);
 void nx_kv_write_fingerprint(const struct nx_call_kv_write *write,
                              uint8_t fingerprint_out[NX_FINGERPRINT_SIZE]);
 

@@ -102,12 +102,14 @@ static struct nx_str route_key(char text_out[ROUTE_KEY_SIZE_MAX], struct nx_str 
     return nx_str_of(text_out, method.len + 1 + path.len);
 }
 
-static enum nx_status add_triggers(struct nx_registry *registry, const struct nx_registered *registered,
+static enum nx_status add_triggers(struct nx_registry *registry, struct nx_registered *registered,
                                    struct nx_error *err) {
     const struct nx_function *function = registered->function;
     for (size_t i = 0; i < function->trigger_count; i++) {
         const struct nx_trigger *trigger = &function->triggers[i];
         NX_TRY(add_to_type(registry, trigger->event_type, registered, err));
+        registered->answers |= trigger->respond != NX_RESPOND_PUBLISHED;
+        registered->answers_early |= trigger->respond == NX_RESPOND_EARLY;
         if (trigger->kind != NX_TRIGGER_HTTP) {
             continue;
         }

@@ -22,6 +22,9 @@ struct nx_registered {
     const struct nx_function *function; /* borrowed from the registry */
     struct nx_digest module_digest;
     size_t index; /* in the registry */
+    /* The most that one of its triggers promises: whoever waits wants to be told what a call gave back. */
+    bool answers;
+    bool answers_early;
 };
 
 struct nx_registry_entry {

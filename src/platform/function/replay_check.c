@@ -310,8 +310,9 @@ static bool same_effects(struct nx_check *check, const struct nx_call_result *re
     if (recorded->outcome != NX_OUTCOME_OK) {
         return true; /* effects of a failed call are dropped */
     }
+    const size_t before_response = result->publish_count + result->kv_write_count;
     if (!same_number(check, "number of effects", recorded->effect_count,
-                     result->publish_count + result->kv_write_count)) {
+                     before_response + (result->response.status != 0 ? 1 : 0))) {
         return false;
     }
     for (size_t i = 0; i < result->publish_count; i++) {
@@ -328,6 +329,13 @@ static bool same_effects(struct nx_check *check, const struct nx_call_result *re
                          fingerprint)) {
             return false;
         }
+    }
+    if (result->response.status != 0) {
+        char status[16];
+        const int len = snprintf(status, sizeof status, "%" PRIu32, result->response.status);
+        nx_response_fingerprint(&result->response, fingerprint);
+        return same_effect(check, before_response, NX_EFFECT_RESPOND, nx_str_of(status, (size_t)len),
+                           fingerprint);
     }
     return true;
 }

@@ -364,6 +364,7 @@ void nx_dispatch_stop_if_done(struct nx_dispatch *dispatch) {
     if (dispatch->phase != NX_DISPATCH_STOPPED) {
         return;
     }
+    nx_dispatch_stop_awaits(dispatch);
     struct nx_message *message;
     while ((message = nx_message_queue_pop(&dispatch->stop_waiting)) != NULL) {
         describe_unwritten(dispatch, (struct nx_functions_stop *)(void *)message);
@@ -391,6 +392,9 @@ void nx_dispatch_take_request(struct nx_dispatch *dispatch, struct nx_message *m
     case NX_FUNCTIONS_REPLAY:
     case NX_FUNCTIONS_PROGRESS:
         nx_mailbox_send_reply(dispatch->options.replayer, message);
+        break;
+    case NX_FUNCTIONS_AWAIT:
+        nx_dispatch_await(dispatch, (struct nx_functions_await *)(void *)message);
         break;
     case NX_DISPATCH_LIVE:
         nx_message_queue_push(&dispatch->live_waiting, message);

@@ -26,6 +26,46 @@ struct nx_event_copy *nx_event_copy_new(const struct nx_record *record) {
     return copy;
 }
 
+struct nx_answer *nx_answer_new(uint32_t status, struct nx_str headers, struct nx_str output) {
+    struct nx_answer *answer = malloc(sizeof *answer + headers.len + output.len);
+    if (answer == NULL) {
+        return NULL;
+    }
+    char *end = (char *)(answer + 1);
+    if (headers.len > 0) {
+        memcpy(end, headers.ptr, headers.len);
+    }
+    if (output.len > 0) {
+        memcpy(end + headers.len, output.ptr, output.len);
+    }
+    answer->status = status;
+    answer->headers = nx_str_of(end, headers.len);
+    answer->output = nx_str_of(end + headers.len, output.len);
+    return answer;
+}
+
+static void early_release(struct nx_message *message) {
+    struct nx_task_early *early = (struct nx_task_early *)(void *)message;
+    free(early->answer);
+    free(early);
+}
+
+enum nx_status nx_task_early_new(const struct nx_task *task, struct nx_answer *answer,
+                                 struct nx_task_early **early_out, struct nx_error *err) {
+    const struct nx_str function = task->registered->function->name;
+    struct nx_task_early *early = calloc(1, sizeof *early);
+    if (early == NULL) {
+        return nx_fail_memory(err);
+    }
+    early->message.kind = NX_TASK_EARLY;
+    early->message.release = early_release;
+    memcpy(early->function, function.ptr, function.len);
+    early->event_sequence = task->event_sequence;
+    early->answer = answer;
+    *early_out = early;
+    return NX_OK;
+}
+
 static void task_release(struct nx_message *message) {
     nx_task_free((struct nx_task *)(void *)message);
 }
@@ -48,5 +88,6 @@ void nx_task_free(struct nx_task *task) {
     }
     nx_registry_unref(task->registry);
     free(task->event);
+    free(task->answer_bytes);
     free(task);
 }

@@ -12,7 +12,7 @@
 #include "io/mailbox.h"
 #include "platform/function/registry.h"
 
-enum nx_task_kind { NX_TASK = 0x300 };
+enum nx_task_kind { NX_TASK = 0x300, NX_TASK_EARLY };
 
 /* An event, in one piece of memory. */
 struct nx_event_copy {
@@ -28,6 +28,15 @@ enum nx_task_answer {
     NX_TASK_FAILED,    /* the record is on disk; it was not the last attempt */
     NX_TASK_DEAD,      /* the record is on disk, and the dead letter with it */
 };
+
+/* What a call that succeeded gave back, for whoever waits for it; in one piece of memory. */
+struct nx_answer {
+    uint32_t status;       /* of HTTP; 0: the function said nothing of it */
+    struct nx_str headers; /* lines; behind this struct, as `output` */
+    struct nx_str output;
+};
+/** Ownership: the caller frees it by free(). NULL when there is no memory. */
+struct nx_answer *nx_answer_new(uint32_t status, struct nx_str headers, struct nx_str output);
 
 struct nx_task {
     struct nx_message message;    /* first; kind NX_TASK */
@@ -50,8 +59,20 @@ struct nx_task {
     int64_t finished_at_ns; /* wall time of that record */
     uint64_t duration_ns;
     uint64_t memory_peak;
+    struct nx_answer *answer_bytes; /* owned; NULL: it failed, nobody may wait for it, or no memory */
     struct nx_error error;
 };
+
+/* From a worker to dispatch, no answer: what a call gave back, before its record is on disk. */
+struct nx_task_early {
+    struct nx_message message; /* first; kind NX_TASK_EARLY */
+    char function[NX_FUNCTION_NAME_SIZE_MAX + 1];
+    uint64_t event_sequence;
+    struct nx_answer *answer; /* owned */
+};
+/** `answer` is moved in on success. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_task_early_new(const struct nx_task *task, struct nx_answer *answer,
+                                               struct nx_task_early **early_out, struct nx_error *err);
 
 /** Takes a reference to the registry. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_task_new(struct nx_registry *registry, struct nx_task **task_out,

@@ -252,6 +252,27 @@ static void send_next(struct nx_worker *worker, struct slot *slot) {
     nx_outbox_send(&worker->appends, &append->message);
 }
 
+/* Keep what the call gave back for whoever waits for it; tell at once those who do not wait for the disk. */
+static void keep_answer(struct slot *slot, const struct nx_call_result *result) {
+    struct nx_task *task = slot->task;
+    free(NX_TAKE(task->answer_bytes));
+    if (!task->registered->answers || task->replay_of != 0 || result->outcome != NX_OUTCOME_OK) {
+        return;
+    }
+    const struct nx_call_response *response = &result->response;
+    task->answer_bytes = nx_answer_new(response->status, response->headers, result->output);
+    if (!task->registered->answers_early) {
+        return;
+    }
+    struct nx_answer *copy = nx_answer_new(response->status, response->headers, result->output);
+    struct nx_task_early *early = NULL;
+    if (copy == NULL || nx_task_early_new(task, copy, &early, NULL) != NX_OK) {
+        free(copy); /* it comes with the record */
+        return;
+    }
+    nx_mailbox_send_reply(task->message.reply_to, &early->message);
+}
+
 /* Make the call's append from a result, the guest's or our own, and send it. `from` is the list it is in. */
 static void commit(struct nx_worker *worker, struct slot *slot, struct nx_list *from,
                    const struct nx_call_result *result, struct nx_now now) {
@@ -286,6 +307,7 @@ static void commit(struct nx_worker *worker, struct slot *slot, struct nx_list *
     task->memory_peak = context.result->memory_peak;
     (void)snprintf(task->error.message, sizeof task->error.message, "%.*s",
                    NX_STR_ARG(context.result->error));
+    keep_answer(slot, context.result);
     slot->put_count = slot->put_index = 0;
     add_put(worker, slot, context.result->tape);
     add_put(worker, slot, context.result->output);

@@ -19,9 +19,12 @@ enum {
     NX_GUEST_INTERFACE_VERSION = 1,
     NX_CALL_ENV_MAX = 256,
     NX_CALL_EVENT_ID_SIZE_MAX = 1024,
-    NX_KV_KEY_SIZE_MAX = 512,          /* bytes */
-    NX_KV_VALUE_SIZE_MAX = 512 * 1024, /* bytes */
-    NX_PUBLISH_TYPE_SIZE_MAX = 512,    /* bytes */
+    NX_KV_KEY_SIZE_MAX = 512,                /* bytes */
+    NX_KV_VALUE_SIZE_MAX = 512 * 1024,       /* bytes */
+    NX_PUBLISH_TYPE_SIZE_MAX = 512,          /* bytes */
+    NX_RESPONSE_HEADERS_SIZE_MAX = 8 * 1024, /* bytes of the headers that a call gives to its answer */
+    NX_RESPONSE_STATUS_MIN = 200,
+    NX_RESPONSE_STATUS_MAX = 599,
 };
 
 /* 0 anywhere: the default. */
@@ -82,6 +85,11 @@ struct nx_call_kv_read { /* one for each key asked of the store */
     struct nx_str key;
     uint64_t version; /* must still be the key's when the call is committed; 0: never set */
 };
+/* What the call says of its answer, where its output is one (an HTTP function with `respond`). */
+struct nx_call_response {
+    uint32_t status;       /* 0: it said nothing */
+    struct nx_str headers; /* lines "Name: value\r\n", checked; may be empty */
+};
 
 struct nx_call_result {
     enum nx_outcome outcome;
@@ -96,6 +104,7 @@ struct nx_call_result {
     size_t kv_write_count;
     const struct nx_call_kv_read *kv_reads;
     size_t kv_read_count;
+    struct nx_call_response response; /* to be dropped unless the outcome is ok */
     uint64_t fuel_used;
     uint64_t memory_peak; /* bytes of linear memory */
     uint64_t host_call_count;

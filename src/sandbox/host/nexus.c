@@ -2,6 +2,8 @@
  * was asked of the store once is answered from memory afterwards, so one call sees one state. */
 #include "sandbox/host/nexus.h"
 
+#include "codec/byte_class.h"
+#include "codec/headers.h"
 #include "sandbox/host/wasi_poll.h"
 
 /* A string of the guest's; false when it is not in its memory. */
@@ -71,6 +73,69 @@ static wasm_trap_t *nexus_publish(struct nx_host *host, wasmtime_val_raw_t *args
     nx_buf_append(&host->publishes, nx_str_of(&publish, sizeof publish));
     if (publish.type.ptr == NULL || publish.content_type.ptr == NULL || publish.data.ptr == NULL ||
         nx_buf_failed(&host->publishes)) {
+        return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "out of memory");
+    }
+    return nx_host_answer(args, NX_ERRNO_SUCCESS);
+}
+
+/* Headers that the server writes itself, or that are between two neighbours on the way (RFC 9110, 7.6.1). */
+static bool is_servers_header(struct nx_str name) {
+    static const char *const names[] = { "connection", "content-length", "date",    "keep-alive",
+                                         "te",         "trailer",        "upgrade", "transfer-encoding" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (nx_str_equal_ignore_case(name, nx_str_from_c(names[i]))) {
+            return true;
+        }
+    }
+    const struct nx_str proxy = NX_STR("proxy-");
+    const struct nx_str ours = NX_STR("nexus-");
+    return nx_str_equal_ignore_case(nx_str_slice(name, 0, proxy.len), proxy) ||
+           nx_str_equal_ignore_case(nx_str_slice(name, 0, ours.len), ours);
+}
+
+/* Lines "Name: value", each ended by LF or CR LF, the last one perhaps not, as "Name: value\r\n". False: one
+ * of them is not a header that a guest may set, or they are too many bytes. */
+static bool read_headers(struct nx_str text, struct nx_buf *block) {
+    while (text.len > 0) {
+        const size_t end = nx_str_find_byte(text, '\n');
+        struct nx_str line = nx_str_slice(text, 0, end);
+        text = end == SIZE_MAX ? NX_STR_EMPTY : nx_str_slice(text, end + 1, text.len);
+        if (line.len > 0 && line.ptr[line.len - 1] == '\r') {
+            line = nx_str_slice(line, 0, line.len - 1);
+        }
+        const size_t colon = nx_str_find_byte(line, ':');
+        const struct nx_str name = nx_str_slice(line, 0, colon);
+        if (line.len == 0) {
+            continue;
+        }
+        const struct nx_str value =
+            colon == SIZE_MAX ? NX_STR_EMPTY : nx_str_trim(nx_str_slice(line, colon + 1, line.len));
+        if (colon == SIZE_MAX || is_servers_header(name) || nx_byte_span(value, NX_BYTE_TEXT) < value.len ||
+            nx_headers_append(block, name, value, NULL) != NX_OK) {
+            return false;
+        }
+    }
+    return block->len <= NX_RESPONSE_HEADERS_SIZE_MAX;
+}
+
+/* The last one counts. */
+static wasm_trap_t *nexus_respond(struct nx_host *host, wasmtime_val_raw_t *args) {
+    const uint32_t status = nx_host_argument(args, 0);
+    NX_AUTO(nx_buf) block;
+    struct nx_str text;
+    nx_buf_init(&block, 2 * NX_RESPONSE_HEADERS_SIZE_MAX);
+    if (!guest_str(host, nx_host_argument(args, 1), nx_host_argument(args, 2), &text)) {
+        return nx_host_answer(args, NX_ERRNO_FAULT);
+    }
+    if (status < NX_RESPONSE_STATUS_MIN || status > NX_RESPONSE_STATUS_MAX || !read_headers(text, &block)) {
+        return nx_host_answer(args, NX_ERRNO_INVAL);
+    }
+    wasm_trap_t *trap = charge_effect(host, block.len);
+    if (trap != NULL) {
+        return trap;
+    }
+    host->response = (struct nx_call_response){ .status = status, .headers = keep(host, nx_buf_str(&block)) };
+    if (host->response.headers.ptr == NULL) {
         return nx_host_end(host, NX_OUTCOME_HOST_ERROR, "out of memory");
     }
     return nx_host_answer(args, NX_ERRNO_SUCCESS);
@@ -294,6 +359,7 @@ const struct nx_import nx_nexus_imports[] = {
     NEXUS("kv_set", "iiii", "i", .plain = nexus_kv_set),
     NEXUS("kv_delete", "ii", "i", .plain = nexus_kv_delete),
     NEXUS("now", "", "I", .plain = nexus_now),
+    NEXUS("respond", "iii", "i", .plain = nexus_respond),
     NEXUS("random", "ii", "i", .plain = nx_wasi_random_get),
 };
 const size_t nx_nexus_import_count = sizeof nx_nexus_imports / sizeof nx_nexus_imports[0];

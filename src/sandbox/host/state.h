@@ -53,12 +53,13 @@ struct nx_host {
     struct nx_buf partial_line; /* standard error since the last line feed */
     struct nx_environment environment;
 
-    struct nx_arena arena; /* what the next four point into */
+    struct nx_arena arena; /* what the next six point into */
     struct nx_buf log_lines;
     struct nx_buf publishes;
     struct nx_buf kv_writes;
     struct nx_buf kv_reads;
     struct nx_buf kv_values; /* struct nx_call_kv_write for each read: what was answered */
+    struct nx_call_response response;
     uint64_t log_size;
     uint64_t effect_size;
 

@@ -353,6 +353,7 @@ static void fill_lists(struct nx_call_result *result, const struct nx_host *host
     result->kv_write_count = host->kv_writes.len / sizeof *result->kv_writes;
     result->kv_reads = (const struct nx_call_kv_read *)(const void *)host->kv_reads.ptr;
     result->kv_read_count = host->kv_reads.len / sizeof *result->kv_reads;
+    result->response = host->response;
 }
 
 /* `host` says how it ended; take the readings, give the instance back, write the result. */

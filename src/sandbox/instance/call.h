@@ -98,6 +98,7 @@ enum nx_call_part {
     NX_PART_LOG,
     NX_PART_PUBLISH,
     NX_PART_KV_WRITE,
+    NX_PART_RESPONSE,
     NX_PART_FUEL,
     NX_PART_MEMORY,
     NX_PART_TAPE, /* the guest asked something else than the tape answers */

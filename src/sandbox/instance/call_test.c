@@ -289,6 +289,8 @@ static void test_effects_are_collected_and_replay(void **state) {
         assert_int_equal(result->publish_count, 2);
         assert_str_equal(result->publishes[0].data, "{\"user_id\":\"u42\"}");
         assert_str_equal(result->publishes[1].content_type, "text/plain");
+        assert_int_equal(result->response.status, 201);
+        assert_str_equal(result->response.headers, "location: /users/1\r\nX-A: b\r\n");
         assert_int_equal(result->log_lines[0].level, NX_LOG_WARN);
         assert_str_equal(result->log_lines[0].fields, "{\"spoons\":2}");
     }

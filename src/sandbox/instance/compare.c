@@ -95,6 +95,16 @@ static bool compare_effects(const struct nx_call_result *recorded, const struct 
     return true;
 }
 
+static bool compare_response(const struct nx_call_result *recorded, const struct nx_call_result *replayed,
+                             struct nx_call_difference *difference) {
+    if (recorded->response.status != replayed->response.status) {
+        return differ(difference, NX_PART_RESPONSE, 0, 0, "status %u of the answer, now %u",
+                      recorded->response.status, replayed->response.status);
+    }
+    return compare_text(difference, NX_PART_RESPONSE, "headers of answer", 0, recorded->response.headers,
+                        replayed->response.headers);
+}
+
 bool nx_call_compare(const struct nx_call_result *recorded, const struct nx_call_result *replayed,
                      struct nx_call_difference *difference_out) {
     if (replayed->outcome == NX_OUTCOME_REPLAY_DIFFERS) {
@@ -113,7 +123,8 @@ bool nx_call_compare(const struct nx_call_result *recorded, const struct nx_call
         return differ(difference_out, NX_PART_EXIT_CODE, 0, 0, "exit code %d, now %d", recorded->exit_code,
                       replayed->exit_code);
     }
-    if (recorded->outcome == NX_OUTCOME_OK && !compare_effects(recorded, replayed, difference_out)) {
+    if (recorded->outcome == NX_OUTCOME_OK && (!compare_effects(recorded, replayed, difference_out) ||
+                                               !compare_response(recorded, replayed, difference_out))) {
         return false;
     }
     if (recorded->fuel_used != replayed->fuel_used) {

@@ -33,6 +33,12 @@ int main(void) {
     expect(nexus_publish_as("note", "text/plain", "hello", 5), NEXUS_OK, "publish as text");
     expect(nexus_publish("", "1", 1), NEXUS_INVALID, "publish of no type");
     expect(nexus_publish_raw("x", 1, "", 0, (void *)0xfffffff0u, 64), NEXUS_FAULT, "publish from nowhere");
+    expect(nexus_respond(99, ""), NEXUS_INVALID, "respond with no status");
+    expect(nexus_respond(200, "Content-Length: 3"), NEXUS_INVALID, "respond with the server's header");
+    expect(nexus_respond(200, "X-A: \1"), NEXUS_INVALID, "respond with a control character");
+    expect(nexus_respond(200, "no header"), NEXUS_INVALID, "respond with no header");
+    expect(nexus_respond(500, ""), NEXUS_OK, "respond");
+    expect(nexus_respond(201, "location: /users/1\r\nX-A:b  \n"), NEXUS_OK, "respond again");
     expect(nexus_random(bytes, sizeof bytes), NEXUS_OK, "random");
     (void)printf("%lld %02x%02x\n", (long long)nexus_now(), bytes[0], bytes[3]);
     return 0;

@@ -435,6 +435,11 @@ void nx_http_exchange_close_after(struct nx_http_exchange *exchange) {
     }
 }
 
+/* Statuses whose answers end with their headers. */
+static bool has_no_body(int status) {
+    return status == 204 || status == 304;
+}
+
 static void write_head(struct nx_buf *out, const struct nx_http_exchange *exchange,
                        const struct nx_http_response *response) {
     nx_buf_append(out, NX_STR("HTTP/1.1 "));
@@ -447,7 +452,9 @@ static void write_head(struct nx_buf *out, const struct nx_http_exchange *exchan
         nx_buf_append(out, NX_STR("\r\nContent-Type: "));
         nx_buf_append(out, response->content_type);
     }
-    if (!exchange->streaming) {
+    if (has_no_body(response->status)) {
+        /* RFC 9110, 8.6 */
+    } else if (!exchange->streaming) {
         nx_buf_append(out, NX_STR("\r\nContent-Length: "));
         nx_buf_append_decimal(out, response->body.len);
     } else if (!exchange->is_http_1_0) {
@@ -504,7 +511,7 @@ void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_res
     const bool is_first = nx_list_first(&conn->exchanges) == &exchange->node;
     struct nx_buf *out = is_first ? &conn->out : &exchange->out;
     write_head(out, exchange, response);
-    if (!exchange->is_head) {
+    if (!exchange->is_head && !has_no_body(response->status)) {
         nx_buf_append(out, response->body);
     }
     exchange->answered = true;

@@ -30,6 +30,9 @@ static void write_triggers(struct nx_json_writer *writer, const struct nx_functi
         if (trigger->kind == NX_TRIGGER_HTTP) {
             nx_json_member_str(writer, "method", trigger->method);
             nx_json_member_str(writer, "path", trigger->path);
+            if (trigger->respond != NX_RESPOND_PUBLISHED) {
+                nx_json_member_c(writer, "respond", nx_respond_name(trigger->respond));
+            }
         }
         nx_json_member_str(writer, "type", trigger->event_type);
         if (trigger->filter != NULL) {

@@ -5,6 +5,7 @@
 #include "codec/digest.h"
 #include "codec/json.h"
 #include "server/http/publish.h"
+#include "server/http/wait.h"
 
 enum {
     PARTS_MAX = 8 + 4 * NX_HTTP_HEADER_COUNT_MAX,
@@ -135,6 +136,8 @@ static void respond_first(struct nx_http_exchange *exchange, const struct nx_jso
         nx_http_respond_error(exchange, err, NX_STR_EMPTY);
     } else if (is_batch) {
         nx_http_respond_batch(exchange, ids, NULL, count);
+    } else if (nx_http_is_awaiting(exchange)) {
+        nx_http_await_first(exchange, ids[0]);
     } else {
         nx_http_respond_published(exchange, ids[0], true);
     }

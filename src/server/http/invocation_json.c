@@ -86,6 +86,23 @@ void nx_http_write_log_lines(struct nx_json_writer *writer, const struct nx_invo
     nx_json_array_end(writer);
 }
 
+/* Names may repeat (Set-Cookie), so headers are lines. */
+static void write_response(struct nx_json_writer *writer, const struct nx_effect_summary *effect) {
+    struct nx_str rest = effect->type;
+    struct nx_header header;
+    uint64_t status = 0;
+    (void)nx_str_to_u64(effect->name, &status);
+    nx_json_member_c(writer, "kind", "respond");
+    nx_json_member_u64(writer, "status", status);
+    nx_json_key(writer, NX_STR("headers"));
+    nx_json_array_begin(writer);
+    while (nx_headers_next(&rest, &header)) {
+        const char *line = header.name.ptr; /* the value ends the line */
+        nx_json_string(writer, nx_str_of(line, (size_t)(header.value.ptr + header.value.len - line)));
+    }
+    nx_json_array_end(writer);
+}
+
 static void write_effects(struct nx_json_writer *writer, const struct nx_invocation *invocation) {
     nx_json_key(writer, NX_STR("effects"));
     nx_json_array_begin(writer);
@@ -96,6 +113,8 @@ static void write_effects(struct nx_json_writer *writer, const struct nx_invocat
             nx_json_member_c(writer, "kind", "publish");
             nx_json_member_str(writer, "event_id", effect->name);
             nx_json_member_str(writer, "type", effect->type);
+        } else if (effect->kind == NX_EFFECT_RESPOND) {
+            write_response(writer, effect);
         } else {
             nx_json_member_c(writer, "kind", effect->kind == NX_EFFECT_KEY_SET ? "key-set" : "key-delete");
             nx_http_member_bytes(writer, "key", effect->name);

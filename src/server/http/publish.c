@@ -2,13 +2,11 @@
  *
  * POST /events takes CloudEvents: one in binary or structured mode, or a batch (batch.c). POST /events/{type}
  * takes them too, all of this type, and any other body, of which an event is made: id a ULID, source
- * "/http/<project>", type from the path, time of arrival. A request on a function's own path becomes an event
- * whose data describes the request. The answer, 202, is written when the event is on disk. Only an id that
- * the client chose is looked for in the de-duplication window. */
+ * "/http/<project>", type from the path, time of arrival. The answer, 202, is written when the event is on
+ * disk. Only an id that the client chose is looked for in the de-duplication window. */
 #include "server/http/publish.h"
 
 #include "base/assert.h"
-#include "codec/base64.h"
 #include "codec/cloudevents.h"
 #include "codec/json.h"
 #include "codec/percent.h"
@@ -17,7 +15,6 @@
 #include "server/http/idempotency.h"
 
 enum {
-    DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX,
     PROBLEM_SIZE_MAX = 16 * 1024, /* bytes of problem details */
 };
 
@@ -62,8 +59,7 @@ void nx_http_respond_published(struct nx_http_exchange *exchange, struct nx_str 
     nx_buf_reset(body);
 }
 
-/* 202, or why not. */
-static void published(struct nx_http_exchange *exchange, struct nx_message *message) {
+void nx_http_published(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_append *append = (struct nx_append *)message;
     if (append->status != NX_OK) {
         nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
@@ -125,8 +121,9 @@ static enum nx_status make_append(struct nx_http_exchange *exchange, const struc
     return NX_OK;
 }
 
-static void publish(struct nx_http_exchange *exchange, const struct nx_http_request *request,
-                    struct nx_cloudevent *event, bool id_is_clients) {
+void nx_http_publish(struct nx_http_exchange *exchange, const struct nx_http_request *request,
+                     struct nx_cloudevent *event, bool id_is_clients,
+                     void (*resume)(struct nx_http_exchange *, struct nx_message *)) {
     struct nx_append *append = NULL;
     struct nx_error err = { 0 };
     char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
@@ -135,12 +132,11 @@ static void publish(struct nx_http_exchange *exchange, const struct nx_http_requ
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
-    nx_http_ask(exchange, nx_http_services_of(exchange)->appends, &append->message, published);
+    nx_http_ask(exchange, nx_http_services_of(exchange)->appends, &append->message, resume);
 }
 
-/* Fill in what a plain message does not say. `id_out` and `time_out` hold the texts. */
-static void complete_plain(struct nx_http_services *services, struct nx_cloudevent *event,
-                           char id_out[NX_ULID_TEXT_SIZE + 1], char time_out[NX_TIME_TEXT_SIZE + 1]) {
+void nx_http_complete_plain(struct nx_http_services *services, struct nx_cloudevent *event,
+                            char id_out[NX_ULID_TEXT_SIZE + 1], char time_out[NX_TIME_TEXT_SIZE + 1]) {
     uint8_t random[NX_ULID_RANDOM_SIZE];
     const int64_t now_ns = services->shared.now.wall_ns;
     nx_random_fill(&services->random, random, sizeof random);
@@ -151,8 +147,8 @@ static void complete_plain(struct nx_http_services *services, struct nx_cloudeve
     event->has_data = event->data.len > 0;
 }
 
-static enum nx_status check_data(const struct nx_http_request *request, struct nx_str content_type,
-                                 struct nx_error *err) {
+enum nx_status nx_http_check_data(const struct nx_http_request *request, struct nx_str content_type,
+                                  struct nx_error *err) {
     if (content_type.len == 0 || !nx_cloudevent_is_json_type(content_type)) {
         return NX_OK;
     }
@@ -234,12 +230,12 @@ static enum nx_status post_binary(struct nx_http_services *services, struct nx_h
     NX_TRY(
         nx_cloudevent_from_http(request->headers, request->header_count, request->body, arena, &event, err));
     if (event.has_data) { /* without data some SDKs name its type all the same */
-        NX_TRY(check_data(request, event.datacontenttype, err));
+        NX_TRY(nx_http_check_data(request, event.datacontenttype, err));
     }
     NX_TRY(nx_http_check_event_type(event.type, type, err));
     const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
     nx_http_trace_begin(services, exchange, header.ptr != NULL ? header : event.traceparent);
-    publish(exchange, request, &event, true);
+    nx_http_publish(exchange, request, &event, true, nx_http_published);
     return NX_OK;
 }
 
@@ -264,7 +260,7 @@ static enum nx_status post_structured(struct nx_http_services *services, struct 
     }
     const struct nx_str header = nx_http_request_header(request, NX_STR("traceparent"));
     nx_http_trace_begin(services, exchange, header.ptr != NULL ? header : event.traceparent);
-    publish(exchange, request, &event, true);
+    nx_http_publish(exchange, request, &event, true, nx_http_published);
     return NX_OK;
 }
 
@@ -276,14 +272,14 @@ static enum nx_status post_plain(struct nx_http_services *services, struct nx_ht
     char id[NX_ULID_TEXT_SIZE + 1];
     char time[NX_TIME_TEXT_SIZE + 1];
     const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
-    NX_TRY(check_data(request, content_type, err));
+    NX_TRY(nx_http_check_data(request, content_type, err));
     nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
     event.datacontenttype = content_type.ptr == NULL ? NX_STR_EMPTY : content_type;
     event.tracestate = nx_http_request_header(request, NX_STR("tracestate"));
     event.baggage = nx_http_request_header(request, NX_STR("baggage"));
     event.data = request->body;
-    complete_plain(services, &event, id, time);
-    publish(exchange, request, &event, false);
+    nx_http_complete_plain(services, &event, id, time);
+    nx_http_publish(exchange, request, &event, false, nx_http_published);
     return NX_OK;
 }
 
@@ -327,110 +323,4 @@ void nx_http_post_event(struct nx_http_services *services, struct nx_http_exchan
     if (status != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
     }
-}
-
-/* A function's own path */
-
-/* Credentials of a person are not for the log, unless nexus.yaml says so. */
-static bool is_dropped(struct nx_str header, const struct nx_trigger *trigger) {
-    for (unsigned i = 0; i < NX_CREDENTIAL_COUNT; i++) {
-        if (nx_str_equal_ignore_case(header, nx_str_from_c(nx_credential_name((enum nx_credential)i)))) {
-            return (trigger->kept_credentials & 1U << i) == 0;
-        }
-    }
-    return false;
-}
-
-static bool is_first_of_name(const struct nx_http_request *request, size_t index) {
-    for (size_t i = 0; i < index; i++) {
-        if (nx_str_equal_ignore_case(request->headers[i].name, request->headers[index].name)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* One member a name, in lower case; values of a repeated one joined by ", ". */
-static void write_headers(struct nx_json_writer *writer, const struct nx_http_request *request,
-                          const struct nx_trigger *trigger) {
-    char name[256];
-    NX_AUTO(nx_buf) value;
-    nx_buf_init(&value, NX_HTTP_HEADERS_SIZE_MAX * 2);
-    nx_json_object_begin(writer);
-    for (size_t i = 0; i < request->header_count; i++) {
-        const struct nx_header *header = &request->headers[i];
-        if (is_dropped(header->name, trigger) || header->name.len > sizeof name ||
-            !is_first_of_name(request, i)) {
-            continue;
-        }
-        for (size_t k = 0; k < header->name.len; k++) {
-            const char c = header->name.ptr[k];
-            name[k] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-        }
-        nx_buf_reset(&value);
-        nx_buf_append(&value, header->value);
-        for (size_t k = i + 1; k < request->header_count; k++) {
-            if (nx_str_equal_ignore_case(request->headers[k].name, header->name)) {
-                nx_buf_append(&value, NX_STR(", "));
-                nx_buf_append(&value, request->headers[k].value);
-            }
-        }
-        nx_json_key(writer, nx_str_of(name, header->name.len));
-        nx_json_string(writer, nx_buf_str(&value));
-    }
-    nx_json_object_end(writer);
-}
-
-static void write_request(struct nx_buf *out, const struct nx_http_request *request,
-                          const struct nx_trigger *trigger) {
-    struct nx_json_writer writer;
-    nx_json_writer_init(&writer, out);
-    nx_json_object_begin(&writer);
-    nx_json_member_str(&writer, "method", request->method_name);
-    nx_json_member_str(&writer, "path", request->path);
-    nx_json_member_str(&writer, "query", request->query);
-    nx_json_key(&writer, NX_STR("headers"));
-    write_headers(&writer, request, trigger);
-    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
-    if (request->body.len == 0) {
-        nx_json_key(&writer, NX_STR("body"));
-        nx_json_null(&writer);
-    } else if (content_type.len > 0 && nx_cloudevent_is_json_type(content_type)) {
-        nx_json_key(&writer, NX_STR("body"));
-        nx_json_raw(&writer, request->body);
-    } else if (nx_str_is_utf8(request->body)) {
-        nx_json_member_str(&writer, "body", request->body);
-    } else {
-        NX_AUTO(nx_buf) text;
-        nx_buf_init(&text, DATA_SIZE_MAX);
-        nx_base64_encode(&text, NX_BASE64_STANDARD, request->body);
-        nx_json_member_str(&writer, "body_base64", nx_buf_str(&text));
-    }
-    nx_json_object_end(&writer);
-    nx_json_writer_end(&writer);
-}
-
-void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                             const struct nx_http_request *request, const struct nx_trigger *trigger) {
-    char id[NX_ULID_TEXT_SIZE + 1];
-    char time[NX_TIME_TEXT_SIZE + 1];
-    struct nx_error err = { 0 };
-    struct nx_cloudevent event = { .type = trigger->event_type,
-                                   .datacontenttype = NX_STR("application/json") };
-    const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
-    NX_AUTO(nx_buf) data;
-    nx_buf_init(&data, DATA_SIZE_MAX);
-    if (request->body.len > 0 && check_data(request, content_type, &err) != NX_OK) {
-        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
-        return;
-    }
-    write_request(&data, request, trigger);
-    if (nx_buf_check(&data, &err) != NX_OK) {
-        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
-        return;
-    }
-    nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
-    event.data = nx_buf_str(&data);
-    complete_plain(services, &event, id, time);
-    publish(exchange, request, &event, false);
 }

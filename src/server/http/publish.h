@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/cloudevents.h"
+#include "codec/time_format.h"
+#include "codec/ulid.h"
 #include "fabric/fabric.h"
 #include "server/http/services.h"
 
@@ -22,6 +24,19 @@ void nx_http_trace_begin(struct nx_http_services *services, struct nx_http_excha
 NX_MUST_CHECK enum nx_status nx_http_add_event(struct nx_http_services *services, struct nx_append *append,
                                                const struct nx_cloudevent *event, bool id_is_clients,
                                                struct nx_error *err);
+/** Send the event to the log; `resume` goes on with the answered append, whose first entry it is, and whose
+ * id is exchange->note. Answers the exchange itself where the event is none. */
+void nx_http_publish(struct nx_http_exchange *exchange, const struct nx_http_request *request,
+                     struct nx_cloudevent *event, bool id_is_clients,
+                     void (*resume)(struct nx_http_exchange *, struct nx_message *));
+/** A `resume` for nx_http_publish(): answer 202, or why not. */
+void nx_http_published(struct nx_http_exchange *exchange, struct nx_message *message);
+/** Fill in what a plain message does not say. `id_out` and `time_out` hold the texts. */
+void nx_http_complete_plain(struct nx_http_services *services, struct nx_cloudevent *event,
+                            char id_out[NX_ULID_TEXT_SIZE + 1], char time_out[NX_TIME_TEXT_SIZE + 1]);
+/** A body that its content type calls JSON must be JSON. Errors: NX_INVALID_ARGUMENT */
+NX_MUST_CHECK enum nx_status nx_http_check_data(const struct nx_http_request *request,
+                                                struct nx_str content_type, struct nx_error *err);
 /** The event's type must be the one of the path; an empty `of_path` is any.
  * Errors: NX_INVALID_ARGUMENT */
 NX_MUST_CHECK enum nx_status nx_http_check_event_type(struct nx_str of_event, struct nx_str of_path,

@@ -16,8 +16,9 @@ enum {
     NX_HTTP_WAIT_MAX_MS = 30 * 1000, /* of a long poll */
     NX_HTTP_PAGE_COUNT_MAX = 1000,   /* items of one page */
     NX_HTTP_PAGE_COUNT_DEFAULT = 100,
-    NX_HTTP_PAGE_ROUNDS_MAX = 256,              /* scans for one page that stays empty */
-    NX_HTTP_PAGE_SIZE_MAX = 2 * 1024 * 1024,    /* bytes of records behind one page */
+    NX_HTTP_PAGE_ROUNDS_MAX = 256,           /* scans for one page that stays empty */
+    NX_HTTP_PAGE_SIZE_MAX = 2 * 1024 * 1024, /* bytes of records behind one page */
+    NX_HTTP_WAITING_MAX = 1024,              /* requests of one loop that a function is to answer, at once */
     NX_HTTP_ANSWER_SIZE_MAX = 32 * 1024 * 1024, /* bytes of one answer's body */
 };
 
@@ -45,6 +46,7 @@ struct nx_http_services {
     struct nx_ulid_generator ulids;
     struct nx_str source; /* "/http/<project>" */
     struct nx_http_counters *counters;
+    size_t waiting_count;   /* requests that a function is to answer */
     size_t under_way_count; /* messages sent and not come back */
     /* Scratch memory for one handler call; empty in between. */
     struct nx_buf scratch;
@@ -94,6 +96,6 @@ nx_http_handler nx_http_get_readyz;        /* status.c */
 nx_http_handler nx_http_get_metrics;       /* status.c */
 nx_http_handler nx_http_get_openapi;       /* status.c */
 
-/** publish.c: a request on a function's own path becomes an event of the trigger's type. */
+/** function_path.c: a request on a function's own path becomes an event of the trigger's type. */
 void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,
                              const struct nx_http_request *request, const struct nx_trigger *trigger);

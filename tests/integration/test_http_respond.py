@@ -1,0 +1,182 @@
+"""HTTP functions: what a function prints is the answer."""
+import http.client
+import json
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import ROOT, run_nexus
+
+GUEST = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "nexus.h"
+static char input[1 << 20];
+int main(void) {
+    size_t len = fread(input, 1, sizeof input - 1, stdin);
+    input[len] = 0;
+    if (strstr(input, "#fail")) { nexus_respond(201, ""); return 3; }
+    if (strstr(input, "#spin")) { for (volatile unsigned i = 0;; i++) {} }
+    if (strstr(input, "#slow")) usleep(400 * 1000);
+    if (strstr(input, "#large")) for (int i = 0; i < 20000; i++) printf("line %d of many\n", i);
+    if (strstr(input, "#empty")) { nexus_respond(204, ""); return 0; }
+    if (strstr(input, "#made")) {
+        nexus_respond(500, "X-Dropped: 1");
+        nexus_respond(201, "Location: /things/1\nContent-Type: text/html\r\nSet-Cookie: a=1\nSet-Cookie: b=2\n");
+    }
+    printf("{\"random\": %u}", (unsigned)(nexus_now() % 1000000007));
+    return 0;
+}
+"""
+CONFIG = """version: v1
+functions:
+  - name: api
+    on: [{http: {path: /api, respond: result, wait: 5s}}, {http: {path: /quick, respond: result, wait: 100ms}}]
+    code: ./api.wasm
+    timeout: 1s
+  - name: soon
+    on: {http: {path: /soon, respond: early}}
+    code: ./api.wasm
+  - name: stubborn
+    on: {http: {path: /stubborn, respond: result}}
+    code: ./api.wasm
+    retry: {max_attempts: 3, backoff: 10ms}
+"""
+
+
+@pytest.fixture(scope="session")
+def api_module(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "api.c").write_text(GUEST)
+    subprocess.run(["clang-19", "--target=wasm32-wasi", "-O2", f"-I{ROOT}/guest/c", "-Wl,--stack-first", "api.c", "-o",
+                    "api.wasm"], cwd=folder, check=True, capture_output=True)
+    return (folder / "api.wasm").read_bytes()
+
+
+@pytest.fixture
+def api(api_module, tmp_path):
+    """A project whose functions answer."""
+    (tmp_path / "api.wasm").write_bytes(api_module)
+    (tmp_path / "nexus.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_what_it_prints_is_the_answer(api, servers):
+    server = servers(api)
+    status, headers, body = server.request("POST", "/api", "x")
+    assert (status, headers["content-type"]) == (200, "application/json") and body["random"] >= 0
+    event_id, call = headers["nexus-event"], headers["nexus-invocation"]
+    assert server.get(f"/events/{event_id}")["type"] == "http.api"
+    assert json.loads(server.get(f"/invocations/{call}")["output"]) == body
+    assert server.get(f"/invocations/{call}")["trace_id"] == headers["traceparent"].split("-")[1]
+
+
+def test_it_sets_status_and_headers(api, servers):
+    server = servers(api)
+    status, headers, _ = server.request("POST", "/api", "#made")
+    assert (status, headers["location"], headers["content-type"]) == (201, "/things/1", "text/html")
+    assert headers.get_all("set-cookie") == ["a=1", "b=2"] and "x-dropped" not in headers
+    effect, = server.get(f"/invocations/{headers['nexus-invocation']}")["effects"]
+    assert (effect["kind"], effect["status"], effect["headers"][0]) == ("respond", 201, "Location: /things/1")
+    assert "answered 201" in run_nexus("trace", headers["nexus-event"], cwd=api).stdout
+    assert server.request("POST", f"/replay/{headers['nexus-event']}")[2]["identical"] is True
+    status, headers, body = server.request("POST", "/api", "#empty")
+    assert (status, body) == (204, b"") and "content-length" not in headers
+    server.stop()
+    assert "2 identical" in run_nexus("replay", "--since", "1h", "--verify", cwd=api).stdout
+
+
+def test_a_failure_is_a_problem_that_names_the_call(api, servers):
+    server = servers(api)
+    status, headers, problem = server.request("POST", "/api", "#fail")
+    assert (status, problem["kind"], problem["outcome"], problem["attempts"]) == (502, "function-failed", "exit", 1)
+    assert problem["will_run"] is False and problem["invocation"] == headers["nexus-invocation"]
+    assert server.get(f"/invocations/{problem['invocation']}")["dead_letter"] is True
+    status, _, problem = server.request("POST", "/api", "#spin")
+    assert (status, problem["kind"], problem["outcome"]) == (504, "function-timeout", "deadline")
+    status, _, problem = server.request("POST", "/stubborn", "#fail")
+    assert (status, problem["attempts"]) == (502, 3), "with `retry` the answer is that of the last attempt"
+
+
+def test_a_late_answer_is_told_and_loses_nothing(api, servers):
+    server = servers(api)
+    status, _, problem = server.request("POST", "/quick", "#slow", {"Idempotency-Key": "late"})
+    assert (status, problem["kind"], problem["will_run"]) == (504, "answer-late", True)
+    server.wait_until_idle()
+    call, = server.get(f"/invocations?event={problem['event_id']}")["invocations"]
+    assert call["outcome"] == "ok"
+    status, headers, _ = server.request("POST", "/quick", "#slow", {"Idempotency-Key": "late"})
+    assert (status, headers["nexus-invocation"]) == (200, call["id"])
+
+
+@pytest.mark.parametrize("word", ["#made", "#large", "#fail"])
+def test_a_repeat_is_answered_from_the_stored_result(api, servers, word):
+    server = servers(api)
+    key = {"Idempotency-Key": "k1"}
+    first = server.request("POST", "/api", word, key)
+    answers = [server.request("POST", "/api", word, key)]
+    server.kill()
+    server = servers(api)
+    answers.append(server.request("POST", "/api", word, key))
+    assert "idempotent-replayed" not in first[1]
+    for status, headers, body in answers:
+        assert (status, body, headers["idempotent-replayed"]) == (first[0], first[2], "true")
+        differing = ("date", "traceparent", "idempotent-replayed")
+        assert [h for h in headers.items() if h[0].lower() not in differing] == \
+            [h for h in first[1].items() if h[0].lower() not in differing]
+    assert len(server.get("/events")["events"]) == 1
+    assert server.request("POST", "/api", "another", key)[0] == 422
+
+
+def test_a_repeat_waits_for_the_first_that_is_still_running(api, servers):
+    server = servers(api)
+    answers = []
+
+    def post():
+        answers.append(server.request("POST", "/api", "#slow", {"Idempotency-Key": "k1"}))
+
+    threads = [threading.Thread(target=post) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [status for status, _, _ in answers] == [200] * 4
+    assert len({body["random"] for _, _, body in answers}) == 1
+    assert len({headers["nexus-invocation"] for _, headers, _ in answers}) == 1
+    assert sum("idempotent-replayed" in headers for _, headers, _ in answers) == 3
+
+
+def test_an_early_answer_comes_before_its_record(api, servers):
+    server = servers(api)
+    status, headers, body = server.request("POST", "/soon", "#made")
+    assert (status, headers["location"]) == (201, "/things/1")
+    server.wait_until_idle()
+    call, = server.get(f"/invocations?event={headers['nexus-event']}&details=true")["invocations"]
+    assert call["output"].encode() == body
+    assert server.request("POST", "/soon", "#fail")[0] == 502
+
+
+def test_a_client_that_goes_away_loses_nothing(api, servers):
+    server = servers(api)
+    gone = http.client.HTTPConnection("127.0.0.1", server.port)
+    gone.request("POST", "/api", "#slow")
+    time.sleep(0.1)
+    gone.close()
+    server.wait_until_idle()
+    call, = server.get("/invocations")["invocations"]
+    assert call["outcome"] == "ok"
+
+
+def test_requests_that_wait_are_answered_before_the_server_ends(api, servers):
+    server = servers(api)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.request("POST", "/api", "#slow")))
+    thread.start()
+    time.sleep(0.15)
+    assert server.stop() == 0
+    thread.join()
+    assert answers[0][0] == 200
