@@ -8,6 +8,7 @@
 
 #include "app/code.h"
 #include "base/assert.h"
+#include "codec/ulid.h"
 #include "fabric/object/object.h"
 #include "io/loop.h"
 #include "io/thread.h"
@@ -15,11 +16,12 @@
 #include "platform/function/registry.h"
 #include "sandbox/instance/call.h"
 #include "server/http/server.h"
+#include "telemetry/export.h"
 #include "telemetry/metric.h"
 
 enum {
     MAILBOX_COUNT_MAX = 64,
-    THREADS_MAX = 3 + NX_FUNCTIONS_ACTORS_MAX,
+    THREADS_MAX = 4 + NX_FUNCTIONS_ACTORS_MAX,
     STREAMS_MAX = NX_FUNCTIONS_STREAMS_COUNT,
     TICK_MS = 500,
     PATIENCE_MS = 200,
@@ -40,6 +42,9 @@ struct nx_node {
     struct nx_metrics *metrics;
     struct nx_functions *functions;
     struct nx_http_server *http;
+    struct nx_otel_options otel;
+    struct nx_exporter *exporter; /* NULL: no spans are exported */
+    struct nx_message exporter_stop;
     struct nx_thread *threads[THREADS_MAX];
     size_t thread_count;
     struct nx_timer tick;
@@ -273,6 +278,66 @@ static enum nx_status load_functions(struct nx_node *node, const struct nx_confi
     return status;
 }
 
+/* getenv(): nothing here sets variables. */
+static const char *get_variable(const char *name) {
+    return getenv(name);
+}
+
+static void warn_of_otel(struct nx_node *node) {
+    struct nx_str rest = nx_buf_str(&node->otel.warnings);
+    struct nx_str line;
+
+    while (nx_str_split(&rest, '\n', &line) && line.len > 0) {
+        nx_log_warn(node->options.log, "OpenTelemetry", NX_F_STR("variable", line));
+    }
+}
+
+/* Spans go to a collector where the environment names one. */
+static enum nx_status open_exporter(struct nx_node *node, struct nx_error *err) {
+    uint8_t random[NX_ULID_RANDOM_SIZE];
+    char instance[NX_ULID_TEXT_SIZE + 1];
+    struct nx_ulid_generator ulids = { 0 };
+
+    nx_random_fill(&node->random, random, sizeof random);
+    const struct nx_ulid ulid = nx_ulid_next(&ulids, nx_clock_read(&node->clock).wall_ns, random);
+    (void)nx_ulid_format(&ulid, instance);
+    NX_TRY(nx_otel_options_read(get_variable, NX_VERSION, instance, &node->otel, err));
+    warn_of_otel(node);
+    if (!node->otel.is_on) {
+        return NX_OK;
+    }
+    const struct nx_exporter_options options = {
+        .otel = &node->otel,
+        .clock = node->clock,
+        .random = node->random,
+        .version = NX_VERSION,
+        .log = node->options.log,
+        .metrics = node->metrics,
+    };
+    NX_TRY(nx_exporter_open(&options, &node->exporter, err));
+    const struct nx_actor actor = nx_exporter_actor(node->exporter);
+    return start_thread(node, &actor, err);
+}
+
+static struct nx_tracing *tracing_of(struct nx_node *node) {
+    return node->exporter == NULL ? NULL : nx_exporter_tracing(node->exporter);
+}
+
+static void keep_message(struct nx_message *message) {
+    (void)message; /* it is a part of the node */
+}
+
+/* Send the last spans, for as long as the exporter allows itself. */
+static void stop_exporter(struct nx_node *node) {
+    if (node->exporter == NULL || node->exporter_stop.release != NULL) {
+        return;
+    }
+    node->exporter_stop = (struct nx_message){ .kind = NX_EXPORT_STOP, .release = keep_message };
+    if (ask(node, nx_exporter_mailbox(node->exporter), &node->exporter_stop, NULL) != NX_OK) {
+        return; /* its mailbox is full: the collector is away, and they are lost */
+    }
+}
+
 static enum nx_status open_functions(struct nx_node *node, struct nx_error *err) {
     struct nx_actor actors[NX_FUNCTIONS_ACTORS_MAX];
     const struct nx_functions_options options = {
@@ -284,6 +349,7 @@ static enum nx_status open_functions(struct nx_node *node, struct nx_error *err)
         .random = node->random,
         .log = node->options.log,
         .metrics = node->metrics,
+        .tracing = tracing_of(node),
         .node_name = "node",
         .worker_count = worker_count(node),
         .is_watched = node->options.invocation != NULL,
@@ -382,6 +448,7 @@ static enum nx_status open_http(struct nx_node *node, struct nx_error *err) {
         .functions = nx_functions_mailbox(node->functions),
         .registry = node->registry,
         .metrics = node->metrics,
+        .tracing = tracing_of(node),
         .clock = node->clock,
         .random = node->random,
         .log = node->options.log,
@@ -437,6 +504,7 @@ static enum nx_status open_parts(struct nx_node *node, struct nx_error *err) {
     NX_TRY(nx_loop_open(&loop_options, &node->loop, err));
     NX_TRY(nx_loop_watch_signals(node->loop, signalled, node, err));
     NX_TRY(nx_metrics_new(&node->metrics, err));
+    NX_TRY(open_exporter(node, err));
     NX_TRY(open_fabric(node, err));
     NX_TRY(show_log_figures(node, err));
     NX_TRY(open_engine(node, err));
@@ -539,6 +607,7 @@ enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err) {
         *err = stop->error;
     }
     nx_message_release(&stop->message);
+    stop_exporter(node);
     return status;
 }
 
@@ -560,6 +629,8 @@ void nx_node_close(struct nx_node *node) {
     nx_fabric_close(node->fabric);
     nx_registry_unref(node->registry);
     nx_engine_unref(node->engine);
+    nx_exporter_close(node->exporter); /* after all that have a tracer */
+    nx_otel_options_fini(&node->otel);
     nx_loop_close(node->loop);
     nx_metrics_free(node->metrics);
     free(node);

@@ -164,6 +164,7 @@ bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_work
     flight->live = live;
     flight->loaded = loaded;
     flight->invocations_next = dispatch->invocations_next;
+    task->sent_at_ns = dispatch->now.wall_ns;
     task->message.reply_to = dispatch->mailbox;
     task->message.context = flight;
     if (!nx_mailbox_send(worker->mailbox, &task->message)) {

@@ -50,6 +50,7 @@ struct nx_dispatch_live {
     char function[NX_FUNCTION_NAME_SIZE_MAX + 1];
     struct nx_event_copy *event; /* owned */
     uint64_t replay_of;          /* INVOCATIONS sequence */
+    struct nx_traceparent replay_of_trace;
     /* Answer; NX_NOT_FOUND: no such function here; NX_UNAVAILABLE: stopping, or the log takes no more. */
     enum nx_status status;
     struct nx_error error;

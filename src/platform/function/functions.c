@@ -30,6 +30,7 @@ static enum nx_status open_workers(struct nx_functions *functions, const struct 
         .clock = options->clock,
         .random = options->random,
         .log = options->log,
+        .tracing = options->tracing,
     };
     for (size_t i = 0; i < options->worker_count; i++) {
         NX_TRY(nx_worker_open(&worker_options, &functions->workers[i], err));

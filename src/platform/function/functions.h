@@ -30,6 +30,7 @@
 #include "platform/function/replay.h"
 #include "platform/function/task.h"
 #include "telemetry/metric.h"
+#include "telemetry/span.h"
 
 enum {
     NX_FUNCTIONS_WORKERS_MAX = 64,
@@ -53,6 +54,7 @@ struct nx_functions_options {
     struct nx_random random;
     const struct nx_log *log;    /* may be NULL */
     struct nx_metrics *metrics;  /* may be NULL */
+    struct nx_tracing *tracing;  /* NULL: no spans */
     const char *node_name;       /* for audit records */
     size_t worker_count;         /* 1 .. NX_FUNCTIONS_WORKERS_MAX */
     int64_t checkpoint_every_ns; /* 0: 5 s */

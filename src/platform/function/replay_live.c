@@ -21,6 +21,8 @@ enum nx_replay_need nx_replay_live_ask(struct nx_replay_run *run) {
     }
     (void)snprintf(live->function, sizeof live->function, "%.*s", NX_STR_ARG(run->item->function));
     live->replay_of = subject->record->sequence;
+    memcpy(live->replay_of_trace.trace_id, subject->invocation.trace_id, NX_TRACE_ID_SIZE);
+    memcpy(live->replay_of_trace.span_id, subject->invocation.span_id, NX_SPAN_ID_SIZE);
     live->event = nx_event_copy_new(subject->event);
     if (live->event == NULL) {
         nx_message_release(&live->message);

@@ -284,6 +284,7 @@ static bool begin_live(struct nx_dispatch *dispatch, struct nx_dispatch_live *li
     task->event_sequence = task->event->record.sequence;
     task->attempt = task->attempts_max = 1;
     task->replay_of = live->replay_of;
+    task->replay_of_trace = live->replay_of_trace;
     if (!nx_dispatch_send_task(dispatch, worker, task, NULL, &live->message)) {
         nx_task_free(task);
         answer_live(live, nx_fail_memory(&live->error));

@@ -52,6 +52,8 @@ struct nx_task {
     const uint64_t *earlier; /* sequences of earlier attempts, borrowed until answered */
     size_t earlier_count;
     uint64_t replay_of; /* mode live: the INVOCATIONS sequence that is done again; 0: a first run */
+    struct nx_traceparent replay_of_trace; /* mode live: the first run's */
+    int64_t sent_at_ns;                    /* wall; when dispatch handed it on */
     /* Answer: */
     enum nx_task_answer answer;
     enum nx_outcome outcome;

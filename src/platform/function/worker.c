@@ -11,6 +11,7 @@
 #include "fabric/object/object.h"
 #include "platform/function/invocation.h"
 #include "platform/function/outbox.h"
+#include "platform/function/spans.h"
 #include "platform/function/task.h"
 
 enum {
@@ -40,6 +41,7 @@ struct slot {
     struct nx_host_ops ops; /* of this call: `data` is the slot */
     struct nx_buf input;    /* standard input; the call borrows it */
     struct nx_traceparent trace;
+    struct nx_run_spans spans;
     struct nx_append *append;     /* ours until it is sent, and while SLOT_HELD */
     struct nx_object_put puts[2]; /* of tape and output; their bytes are the call's */
     unsigned put_count;
@@ -55,6 +57,7 @@ struct nx_worker {
     struct nx_outbox appends;
     struct nx_outbox reads;
     struct nx_ulid_generator ulids;
+    struct nx_tracer tracer;
     struct nx_list runnable; /* struct slot, next one first */
     struct nx_list waiting;
     struct nx_list committing;
@@ -160,19 +163,30 @@ static void take_key(struct nx_worker *worker, struct nx_read *read) {
     nx_read_free(read);
 }
 
-static void make_trace(struct slot *slot, const struct nx_cloudevent *event) {
+static void host_called(void *data, const char *module, const char *name, int64_t start_ns, int64_t end_ns) {
+    struct slot *slot = data;
+    nx_run_spans_host_call(&slot->spans, module, name, start_ns, end_ns);
+}
+
+static void make_trace(struct slot *slot, const struct nx_cloudevent *event, struct nx_now now) {
     const struct nx_random *random = &slot->worker->options.random;
+    struct nx_tracer *tracer = &slot->worker->tracer;
     struct nx_traceparent parent;
+    bool has_parent = false;
     /* A live replay starts a trace of its own; its record names the first one. */
     if (slot->task->replay_of == 0 && nx_traceparent_parse(event->traceparent, &parent)) {
         uint8_t bytes[NX_SPAN_ID_SIZE];
         nx_random_fill(random, bytes, sizeof bytes);
         slot->trace = nx_traceparent_child(&parent, bytes);
+        has_parent = true;
     } else {
         uint8_t bytes[NX_TRACEPARENT_RANDOM_SIZE];
         nx_random_fill(random, bytes, sizeof bytes);
         slot->trace = nx_traceparent_new(bytes);
+        nx_tracer_sample(tracer, &slot->trace, false);
     }
+    nx_run_spans_begin(&slot->spans, tracer, random, &slot->trace, has_parent ? &parent : NULL, now.wall_ns);
+    slot->ops.host_call = slot->spans.tracer == NULL ? NULL : host_called;
 }
 
 static enum nx_status new_call(struct slot *slot, const struct nx_cloudevent *event, struct nx_now now,
@@ -221,7 +235,7 @@ static enum nx_status start_call(struct slot *slot, struct nx_now now, struct nx
     nx_arena_init(&arena, NX_EVENT_INPUT_SIZE_MAX);
     nx_buf_reset(&slot->input);
     NX_TRY(nx_event_to_input(&input, &arena, &event, &slot->input, err));
-    make_trace(slot, &event);
+    make_trace(slot, &event, now);
     return new_call(slot, &event, now, err);
 }
 
@@ -308,6 +322,7 @@ static void commit(struct nx_worker *worker, struct slot *slot, struct nx_list *
     (void)snprintf(task->error.message, sizeof task->error.message, "%.*s",
                    NX_STR_ARG(context.result->error));
     keep_answer(slot, context.result);
+    nx_run_spans_append(&slot->spans, context.result, now.wall_ns);
     slot->put_count = slot->put_index = 0;
     add_put(worker, slot, context.result->tape);
     add_put(worker, slot, context.result->output);
@@ -378,12 +393,14 @@ static void run_again(struct nx_worker *worker, struct slot *slot, struct nx_now
         commit_failure(worker, slot, &worker->committing, NX_OUTCOME_KEY_CONFLICT, &error, now);
         return;
     }
+    nx_run_spans_discard(&slot->spans, slot->task, now.wall_ns);
     move_to(&worker->waiting, slot, &worker->committing, SLOT_AGAIN);
     const uint64_t spread = nx_random_u64(&worker->options.random);
     slot->again_ns = now.monotonic_ns + (int64_t)(spread % CONFLICT_WAIT_NS) * (slot->conflicts - 1);
 }
 
-static void committed(struct nx_worker *worker, struct slot *slot, const struct nx_append *append) {
+static void committed(struct nx_worker *worker, struct slot *slot, const struct nx_append *append,
+                      struct nx_now now) {
     struct nx_task *task = slot->task;
     const struct nx_append_entry *entry = nx_invocation_entry(append);
     task->invocation = entry->sequence;
@@ -391,6 +408,7 @@ static void committed(struct nx_worker *worker, struct slot *slot, const struct 
     task->answer = task->outcome == NX_OUTCOME_OK                                ? NX_TASK_SUCCEEDED
                    : task->replay_of == 0 && task->attempt >= task->attempts_max ? NX_TASK_DEAD
                                                                                  : NX_TASK_FAILED;
+    nx_run_spans_end(&slot->spans, task, now.wall_ns);
     nx_list_remove(&worker->committing, &slot->node);
     finish(worker, slot);
 }
@@ -431,7 +449,7 @@ static void take_append(struct nx_worker *worker, struct nx_append *append, stru
     }
     nx_assert(slot->state == SLOT_COMMITTING);
     if (append->status == NX_OK) {
-        committed(worker, slot, append);
+        committed(worker, slot, append, now);
         nx_append_free(append);
         return;
     }
@@ -530,6 +548,7 @@ static int64_t step(void *state, struct nx_now now, struct nx_message_queue *inb
         run_slice(worker, slot_of(nx_list_first(&worker->runnable)));
     }
     int64_t next_ns = wake_waiting(worker, now);
+    nx_tracer_flush(&worker->tracer);
     if (!nx_list_is_empty(&worker->runnable)) {
         return NX_STEP_AGAIN;
     }
@@ -548,6 +567,7 @@ enum nx_status nx_worker_open(const struct nx_worker_options *options, struct nx
     worker->options = *options;
     worker->appends.to = options->appends;
     worker->reads.to = options->reads;
+    worker->tracer.tracing = options->tracing;
     nx_list_init(&worker->runnable);
     nx_list_init(&worker->waiting);
     nx_list_init(&worker->committing);
@@ -575,6 +595,7 @@ void nx_worker_close(struct nx_worker *worker) {
     }
     nx_message_queue_release(&worker->appends.waiting);
     nx_message_queue_release(&worker->reads.waiting);
+    nx_tracer_fini(&worker->tracer);
     nx_mailbox_close(worker->mailbox);
     free(worker);
 }

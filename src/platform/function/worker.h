@@ -17,6 +17,7 @@
 #include "io/random.h"
 #include "io/thread.h"
 #include "platform/function/guest.h"
+#include "telemetry/span.h"
 
 enum { NX_WORKER_STOP = 0x320 }; /* a bare struct nx_message: no new tasks will come; see STOP_GRACE_NS */
 
@@ -32,6 +33,7 @@ struct nx_worker_options {
     struct nx_clock clock; /* read between slices */
     struct nx_random random;
     const struct nx_log *log;
+    struct nx_tracing *tracing; /* NULL: no spans */
 };
 
 struct nx_worker;

@@ -115,12 +115,35 @@ static struct nx_host *enter(wasmtime_caller_t *caller, wasm_trap_t **trap_out) 
     return host;
 }
 
+static bool is_timed(const struct nx_host *host) {
+    return __builtin_expect(host->ops != NULL && host->ops->host_call != NULL, 0);
+}
+
+static int64_t wall_ns(const struct nx_host *host) {
+    return nx_clock_read(&host->clock).wall_ns;
+}
+
+static void tell_call(const struct nx_host *host, const struct nx_import *import, int64_t start_ns) {
+    host->ops->host_call(host->ops->data, import->module, import->name, start_ns, wall_ns(host));
+}
+
+static wasm_trap_t *call_timed(struct nx_host *host, const struct nx_import *import,
+                               wasmtime_val_raw_t *args) {
+    const int64_t start_ns = wall_ns(host);
+    wasm_trap_t *trap = import->plain(host, args);
+    tell_call(host, import, start_ns);
+    return trap;
+}
+
 wasm_trap_t *nx_host_enter(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *args, size_t arg_count) {
     const struct nx_import *import = env;
     wasm_trap_t *trap = NULL;
     (void)arg_count;
     struct nx_host *host = enter(caller, &trap);
-    return host == NULL ? trap : import->plain(host, args);
+    if (host == NULL) {
+        return trap;
+    }
+    return is_timed(host) ? call_timed(host, import, args) : import->plain(host, args);
 }
 
 static bool always_done(void *unused) {
@@ -145,8 +168,14 @@ void nx_host_enter_parking(void *env, wasmtime_caller_t *caller, const wasmtime_
         arguments[i] = (uint32_t)args[i].of.i32;
     }
     results[0].kind = WASMTIME_I32;
+    const int64_t start_ns = is_timed(host) ? wall_ns(host) : 0;
     results[0].of.i32 = import->parking(host, arguments, &waits, trap_out);
+    if (!waits && is_timed(host)) {
+        tell_call(host, import, start_ns);
+    }
     if (waits) {
+        host->wait.import = import;
+        host->wait.start_ns = start_ns;
         host->wait.result = &results[0];
         host->wait.trap = trap_out;
         *continuation_out = (wasmtime_async_continuation_t){ .callback = nx_host_complete_wait, .env = host };
@@ -239,6 +268,9 @@ bool nx_host_complete_wait(void *data) {
         nx_nexus_kv_complete(host);
     }
     host->wait.kind = NX_WAIT_NONE;
+    if (is_timed(host)) {
+        tell_call(host, host->wait.import, host->wait.start_ns);
+    }
     return true;
 }
 

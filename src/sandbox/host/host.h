@@ -63,6 +63,9 @@ struct nx_host_ops {
      * nx_call_provide_kv_error(), at once or later. `key` is valid until answered. A call that is freed
      * before is not told: `data` must cope with answers for calls that are gone. */
     void (*kv_get)(void *data, struct nx_call *call, struct nx_str key);
+    /* A call of the host has ended: for spans. Module and name are those of the import; the times are wall.
+     * NULL: nobody looks on, and nothing is timed. */
+    void (*host_call)(void *data, const char *module, const char *name, int64_t start_ns, int64_t end_ns);
 };
 
 struct nx_call_log_line {

@@ -28,6 +28,8 @@ struct nx_wait {
     wasmtime_val_t *result;
     wasm_trap_t **trap;
     struct nx_now asked_at;
+    const struct nx_import *import; /* set where host calls are timed, with the next */
+    int64_t start_ns;               /* wall */
     bool kv_found;
     uint64_t kv_version; /* the value is in wait_value */
 };

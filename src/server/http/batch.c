@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "codec/json.h"
 #include "server/http/idempotency.h"
+#include "server/http/tracing.h"
 #include "server/http/publish.h"
 
 /* What became of one event of a batch that is refused. */
@@ -132,7 +133,7 @@ static enum nx_status take_item(struct batch *batch, struct nx_str json, struct 
     if (event.traceparent.len == 0) {
         nx_http_trace_begin(batch->services, exchange,
                             nx_http_request_header(batch->request, NX_STR("traceparent")));
-        event.traceparent = nx_traceparent_format(&exchange->trace, trace);
+        event.traceparent = nx_http_event_trace(exchange, &event, trace);
     }
     NX_TRY(nx_http_add_event(batch->services, batch->append, &event, true, err));
     *id_out = nx_arena_copy(&batch->append->arena, event.id);

@@ -52,6 +52,7 @@ static void exchange_free(struct nx_http_exchange *exchange) {
         exchange->state_free(exchange->state);
     }
     nx_buf_fini(&exchange->out);
+    free(exchange->span);
     free(exchange);
 }
 
@@ -499,6 +500,9 @@ void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_res
     if (exchange->shared->responses != NULL) {
         nx_counter_add(&exchange->shared->responses[response->status / 100 % 6], 1);
     }
+    if (exchange->span != NULL) {
+        exchange->shared->answered(exchange, response->status, "", "");
+    }
     if (conn == NULL) {
         nx_list_remove(&exchange->shared->orphans, &exchange->node);
         exchange_free(exchange);
@@ -620,6 +624,9 @@ void nx_http_respond_error_as(struct nx_http_exchange *exchange, int http_status
         nx_log_error(exchange->shared->log, "request failed", NX_F_C("kind", nx_error_kind_name(err)),
                      NX_F_C("error", err->message));
     }
+    if (exchange->span != NULL) {
+        exchange->shared->answered(exchange, http_status, nx_error_kind_name(err), err->message);
+    }
     nx_buf_init(&body, PROBLEM_SIZE_MAX);
     nx_buf_init(&lines, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
     nx_json_writer_init(&writer, &body);
@@ -654,6 +661,7 @@ void nx_http_conn_interrupt(struct nx_http_conn *conn) {
         /* The message under way still points to the old one. */
         *substitute = *exchange;
         substitute->state = NULL; /* it is for that message's answer */
+        substitute->span = NULL;
         substitute->ready = NULL;
         nx_buf_init(&exchange->out, NX_HTTP_OUTPUT_SIZE_MAX); /* its bytes have moved */
         substitute->node = (struct nx_list_node){ 0 };

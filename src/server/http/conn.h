@@ -56,6 +56,7 @@ struct nx_http_timeouts nx_http_timeouts_default(void);
 
 struct nx_http_conn;
 struct nx_http_exchange;
+struct nx_http_span;
 
 /* What the connections of one loop share. */
 struct nx_http_shared {
@@ -72,6 +73,8 @@ struct nx_http_shared {
     bool draining;                /* every answer closes its connection */
     const struct nx_log *log;     /* what only we can have caused (500) is logged; may be NULL */
     struct nx_counter *responses; /* six, by class of status: [2] counts 2xx; NULL: not counted */
+    /* An exchange that has a span is answered; `kind` and `message` of its error, or empty. */
+    void (*answered)(struct nx_http_exchange *exchange, int status, const char *kind, const char *message);
     /* conn.c's own: */
     struct nx_list phases[NX_HTTP_PHASE_COUNT]; /* of connections, oldest first */
     struct nx_list orphans;                     /* of exchanges */
@@ -143,11 +146,12 @@ struct nx_http_exchange {
     /* Goes on with the answer to a message that the handler sent; owns it. */
     void (*resume)(struct nx_http_exchange *exchange, struct nx_message *message);
     struct nx_traceparent trace;
-    struct nx_str note; /* borrowed from the message under way */
-    unsigned tag;       /* what else the handler must remember */
-    unsigned rounds;    /* messages sent for it beyond the first */
-    bool interruptible; /* answered at once when the server stops: a long poll */
-    void *state;        /* what is too much for the above; freed with the exchange */
+    struct nx_http_span *span; /* tracing.c's own; NULL: none is recorded */
+    struct nx_str note;        /* borrowed from the message under way */
+    unsigned tag;              /* what else the handler must remember */
+    unsigned rounds;           /* messages sent for it beyond the first */
+    bool interruptible;        /* answered at once when the server stops: a long poll */
+    void *state;               /* what is too much for the above; freed with the exchange */
     void (*state_free)(void *state);
 };
 

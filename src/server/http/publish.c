@@ -13,19 +13,11 @@
 #include "codec/time_format.h"
 #include "codec/traceparent.h"
 #include "server/http/idempotency.h"
+#include "server/http/tracing.h"
 
 enum {
     PROBLEM_SIZE_MAX = 16 * 1024, /* bytes of problem details */
 };
-
-void nx_http_trace_begin(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                         struct nx_str from_client) {
-    uint8_t random[NX_TRACEPARENT_RANDOM_SIZE];
-    nx_random_fill(&services->random, random, sizeof random);
-    struct nx_traceparent parent;
-    exchange->trace = nx_traceparent_parse(from_client, &parent) ? nx_traceparent_child(&parent, random)
-                                                                 : nx_traceparent_new(random);
-}
 
 void nx_http_respond_published(struct nx_http_exchange *exchange, struct nx_str id, bool is_duplicate) {
     struct nx_http_services *services = nx_http_services_of(exchange);
@@ -127,7 +119,7 @@ void nx_http_publish(struct nx_http_exchange *exchange, const struct nx_http_req
     struct nx_append *append = NULL;
     struct nx_error err = { 0 };
     char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
-    event->traceparent = nx_traceparent_format(&exchange->trace, trace);
+    event->traceparent = nx_http_event_trace(exchange, event, trace);
     if (make_append(exchange, request, event, id_is_clients, &append, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;

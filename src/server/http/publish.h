@@ -15,9 +15,6 @@ enum {
     NX_HTTP_EVENT_ARENA_SIZE_MAX = 4 * 1024 * 1024, /* bytes for what of a request's events must be decoded */
 };
 
-/** Begin exchange->trace: a child of what the client sent, or a new trace. */
-void nx_http_trace_begin(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                         struct nx_str from_client);
 /** Add the event to an append; only an id that the client chose is looked for in the de-duplication window.
  * Errors: NX_INVALID_ARGUMENT    the event is none, or too large; `event` says nothing of where
  *         NX_RESOURCE_EXHAUSTED  out of memory */

@@ -3,6 +3,7 @@
  * The table below is all of it; what it does not name is looked for among the functions' own paths. Tests
  * hold it against spec/openapi.yaml. */
 #include "server/http/services.h"
+#include "server/http/tracing.h"
 
 struct route {
     struct nx_str path; /* a trailing '/' stands for one more segment, the parameter */
@@ -104,6 +105,7 @@ static void route_function(struct nx_http_services *services, struct nx_http_exc
             ? NULL
             : nx_registry_route(services->registry, request->method_name, request->path, &path_known);
     if (trigger != NULL) {
+        nx_http_span_begin(services, exchange, request, trigger->path);
         nx_http_publish_request(services, exchange, request, trigger);
         return;
     }
@@ -130,6 +132,7 @@ void nx_http_route(struct nx_http_services *services, struct nx_http_exchange *e
             continue;
         }
         if ((route->methods & method) != 0) {
+            nx_http_span_begin(services, exchange, request, route->path);
             route->handler(services, exchange, request, parameter);
             return;
         }

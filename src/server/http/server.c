@@ -10,6 +10,7 @@
 #include "server/http/conn.h"
 #include "server/http/guard.h"
 #include "server/http/services.h"
+#include "server/http/tracing.h"
 
 enum {
     CONNECTIONS_MAX_DEFAULT = 4096,
@@ -289,6 +290,7 @@ static void turned(void *data) {
             link_flush(nx_container_of(node, struct link, dirty_node));
         }
     } while (services->to_append.count > 0); /* of requests that waited behind others of their connection */
+    nx_tracer_flush(&services->tracer);
 }
 
 static enum nx_status admit(void *data, const struct nx_http_request *request, struct nx_error *err) {
@@ -317,6 +319,8 @@ static void services_init(struct nx_http_server *server, struct http_loop *loop)
     services->registry = options->registry == NULL ? NULL : nx_registry_ref(options->registry);
     services->metrics = options->metrics;
     services->random = options->random;
+    services->tracer.tracing = options->tracing;
+    services->shared.answered = nx_http_span_end;
     services->source = nx_str_from_c(server->source);
     services->counters = &server->counters;
     nx_buf_init(&services->scratch, NX_HEADERS_SIZE_MAX);
@@ -366,6 +370,7 @@ static void loop_close(struct http_loop *loop) {
     nx_message_release(loop->stop == NULL ? NULL : &loop->stop->message);
     nx_http_shared_fini(&loop->services.shared);
     nx_registry_unref(loop->services.registry);
+    nx_tracer_fini(&loop->services.tracer);
     nx_buf_fini(&loop->services.scratch);
     nx_buf_fini(&loop->services.scratch2);
 }

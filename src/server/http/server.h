@@ -22,6 +22,7 @@
 #include "io/mailbox.h"
 #include "io/random.h"
 #include "telemetry/metric.h"
+#include "telemetry/span.h"
 
 struct nx_registry;
 
@@ -32,6 +33,7 @@ struct nx_http_server_options {
     struct nx_mailbox *functions; /* nx_functions_mailbox(); NULL: no functions, their routes answer 503 */
     struct nx_registry *registry; /* on.http paths are routed by it; a reference is taken; NULL: none */
     struct nx_metrics *metrics;   /* shown at /metrics, ours are added to it; NULL: none */
+    struct nx_tracing *tracing;   /* NULL: no spans */
     struct nx_clock clock;
     struct nx_random random;
     const struct nx_log *log; /* may be NULL */

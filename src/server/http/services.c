@@ -5,6 +5,7 @@
 #include "server/http/services.h"
 
 #include "base/assert.h"
+#include "server/http/tracing.h"
 
 static void fail_overload(struct nx_http_services *services, struct nx_error *err) {
     (void)nx_fail_kind(err, NX_KIND_OVERLOADED, "too many requests wait already");
@@ -71,6 +72,9 @@ struct nx_http_conn *nx_http_answered(struct nx_http_services *services, struct 
     nx_assert(services->under_way_count > 0);
     services->under_way_count--;
     struct nx_http_conn *conn = exchange->conn;
+    if (exchange->span != NULL && message->kind == NX_FABRIC_APPEND) {
+        nx_http_span_appended(exchange, (const struct nx_append *)message);
+    }
     exchange->resume(exchange, message);
     return conn;
 }

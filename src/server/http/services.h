@@ -11,6 +11,7 @@
 #include "platform/function/registry.h"
 #include "server/http/conn.h"
 #include "telemetry/metric.h"
+#include "telemetry/span.h"
 
 enum {
     NX_HTTP_WAIT_MAX_MS = 30 * 1000, /* of a long poll */
@@ -44,6 +45,7 @@ struct nx_http_services {
     struct nx_metrics *metrics;   /* NULL: none */
     struct nx_random random;
     struct nx_ulid_generator ulids;
+    struct nx_tracer tracer;
     struct nx_str source; /* "/http/<project>" */
     struct nx_http_counters *counters;
     size_t waiting_count;   /* requests that a function is to answer */
