@@ -52,10 +52,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool keeps;
     nx_buf_init(&body, SIZE_MAX_WRITTEN);
     check_fields(bytes);
-    (void)nx_export_refused_count(bytes, &count);
+    if (!nx_export_refused_count(bytes, &count)) {
+        nx_assert(count == 0);
+    }
     if (nx_http_answer_read(bytes, true, &answer, &body, &keeps) == NX_HTTP_ANSWER_WHOLE) {
         nx_assert(answer.status >= 200 && answer.status < 1000);
     }
-    (void)nx_url_parse(bytes, &url, NULL);
+    if (nx_url_parse(bytes, &url, NULL) == NX_OK) {
+        nx_assert(url.host[0] != '\0' && url.port > 0 && url.target[0] == '/');
+    }
     return 0;
 }

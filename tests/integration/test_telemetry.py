@@ -172,7 +172,7 @@ def test_the_guest_is_told_the_span_of_its_run(project, servers, collector):
     run = one(collector.wait_for(lambda s: any(x["name"] == "run user-welcome" for x in s)), "run user-welcome")
     invocation = server.get("/invocations/INVOCATIONS:1")
     assert (invocation["trace_id"], run["resource"]["service.name"]) == (TRACE, "shop")
-    published = server.get(f"/events/{server.get('/events?type=user.welcomed')['events'][0]['id']}")
+    published = server.get("/events?type=user.welcomed")["events"][0]["event"]
     assert published["traceparent"] == f"00-{TRACE}-{run['spanId']}-01"
 
 
