@@ -377,3 +377,18 @@ def test_what_cannot_be_exported_is_told_and_the_server_runs(project, servers, v
     assert metric(server, "nexus_spans_exported_total") is None
     log = server.errors_path.read_text()
     assert told in log if told else "OpenTelemetry" not in log
+
+
+def test_a_function_that_answers_is_within_its_request(project, servers, collector):
+    config = (project / "nexus.yaml").read_text()
+    (project / "nexus.yaml").write_text(
+        config + "  - {name: broken, on: {http: {path: /broken, method: GET, respond: result}}, code: broken.wasm}\n")
+    (project / "broken.wasm").write_bytes(TRAP)
+    server = servers(project, "start", environment=environment(collector.port))
+    status, _, _ = server.request("GET", "/broken", headers={"traceparent": TRACEPARENT})
+    assert status >= 500
+    spans = collector.wait_for(lambda s: {"GET /broken", "run broken"} <= {x["name"] for x in s})
+    request, run = one(spans, "GET /broken"), one(spans, "run broken")
+    assert request["status"]["code"] == 2 and request["attributes"]["http.response.status_code"] == status
+    assert int(request["endTimeUnixNano"]) >= int(run["startTimeUnixNano"])
+    assert run["parentSpanId"] == one(spans, "append events.http.broken")["spanId"]

@@ -6,6 +6,7 @@
 #include "codec/json.h"
 #include "server/http/publish.h"
 #include "server/http/wait.h"
+#include "server/http/tracing.h"
 
 enum { DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX };
 

@@ -132,7 +132,9 @@ void nx_http_route(struct nx_http_services *services, struct nx_http_exchange *e
             continue;
         }
         if ((route->methods & method) != 0) {
-            nx_http_span_begin(services, exchange, request, route->path);
+            if (method != NX_HTTP_GET) { /* reading stores nothing */
+                nx_http_span_begin(services, exchange, request, route->path);
+            }
             route->handler(services, exchange, request, parameter);
             return;
         }

@@ -42,8 +42,7 @@ static void keep_route(char *out, size_t size, struct nx_str route) {
 void nx_http_span_begin(struct nx_http_services *services, struct nx_http_exchange *exchange,
                         const struct nx_http_request *request, struct nx_str route) {
     struct nx_traceparent unused;
-    if (services->tracer.tracing == NULL || request->method == NX_HTTP_GET ||
-        request->method == NX_HTTP_HEAD) {
+    if (services->tracer.tracing == NULL) {
         return;
     }
     struct nx_http_span *span = calloc(1, sizeof *span);
