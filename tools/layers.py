@@ -21,7 +21,7 @@ FOREIGN = [
     (re.compile(r"^lz4\.h$"), ["src/storage/run"]),
     (re.compile(r"^yyjson\.h$"), ["src/codec/json"]),
     (re.compile(r"^libfyaml"), ["src/codec/yaml"]),
-    (re.compile(r"^openssl/"), ["src/io/tls", "src/codec/digest"]),
+    (re.compile(r"^openssl/"), ["src/io/tls", "src/codec/digest", "src/codec/sealed"]),
     (re.compile(r"^llhttp\.h$"), ["src/server/http/"]),
     (re.compile(r"^(pthread|threads|semaphore)\.h$"), ["src/io/"]),
     (re.compile(r"^stdatomic\.h$"), ["src/io/mailbox", "src/io/thread", "src/base/counter"]),

@@ -34,8 +34,14 @@ enum {
     NX_APPEND_ENTRIES_MAX = 1024,         /* records in one atomic append */
     NX_APPEND_SIZE_MAX = 8 * 1024 * 1024, /* bytes of all records in one atomic append */
     NX_READ_COUNT_MAX = 4096,             /* records in one answer */
-    NX_READ_SIZE_MAX = 8 * 1024 * 1024    /* bytes in one answer, unless its first record alone is larger */
+    NX_READ_SIZE_MAX = 8 * 1024 * 1024,   /* bytes in one answer, unless its first record alone is larger */
+    NX_PERSON_SIZE_MAX = 255,             /* bytes of what an application calls a person */
 };
+
+/* Headers of records about a person, as they are read: whose key it is (an id of 32 hexadecimal digits), and
+ * why the content is not shown: "erased <time>", "key-missing", "damaged". See fabric/vault/vault.h. */
+#define NX_PERSON_HEADER "Nexus-Person"
+#define NX_WITHHELD_HEADER "Nexus-Withheld"
 
 struct nx_record {
     struct nx_str stream;
@@ -56,10 +62,24 @@ static inline struct nx_cloudevent_record nx_record_as_event(const struct nx_rec
                                           .payload = record->payload };
 }
 
+/** True for a record about a person, sealed or opened; the header stands first, so this costs nothing. */
+static inline bool nx_record_is_sealed(const struct nx_record *record) {
+    return nx_str_starts_with(record->headers, NX_STR(NX_PERSON_HEADER ": "));
+}
+/** The id of the key that a record about a person is sealed with; empty for any other. */
+static inline struct nx_str nx_record_person_key(const struct nx_record *record) {
+    const size_t from = sizeof NX_PERSON_HEADER ": " - 1;
+    return nx_record_is_sealed(record) ? nx_str_slice(record->headers, from, from + 32) : NX_STR_EMPTY;
+}
+/** Why the content of a record about a person cannot be shown: "erased <time>", "key-missing", "damaged";
+ * empty when it can. Borrowed from its headers. */
+struct nx_str nx_record_withheld(const struct nx_record *record);
+
 enum nx_fabric_message_kind {
     NX_FABRIC_APPEND = 0x100, /* struct nx_append, to the append mailbox */
     NX_FABRIC_READ,           /* struct nx_read, to the read mailbox */
     NX_FABRIC_PROTECT,        /* struct nx_protect, to the append mailbox */
+    NX_FABRIC_ERASE,          /* struct nx_erase, to the read mailbox */
 };
 
 /* One record to be appended. The strings are borrowed from the append's arena. */
@@ -70,8 +90,15 @@ struct nx_append_entry {
     struct nx_str payload;
     struct nx_str dedup_key; /* empty: never a duplicate; else remembered in the stream's window, hashed: what
                                 nx_append_add() keeps here is the hash */
+    /* Whom it is about, as the application calls them, or the id of their key (32 hexadecimal digits, of
+     * nx_record_person_key()): then it is sealed before it is written, and what stays readable when the key
+     * is erased is `clear`. At most one of the two; both empty: nobody. */
+    struct nx_str person;
+    struct nx_str person_key;
+    struct nx_str clear;
     /* Answer: */
-    uint64_t sequence; /* the record's; for a duplicate the first one's */
+    struct nx_str plain; /* of a sealed entry: the payload as it was given */
+    uint64_t sequence;   /* the record's; for a duplicate the first one's */
     int64_t time_ns;
     bool duplicate; /* not written: its dedup key is in the window */
 };
@@ -88,6 +115,7 @@ struct nx_append_condition {
 struct nx_append {
     struct nx_message message; /* first; kind NX_FABRIC_APPEND */
     struct nx_arena arena;     /* owns every string below */
+    struct nx_arena sealed;    /* and those that sealing has made */
     struct nx_append_entry *entries;
     size_t entry_count;
     size_t entry_count_max;
@@ -101,6 +129,7 @@ struct nx_append {
     /* What a consumer has done: with it the consumer moves on and frees what was kept for it, so that it is
      * taken although the disk budget is full. */
     bool makes_room;
+    bool is_personal; /* some entry is to be sealed; nx_append_add()'s and the fabric's own */
     /* Answer: NX_OK: on disk. NX_FAILED_PRECONDITION kind wrong-last-sequence: nothing was written. Kinds
      * disk-full, disk-budget-full, log-frozen; NX_NOT_FOUND: no such stream; NX_INVALID_ARGUMENT: a limit
      * above. */
@@ -189,6 +218,24 @@ struct nx_protect {
     char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
 };
 
+/* Destroy the key of a person: nothing that was sealed with it can be read any more, by anybody. An audit
+ * record says which key it was, not whose. An event about the same person that comes later gets a new key. */
+struct nx_erase {
+    struct nx_message message; /* first; kind NX_FABRIC_ERASE */
+    char person[NX_PERSON_SIZE_MAX + 1];
+    /* Answer. NX_NOT_FOUND: no key is kept for this person; NX_UNAVAILABLE: the disk refused. When only the
+     * audit record could not be written the status is NX_OK and `error` says so. */
+    enum nx_status status;
+    struct nx_error error;
+    char key_id[32 + 1];
+    int64_t erased_ns; /* wall time */
+};
+/** Errors: NX_INVALID_ARGUMENT (empty, longer than NX_PERSON_SIZE_MAX, a NUL in it), NX_RESOURCE_EXHAUSTED */
+NX_MUST_CHECK enum nx_status nx_erase_new(struct nx_str person, struct nx_erase **erase_out,
+                                          struct nx_error *err);
+/** Whether this can be what a person is called. Errors: NX_INVALID_ARGUMENT */
+NX_MUST_CHECK enum nx_status nx_person_check(struct nx_str person, struct nx_error *err);
+
 enum nx_sync_policy { NX_SYNC_ALWAYS, NX_SYNC_INTERVAL, NX_SYNC_NEVER };
 
 struct nx_stream_config {
@@ -216,6 +263,7 @@ struct nx_fabric_options {
     /* Nothing is dropped before the consumer of this name has protected something: it speaks after all
      * others. NULL: nobody is waited for. */
     const char *retention_waits_for;
+    const char *node_name; /* in the subjects of audit records; NULL: "node" */
 };
 
 struct nx_fabric;

@@ -1,6 +1,7 @@
 /* The requests of fabric.h: made by whoever asks, freed by whoever has them last. */
 #include "base/assert.h"
 #include "codec/digest.h"
+#include "codec/headers.h"
 #include "fabric/fabric.h"
 #include "fabric/subject/subject.h"
 #include "storage/wal/frame.h"
@@ -8,6 +9,7 @@
 enum {
     /* Of all entries' bytes and the arrays; each string also costs its alignment. */
     APPEND_ARENA_SIZE_MAX = NX_APPEND_SIZE_MAX + 2 * 1024 * 1024,
+    SEALED_ARENA_SIZE_MAX = 2 * APPEND_ARENA_SIZE_MAX,
     READ_ARENA_SIZE_MAX = 4 * NX_READ_SIZE_MAX,
 };
 
@@ -28,6 +30,7 @@ enum nx_status nx_append_new(size_t entry_count_max, size_t condition_count_max,
     append->message.kind = NX_FABRIC_APPEND;
     append->message.release = release_append;
     nx_arena_init(&append->arena, APPEND_ARENA_SIZE_MAX);
+    nx_arena_init(&append->sealed, SEALED_ARENA_SIZE_MAX);
     append->entries = nx_arena_alloc(&append->arena, (entry_count_max + 1) * sizeof *append->entries);
     append->conditions =
         nx_arena_alloc(&append->arena, (condition_count_max + 1) * sizeof *append->conditions);
@@ -45,6 +48,7 @@ void nx_append_free(struct nx_append *append) {
         return;
     }
     nx_arena_fini(&append->arena);
+    nx_arena_fini(&append->sealed);
     free(append);
 }
 
@@ -70,6 +74,22 @@ static enum nx_status check_entry(const struct nx_append *append, const struct n
         entry->subject.len + entry->headers.len + entry->payload.len > NX_RECORD_SIZE_MAX) {
         return nx_fail_kind(err, NX_KIND_TOO_LARGE, "a record takes at most %d bytes", NX_RECORD_SIZE_MAX);
     }
+    return NX_OK;
+}
+
+/* What is to be sealed says so; the strings of that are not part of the record. */
+static enum nx_status add_person(struct nx_append *append, const struct nx_append_entry *entry,
+                                 struct nx_append_entry *copy, struct nx_error *err) {
+    if (entry->person.len == 0 && entry->person_key.len == 0) {
+        return NX_OK;
+    }
+    copy->person = nx_arena_copy(&append->arena, entry->person);
+    copy->person_key = nx_arena_copy(&append->arena, entry->person_key);
+    copy->clear = nx_arena_copy(&append->arena, entry->clear);
+    if (copy->person.ptr == NULL || copy->person_key.ptr == NULL || copy->clear.ptr == NULL) {
+        return nx_fail_memory(err);
+    }
+    append->is_personal = true;
     return NX_OK;
 }
 
@@ -104,6 +124,7 @@ enum nx_status nx_append_add(struct nx_append *append, const struct nx_append_en
         at += parts[i].len;
     }
     copy->dedup_key = nx_str_of(bytes, key_size);
+    NX_TRY(add_person(append, entry, copy, err));
     append->entry_count++;
     return NX_OK;
 }
@@ -151,4 +172,41 @@ void nx_read_free(struct nx_read *read) {
     }
     nx_arena_fini(&read->arena);
     free(read);
+}
+
+static void release_erase(struct nx_message *message) {
+    struct nx_erase *erase = (struct nx_erase *)message;
+    explicit_bzero(erase->person, sizeof erase->person);
+    free(erase);
+}
+
+enum nx_status nx_person_check(struct nx_str person, struct nx_error *err) {
+    if (person.len == 0 || person.len > NX_PERSON_SIZE_MAX) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "the id of a person has %zu bytes: expected 1 to %d",
+                       person.len, NX_PERSON_SIZE_MAX);
+    }
+    return nx_str_find_byte(person, '\0') == SIZE_MAX
+               ? NX_OK
+               : nx_fail(err, NX_INVALID_ARGUMENT, "the id of a person has a NUL in it");
+}
+
+enum nx_status nx_erase_new(struct nx_str person, struct nx_erase **erase_out, struct nx_error *err) {
+    NX_TRY(nx_person_check(person, err));
+    struct nx_erase *erase = calloc(1, sizeof *erase);
+    if (erase == NULL) {
+        return nx_fail_memory(err);
+    }
+    erase->message.kind = NX_FABRIC_ERASE;
+    erase->message.release = release_erase;
+    memcpy(erase->person, person.ptr, person.len);
+    *erase_out = erase;
+    return NX_OK;
+}
+
+struct nx_str nx_record_withheld(const struct nx_record *record) {
+    struct nx_str reason = NX_STR_EMPTY;
+    if (nx_record_is_sealed(record)) {
+        (void)nx_headers_find(record->headers, NX_STR(NX_WITHHELD_HEADER), &reason);
+    }
+    return reason;
 }

@@ -161,7 +161,8 @@ static enum nx_status open_parts(struct nx_fabric *fabric, struct nx_error *err)
     NX_TRY(nx_mailbox_open(appends_max, &fabric->appends, err));
     NX_TRY(nx_mailbox_open(appends_max, &fabric->reads, err));
     NX_TRY(nx_journal_init(&fabric->journal, options, &fabric->board, fabric->appends, fabric->reads, err));
-    NX_TRY(nx_library_init(&fabric->library, options, &fabric->board, fabric->directory, err));
+    NX_TRY(nx_library_init(&fabric->library, options, &fabric->board, fabric->directory, fabric->appends,
+                           fabric->reads, err));
     return recover(fabric, err);
 }
 
@@ -299,6 +300,7 @@ void nx_fabric_actors(struct nx_fabric *fabric, struct nx_actor *journal_out, st
 
 void nx_fabric_read_now(struct nx_fabric *fabric, struct nx_read *read) {
     nx_library_answer(&fabric->library, read);
+    nx_vault_open_all(&fabric->library.vault, read);
 }
 
 bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err) {

@@ -615,7 +615,11 @@ static void protect(struct nx_journal *journal, struct nx_message *message) {
 static void handle(struct nx_journal *journal, struct nx_message *message, struct nx_now now) {
     switch (message->kind) {
     case NX_FABRIC_APPEND:
-        stage(journal, (struct nx_append *)message, now);
+        if (((const struct nx_append *)message)->is_personal) {
+            nx_mailbox_send_reply(journal->library, message); /* which seals it and gives it back */
+        } else {
+            stage(journal, (struct nx_append *)message, now);
+        }
         break;
     case NX_FABRIC_PROTECT:
         protect(journal, message);

@@ -58,10 +58,13 @@ static enum nx_status add_stream(struct nx_library *library, struct nx_str name,
 }
 
 enum nx_status nx_library_init(struct nx_library *library, const struct nx_fabric_options *options,
-                               struct nx_board *board, const char *directory, struct nx_error *err) {
+                               struct nx_board *board, const char *directory, struct nx_mailbox *appends,
+                               struct nx_mailbox *reads, struct nx_error *err) {
     *library = (struct nx_library){ .options = options,
                                     .board = board,
                                     .directory = directory,
+                                    .appends = appends,
+                                    .reads = reads,
                                     .seed = nx_random_u64(&options->random),
                                     .cache = calloc(1, sizeof *library->cache),
                                     .runs_generation = 1,
@@ -69,6 +72,7 @@ enum nx_status nx_library_init(struct nx_library *library, const struct nx_fabri
     if (library->cache == NULL) {
         return nx_fail_memory(err);
     }
+    NX_TRY(nx_vault_init(&library->vault, options, err));
     nx_map_init(&library->streams, NX_STREAMS_MAX, nx_random_u64(&options->random));
     for (size_t i = 0; i < options->stream_count; i++) {
         struct nx_library_stream *stream;
@@ -101,6 +105,9 @@ void nx_library_fini(struct nx_library *library) {
     }
     free(library->by_number);
     free(library->found);
+    nx_vault_fini(&library->vault);
+    nx_message_queue_release(&library->to_seal);
+    nx_message_queue_release(&library->erasing);
     nx_wal_tracker_fini(&library->tracker);
     *library = (struct nx_library){ 0 };
 }
@@ -351,6 +358,11 @@ enum nx_status nx_library_catch_up(struct nx_library *library, struct nx_error *
 
 /* ---- the actor ---- */
 
+static void reply(struct nx_library *library, struct nx_read *read) {
+    nx_vault_open_all(&library->vault, read);
+    nx_message_reply(&read->message);
+}
+
 /* Look again at the scans that wait for this stream. `has_news`: more may be there than when they were
  * parked. */
 static void look_at_parked(struct nx_library *library, struct nx_library_stream *stream, bool has_news,
@@ -362,7 +374,7 @@ static void look_at_parked(struct nx_library *library, struct nx_library_stream 
         struct nx_read *read = (struct nx_read *)message;
         library->parked_count--;
         if ((has_news && nx_library_scan(library, stream, read)) || read->wait_until_ns <= now_ns) {
-            nx_message_reply(message);
+            reply(library, read);
         } else {
             park(library, stream, read);
         }
@@ -428,12 +440,12 @@ static void handle_read(struct nx_library *library, struct nx_read *read, const 
     }
     if (read->kind != NX_READ_SCAN || !read->wait || read->backward) {
         nx_library_answer(library, read);
-        nx_message_reply(&read->message);
+        reply(library, read);
         return;
     }
     if (!nx_library_scan_begin(library, read, &stream) || nx_library_scan(library, stream, read) ||
         read->wait_until_ns <= now.monotonic_ns || !may_park(library, read)) {
-        nx_message_reply(&read->message);
+        reply(library, read);
         return;
     }
     park(library, stream, read);
@@ -464,11 +476,16 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
             handle_read(library, (struct nx_read *)message, is_behind ? &err : NULL, now);
         } else if (message->kind == NX_FABRIC_PROTECT) {
             nx_library_protect(library, (struct nx_protect *)message);
+        } else if (message->kind == NX_FABRIC_APPEND) {
+            nx_library_take_append(library, (struct nx_append *)message);
+        } else if (message->kind == NX_FABRIC_ERASE) {
+            nx_library_erase(library, (struct nx_erase *)message);
         } else {
             notices += message->kind == NX_FABRIC_NOTICE ? 1 : 0;
             nx_message_release(message);
         }
     }
+    nx_library_seal_appends(library);
     if (notices > 0) {
         nx_counter_add(&library->board->notices_taken, notices);
     }

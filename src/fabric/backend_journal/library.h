@@ -11,6 +11,7 @@
 #include "fabric/backend_journal/board.h"
 #include "fabric/backend_journal/merge_plan.h"
 #include "fabric/fabric.h"
+#include "fabric/vault/vault.h"
 #include "storage/index/tail.h"
 #include "storage/run/run.h"
 #include "storage/wal/recovery.h"
@@ -106,15 +107,21 @@ struct nx_library {
     struct nx_library_stream *news;    /* those with records since their parked scans were looked at */
     int64_t next_deadline_ns;          /* of the parked scans, the earliest */
     size_t parked_count;
-    struct nx_record *found; /* scratch: the records of the answer that is being made */
+    struct nx_vault vault;
+    struct nx_mailbox *appends; /* the journal's; borrowed, as our own */
+    struct nx_mailbox *reads;
+    struct nx_message_queue to_seal; /* appends, during a step */
+    struct nx_message_queue erasing; /* struct nx_erase whose audit records are under way, in their order */
+    struct nx_record *found;         /* scratch: the records of the answer that is being made */
     size_t found_capacity;
 };
 
-/** Ownership: everything is borrowed for the library's life, `directory` too.
+/** Ownership: everything is borrowed for the library's life, `directory` and the mailboxes too.
  * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_library_init(struct nx_library *library,
                                              const struct nx_fabric_options *options, struct nx_board *board,
-                                             const char *directory, struct nx_error *err);
+                                             const char *directory, struct nx_mailbox *appends,
+                                             struct nx_mailbox *reads, struct nx_error *err);
 void nx_library_fini(struct nx_library *library);
 /* What the log says: see struct nx_wal_visitor. */
 NX_MUST_CHECK enum nx_status nx_library_see_stream(struct nx_library *library, uint32_t number,

@@ -76,3 +76,11 @@ int64_t nx_library_retain(struct nx_library *library, struct nx_now now);
 void nx_library_protect(struct nx_library *library, struct nx_protect *wish);
 /** Delete `wal-<number>`, or keep it as `damaged-<number>` when records in it are destroyed. */
 void nx_library_drop_segment(struct nx_library *library, uint64_t number, bool is_damaged);
+
+/* library_vault.c: records about people. */
+/** An append to be sealed, or the answer to an audit record of ours. It is moved in. */
+void nx_library_take_append(struct nx_library *library, struct nx_append *append);
+/** Seal what came in this step, with one sync for all new keys, and give it back to the journal. */
+void nx_library_seal_appends(struct nx_library *library);
+/** Destroy a key; answered when that is in the audit stream. It is moved in. */
+void nx_library_erase(struct nx_library *library, struct nx_erase *erase);
