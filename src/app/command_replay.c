@@ -258,7 +258,7 @@ static void append_counts(struct nx_buf *out, const struct nx_replay_report *rep
     static const enum nx_replay_verdict order[] = { NX_REPLAY_IDENTICAL,  NX_REPLAY_DIFFERENT,
                                                     NX_REPLAY_FAILED,     NX_REPLAY_UNREPLAYABLE,
                                                     NX_REPLAY_EVENT_GONE, NX_REPLAY_MODULE_GONE,
-                                                    NX_REPLAY_RAN };
+                                                    NX_REPLAY_ERASED,     NX_REPLAY_RAN };
     bool first = true;
 
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {

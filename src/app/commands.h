@@ -15,6 +15,7 @@ extern const struct nx_command nx_command_trace;
 extern const struct nx_command nx_command_why;
 extern const struct nx_command nx_command_export;
 extern const struct nx_command nx_command_import;
+extern const struct nx_command nx_command_erase;
 extern const struct nx_command nx_command_replay;
 extern const struct nx_command nx_command_journal;
 extern const struct nx_command nx_command_config;

@@ -53,6 +53,7 @@ enum nx_status { NX_STATUS_TABLE(NX_STATUS_MEMBER) };
     X(NX_KIND_FUNCTION_TIMEOUT, "function-timeout", NX_DEADLINE_EXCEEDED, 504)         \
     X(NX_KIND_ANSWER_LATE, "answer-late", NX_DEADLINE_EXCEEDED, 504)                   \
     X(NX_KIND_EXPIRED, "expired", NX_NOT_FOUND, 410)                                   \
+    X(NX_KIND_ERASED, "erased", NX_NOT_FOUND, 410)                                     \
     X(NX_KIND_LOCKED, "data-directory-in-use", NX_FAILED_PRECONDITION, 409)            \
     X(NX_KIND_FORMAT_VERSION, "format-version", NX_FAILED_PRECONDITION, 409)           \
     X(NX_KIND_REPLAY_DIFFERS, "replay-differs", NX_DATA_LOSS, 500)                     \

@@ -44,6 +44,10 @@ enum nx_invocation_flag {
     NX_INVOCATION_OUTPUT_STORED = 1 << 3, /* the output is in the object store */
     NX_INVOCATION_TAPE_STORED = 1 << 4,   /* the tape is in the object store */
     NX_INVOCATION_INPUT_IS_DATA = 1 << 5, /* standard input held the data alone */
+    NX_INVOCATION_PERSONAL =
+        1 << 6, /* about a person: sealed; a stored output begins with its tape's digest */
+    NX_INVOCATION_WITHHELD = 1 << 7, /* what may be told when the key is gone: no error text, output, effects,
+                                        log lines and tape */
 };
 
 enum nx_effect_kind {

@@ -23,7 +23,8 @@
     X(NX_OUTCOME_REPLAY_DIFFERS, "replay-differs") /* only of a replay: it asked what the tape has not */ \
     X(NX_OUTCOME_MODULE_INVALID, "module-invalid") /* the module cannot be loaded or instantiated */      \
     X(NX_OUTCOME_KEY_CONFLICT, "key-conflict")     /* keys that it read kept changing under it */         \
-    X(NX_OUTCOME_EVENT_UNREADABLE, "event-unreadable") /* the event is gone or damaged */
+    X(NX_OUTCOME_EVENT_UNREADABLE, "event-unreadable") /* the event is gone or damaged */                 \
+    X(NX_OUTCOME_EVENT_ERASED, "event-erased")         /* the person whom it is about was forgotten */
 
 #define NX_OUTCOME_MEMBER(outcome, name) outcome,
 enum nx_outcome { NX_OUTCOME_TABLE(NX_OUTCOME_MEMBER) NX_OUTCOME_COUNT };

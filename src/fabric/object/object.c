@@ -24,18 +24,22 @@ static enum nx_status name(struct nx_str bucket, char kind, const char *id, char
 void nx_object_put_init(struct nx_object_put *put, struct nx_str bucket, struct nx_str bytes,
                         uint64_t nonce) {
     char text[NX_DIGEST_TEXT_SIZE + 1];
-    *put = (struct nx_object_put){ .bucket = bucket, .bytes = bytes, .digest = nx_digest_of(bytes) };
+    *put = (struct nx_object_put){
+        .bucket = bucket, .bytes = bytes, .digest = nx_digest_of(bytes), .person_key = NX_STR_EMPTY
+    };
     (void)nx_digest_format(&put->digest, text);
     (void)snprintf(put->id, sizeof put->id, "%s-%016" PRIx64, text, nonce);
 }
 
-static enum nx_status add_chunks(struct nx_append *append, const char *stream, const char *subject,
-                                 struct nx_str bytes, struct nx_error *err) {
+static enum nx_status add_chunks(const struct nx_object_put *put, struct nx_append *append,
+                                 const char *stream, const char *subject, struct nx_str bytes,
+                                 struct nx_error *err) {
     for (size_t at = 0; at < bytes.len; at += NX_OBJECT_CHUNK_SIZE) {
         const struct nx_append_entry chunk = {
             .stream = nx_str_from_c(stream),
             .subject = nx_str_from_c(subject),
             .payload = nx_str_slice(bytes, at, at + NX_OBJECT_CHUNK_SIZE),
+            .person_key = put->person_key,
         };
         NX_TRY(nx_append_add(append, &chunk, err));
     }
@@ -106,7 +110,7 @@ enum nx_status nx_object_put_next(struct nx_object_put *put, struct nx_append **
     const size_t size_max = (size_t)NX_OBJECT_CHUNKS_PER_APPEND * NX_OBJECT_CHUNK_SIZE;
     const struct nx_str part = nx_str_slice(put->bytes, put->stored_size, put->stored_size + size_max);
     NX_TRY(nx_append_new(NX_OBJECT_CHUNKS_PER_APPEND + 1, 1, &append, err));
-    NX_TRY(add_chunks(append, stream, chunk_subject, part, err));
+    NX_TRY(add_chunks(put, append, stream, chunk_subject, part, err));
     if (put->stored_size + part.len == put->bytes.len) {
         NX_TRY(add_meta(put, append, stream, subject, digest, err));
     }
@@ -215,6 +219,9 @@ enum nx_status nx_object_get_take(struct nx_object_get *get, const struct nx_rea
                    : nx_fail(err, NX_NOT_FOUND, "there is no such object");
     }
     for (size_t i = 0; i < read->record_count; i++) {
+        if (nx_record_withheld(&read->records[i]).len > 0) {
+            return nx_fail(err, NX_NOT_FOUND, "the object is about a person whose key is gone");
+        }
         nx_buf_append(get->bytes, read->records[i].payload);
     }
     NX_TRY(nx_buf_check(get->bytes, err));

@@ -28,6 +28,7 @@ struct nx_object_put {
     struct nx_str bucket; /* borrowed until the put is done, as `bytes` */
     struct nx_str bytes;
     struct nx_digest digest;
+    struct nx_str person_key; /* whom it is about, see struct nx_append_entry; borrowed; empty: nobody */
     char id[NX_OBJECT_ID_SIZE_MAX + 1]; /* of its chunks */
     size_t stored_size;                 /* bytes that are on disk */
     size_t sent_size;                   /* bytes in the append under way */
@@ -35,7 +36,9 @@ struct nx_object_put {
     bool is_done;
 };
 
-/** Begin; `nonce` tells this put's chunks from those of another put of the same bytes. */
+/** Begin; set `person_key` afterwards where it is about a person: then its bytes are sealed, and as its
+ * digest stays readable they must be such as nobody can guess. `nonce` tells this put's chunks from those of
+ * another put of the same bytes. */
 void nx_object_put_init(struct nx_object_put *put, struct nx_str bucket, struct nx_str bytes, uint64_t nonce);
 /** The next append, to be answered and given to nx_object_put_take(); NULL: the object is stored.
  * Ownership: the caller's. Errors: NX_INVALID_ARGUMENT (bucket; kind too-large), NX_RESOURCE_EXHAUSTED */

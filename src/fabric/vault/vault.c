@@ -229,7 +229,8 @@ static void add_headers(struct nx_arena *arena, struct nx_record *record, const 
 
 static void withhold(struct nx_arena *arena, struct nx_record *record, struct nx_str reason) {
     struct nx_sealed sealed = { .clear = NX_STR_EMPTY };
-    const struct nx_str more[] = { NX_STR(NX_WITHHELD_HEADER ": "), reason, NX_STR("\r\n") };
+    const struct nx_str more[] = { NX_STR(NX_WITHHELD_HEADER ": "), reason, NX_STR("\r\nce-withheld: "),
+                                   reason, NX_STR("\r\n") };
     if (nx_sealed_parse(record->payload, &sealed, NULL) != NX_OK) {
         sealed.clear = NX_STR_EMPTY;
     }

@@ -19,7 +19,8 @@ struct conversion {
     struct nx_invocation invocation;
     struct nx_effect_summary *effects;
     size_t effect_count;
-    bool is_last; /* failed for good */
+    struct nx_str person_key; /* of the event's person; empty: it names nobody */
+    bool is_last;             /* failed for good */
 };
 
 void nx_publish_fingerprint(const struct nx_call_publish *publish,
@@ -102,6 +103,23 @@ static enum nx_status add_entry(struct conversion *conversion, struct nx_str str
     return nx_append_add(conversion->append, &entry, err);
 }
 
+/* As add_entry(), sealed when the event is about a person; `clear` is what stays readable then. */
+static enum nx_status add_personal(struct conversion *conversion, struct nx_str stream,
+                                   const struct nx_buf *subject, const struct nx_buf *headers,
+                                   struct nx_str payload, struct nx_str clear, struct nx_error *err) {
+    NX_TRY(nx_buf_check(subject, err));
+    NX_TRY(nx_buf_check(headers, err));
+    const struct nx_append_entry entry = {
+        .stream = stream,
+        .subject = nx_buf_str(subject),
+        .headers = nx_buf_str(headers),
+        .payload = payload,
+        .person_key = conversion->person_key,
+        .clear = clear,
+    };
+    return nx_append_add(conversion->append, &entry, err);
+}
+
 /* Which event this is about, as "EVENTS:17". */
 static void append_event_header(const struct nx_task *task, struct nx_buf *headers) {
     nx_buf_append_format(headers, "Nexus-Event: EVENTS:%" PRIu64 "\r\n", task->event_sequence);
@@ -142,7 +160,7 @@ static enum nx_status add_publish(struct conversion *conversion, const struct nx
                          task->event_sequence, NX_STR_ARG(task->registered->function->name), task->series,
                          task->attempt);
     nx_cloudevent_subject(&subject, publish->type);
-    NX_TRY(add_entry(conversion, NX_STR("EVENTS"), &subject, &headers, publish->data, err));
+    NX_TRY(add_personal(conversion, NX_STR("EVENTS"), &subject, &headers, publish->data, NX_STR_EMPTY, err));
 
     struct nx_effect_summary *summary = &conversion->effects[conversion->effect_count++];
     summary->kind = NX_EFFECT_PUBLISH;
@@ -258,15 +276,45 @@ static enum nx_status copy_log_lines(struct conversion *conversion, struct nx_er
     return NX_OK;
 }
 
+struct nx_digest nx_invocation_output_salt(struct nx_str tape) {
+    return nx_digest_of(tape);
+}
+
 /* The worker has put the bytes into the object store: only the digest is left in the record. */
-static void name_blob(struct conversion *conversion, struct nx_invocation_blob *blob, uint32_t stored_flag) {
+static void name_blob(struct conversion *conversion, struct nx_invocation_blob *blob, struct nx_str salt,
+                      uint32_t stored_flag) {
+    const struct nx_str parts[] = { salt, blob->bytes };
     if (nx_invocation_is_inline(blob->bytes)) {
         return;
     }
-    blob->digest = nx_digest_of(blob->bytes);
-    blob->size = blob->bytes.len;
+    blob->digest = nx_digest_of_parts(parts, sizeof parts / sizeof parts[0]);
+    blob->size = salt.len + blob->bytes.len;
     blob->bytes = NX_STR_EMPTY;
     conversion->invocation.flags |= stored_flag;
+}
+
+static void name_blobs(struct conversion *conversion) {
+    struct nx_invocation *invocation = &conversion->invocation;
+    const bool is_salted =
+        conversion->person_key.len > 0 && !nx_invocation_is_inline(invocation->output.bytes);
+    const struct nx_digest salt =
+        is_salted ? nx_invocation_output_salt(invocation->tape.bytes) : (struct nx_digest){ 0 };
+    name_blob(conversion, &invocation->output, nx_str_of(salt.bytes, is_salted ? sizeof salt.bytes : 0),
+              NX_INVOCATION_OUTPUT_STORED);
+    name_blob(conversion, &invocation->tape, NX_STR_EMPTY, NX_INVOCATION_TAPE_STORED);
+}
+
+/* What may be told of a call about a person when their key is gone. */
+static void encode_clear(const struct conversion *conversion, struct nx_buf *out) {
+    struct nx_invocation clear = conversion->invocation;
+    if (conversion->person_key.len == 0) {
+        return;
+    }
+    clear.flags &= ~(uint32_t)(NX_INVOCATION_OUTPUT_STORED | NX_INVOCATION_TAPE_STORED);
+    clear.flags |= NX_INVOCATION_WITHHELD;
+    clear.error = clear.output.bytes = clear.tape.bytes = NX_STR_EMPTY;
+    clear.effect_count = clear.log_line_count = 0;
+    nx_invocation_encode(&clear, out);
 }
 
 static enum nx_status add_invocation(struct conversion *conversion, struct nx_error *err) {
@@ -275,11 +323,12 @@ static enum nx_status add_invocation(struct conversion *conversion, struct nx_er
     NX_AUTO(nx_buf) subject;
     NX_AUTO(nx_buf) headers;
     NX_AUTO(nx_buf) payload;
+    NX_AUTO(nx_buf) clear;
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     nx_buf_init(&headers, HEADERS_SIZE_MAX);
     nx_buf_init(&payload, NX_INVOCATION_SIZE_MAX);
-    name_blob(conversion, &invocation->tape, NX_INVOCATION_TAPE_STORED);
-    name_blob(conversion, &invocation->output, NX_INVOCATION_OUTPUT_STORED);
+    nx_buf_init(&clear, NX_INVOCATION_SIZE_MAX);
+    name_blobs(conversion);
     nx_buf_append(&subject, NX_STR("invocations."));
     nx_buf_append(&subject, task->registered->function->name);
     append_event_header(task, &headers);
@@ -287,32 +336,22 @@ static enum nx_status add_invocation(struct conversion *conversion, struct nx_er
         nx_buf_append_format(&headers, "Nexus-Replay-Of: INVOCATIONS:%" PRIu64 "\r\n", task->replay_of);
     }
     nx_invocation_encode(invocation, &payload);
+    encode_clear(conversion, &clear);
     NX_TRY(nx_buf_check(&payload, err));
-    return add_entry(conversion, NX_STR("INVOCATIONS"), &subject, &headers, nx_buf_str(&payload), err);
+    NX_TRY(nx_buf_check(&clear, err));
+    return add_personal(conversion, NX_STR("INVOCATIONS"), &subject, &headers, nx_buf_str(&payload),
+                        nx_buf_str(&clear), err);
 }
 
 /* Why an event was given up, as JSON: people read it, and so do other tools. */
-static enum nx_status add_dead_letter(struct conversion *conversion, struct nx_error *err) {
-    const struct nx_task *task = conversion->context->task;
-    const struct nx_call_result *result = conversion->context->result;
-    const struct nx_str function = task->registered->function->name;
-    NX_AUTO(nx_buf) subject;
-    NX_AUTO(nx_buf) headers;
-    NX_AUTO(nx_buf) payload;
+static void write_dead_letter(const struct nx_task *task, const struct nx_call_result *result,
+                              struct nx_str error, struct nx_buf *out) {
     struct nx_json_writer writer;
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    nx_buf_init(&headers, HEADERS_SIZE_MAX);
-    nx_buf_init(&payload, NX_INVOCATION_SIZE_MAX);
-    nx_buf_append(&subject, NX_STR("dlq."));
-    nx_buf_append(&subject, function);
-    append_event_header(task, &headers);
-    nx_buf_append_format(&headers, "Nexus-Series: %" PRIu32 "\r\n", task->series);
-    nx_buf_append(&headers, NX_STR("content-type: application/json\r\n"));
-    nx_json_writer_init(&writer, &payload);
+    nx_json_writer_init(&writer, out);
     nx_json_object_begin(&writer);
-    nx_json_member_str(&writer, "function", function);
+    nx_json_member_str(&writer, "function", task->registered->function->name);
     nx_json_member_c(&writer, "outcome", nx_outcome_name(result->outcome));
-    nx_json_member_str(&writer, "error", result->error);
+    nx_json_member_str(&writer, "error", error);
     nx_json_member_u64(&writer, "attempts", task->attempt);
     nx_json_member_u64(&writer, "series", task->series);
     nx_json_key(&writer, NX_STR("earlier_invocations"));
@@ -323,8 +362,32 @@ static enum nx_status add_dead_letter(struct conversion *conversion, struct nx_e
     nx_json_array_end(&writer);
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
+}
+
+static enum nx_status add_dead_letter(struct conversion *conversion, struct nx_error *err) {
+    const struct nx_task *task = conversion->context->task;
+    const struct nx_call_result *result = conversion->context->result;
+    NX_AUTO(nx_buf) subject;
+    NX_AUTO(nx_buf) headers;
+    NX_AUTO(nx_buf) payload;
+    NX_AUTO(nx_buf) clear;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_init(&headers, HEADERS_SIZE_MAX);
+    nx_buf_init(&payload, NX_INVOCATION_SIZE_MAX);
+    nx_buf_init(&clear, NX_INVOCATION_SIZE_MAX);
+    nx_buf_append(&subject, NX_STR("dlq."));
+    nx_buf_append(&subject, task->registered->function->name);
+    append_event_header(task, &headers);
+    nx_buf_append_format(&headers, "Nexus-Series: %" PRIu32 "\r\n", task->series);
+    nx_buf_append(&headers, NX_STR("content-type: application/json\r\n"));
+    write_dead_letter(task, result, result->error, &payload);
+    if (conversion->person_key.len > 0) {
+        write_dead_letter(task, result, NX_STR_EMPTY, &clear);
+    }
     NX_TRY(nx_buf_check(&payload, err));
-    return add_entry(conversion, NX_STR("DLQ"), &subject, &headers, nx_buf_str(&payload), err);
+    NX_TRY(nx_buf_check(&clear, err));
+    return add_personal(conversion, NX_STR("DLQ"), &subject, &headers, nx_buf_str(&payload),
+                        nx_buf_str(&clear), err);
 }
 
 static void describe(struct conversion *conversion) {
@@ -343,6 +406,9 @@ static void describe(struct conversion *conversion) {
     }
     if (task->registered->function->input_is_data) {
         flags |= NX_INVOCATION_INPUT_IS_DATA;
+    }
+    if (conversion->person_key.len > 0) {
+        flags |= NX_INVOCATION_PERSONAL;
     }
     conversion->invocation = (struct nx_invocation){
         .flags = flags,
@@ -389,6 +455,7 @@ enum nx_status nx_invocation_to_append(const struct nx_invocation_context *conte
         .context = context,
         .is_last = context->result->outcome != NX_OUTCOME_OK && task->replay_of == 0 &&
                    task->attempt >= task->attempts_max,
+        .person_key = nx_task_person_key(task),
     };
     nx_arena_init(&conversion.arena, 16 * 1024 * 1024);
     const enum nx_status status = convert(&conversion, err);

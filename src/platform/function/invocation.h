@@ -43,6 +43,11 @@ static inline bool nx_invocation_is_inline(struct nx_str blob) {
     return blob.len <= NX_INVOCATION_INLINE_SIZE_MAX;
 }
 
+/** How the bytes of an output begin when it is stored as an object and about a person: the digest of the
+ * call's tape, in which there is a random seed. So nobody can find out by the object's name what they guess.
+ */
+struct nx_digest nx_invocation_output_salt(struct nx_str tape);
+
 /** The entry that is the invocation itself; borrowed from an append of nx_invocation_to_append(). */
 const struct nx_append_entry *nx_invocation_entry(const struct nx_append *append);
 

@@ -6,13 +6,10 @@
 #include "platform/function/replay_run.h"
 
 static const char *const verdict_names[] = {
-    [NX_REPLAY_IDENTICAL] = "identical",
-    [NX_REPLAY_DIFFERENT] = "different",
-    [NX_REPLAY_FAILED] = "failed",
-    [NX_REPLAY_UNREPLAYABLE] = "unreplayable",
-    [NX_REPLAY_EVENT_GONE] = "event-gone",
-    [NX_REPLAY_MODULE_GONE] = "module-gone",
-    [NX_REPLAY_RAN] = "ran",
+    [NX_REPLAY_IDENTICAL] = "identical",   [NX_REPLAY_DIFFERENT] = "different",
+    [NX_REPLAY_FAILED] = "failed",         [NX_REPLAY_UNREPLAYABLE] = "unreplayable",
+    [NX_REPLAY_EVENT_GONE] = "event-gone", [NX_REPLAY_MODULE_GONE] = "module-gone",
+    [NX_REPLAY_ERASED] = "erased",         [NX_REPLAY_RAN] = "ran",
 };
 
 const char *nx_replay_verdict_name(enum nx_replay_verdict verdict) {

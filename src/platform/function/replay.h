@@ -67,6 +67,7 @@ enum nx_replay_verdict {
     NX_REPLAY_UNREPLAYABLE, /* recorded as such: cut by the watchdog, a host failure */
     NX_REPLAY_EVENT_GONE,   /* retention took the event */
     NX_REPLAY_MODULE_GONE,  /* the module's bytes are no longer there */
+    NX_REPLAY_ERASED,       /* about a person who was forgotten: event and tape cannot be read any more */
     NX_REPLAY_RAN,          /* mode live: ran anew and ended well; nothing was compared */
     NX_REPLAY_VERDICT_COUNT
 };

@@ -84,9 +84,18 @@ static bool is_comparing(const struct nx_check *check) {
     return check->options.is_comparing;
 }
 
+static struct nx_str withheld(const struct nx_check_subject *subject) {
+    const struct nx_str reason = nx_record_withheld(subject->record);
+    return reason.len > 0 || subject->event == NULL ? reason : nx_record_withheld(subject->event);
+}
+
+static bool is_withheld(const struct nx_check_subject *subject) {
+    return withheld(subject).len > 0;
+}
+
 bool nx_check_wants_module(const struct nx_check *check, const struct nx_check_subject *subject) {
     return check->options.other == NULL && (subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) == 0 &&
-           subject->event != NULL &&
+           subject->event != NULL && !is_withheld(subject) &&
            nx_map_get(&check->modules, key_of(&subject->invocation->module_digest)) == NULL;
 }
 
@@ -138,6 +147,23 @@ static bool decide(struct nx_check *check, enum nx_replay_verdict verdict, const
     return false;
 }
 
+/* The key is gone: of the event and the tape there is nothing left to replay. */
+static bool decide_withheld(struct nx_check *check, struct nx_str reason) {
+    struct nx_error error = { 0 };
+    const struct nx_str erased = NX_STR("erased ");
+    if (nx_str_starts_with(reason, erased)) {
+        (void)nx_fail(
+            &error, NX_NOT_FOUND,
+            "the person whom it is about was forgotten on %.*s: what the event and the call held cannot "
+            "be read any more",
+            NX_STR_ARG(nx_str_slice(reason, erased.len, reason.len)));
+        return decide(check, NX_REPLAY_ERASED, &error);
+    }
+    (void)nx_fail(&error, NX_UNAVAILABLE, "it is about a person, and sealed; it cannot be opened: %.*s",
+                  NX_STR_ARG(reason));
+    return decide(check, NX_REPLAY_FAILED, &error);
+}
+
 static enum nx_status begin_call(struct nx_check *check, struct nx_module *module, struct nx_error *err) {
     const struct nx_check_options *options = &check->options;
     const struct nx_check_subject *subject = &check->subject;
@@ -177,6 +203,9 @@ bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subje
     check->arena = arena;
     check->item = item;
     nx_check_describe(subject->record, subject->invocation, subject->event, arena, item);
+    if (is_withheld(subject)) {
+        return decide_withheld(check, withheld(subject));
+    }
     if ((subject->invocation->flags & NX_INVOCATION_UNREPLAYABLE) != 0) {
         (void)nx_fail(&error, NX_FAILED_PRECONDITION, "recorded as unreplayable: %s (%.*s)",
                       nx_outcome_name(subject->invocation->outcome), NX_STR_ARG(subject->invocation->error));
@@ -262,7 +291,12 @@ static bool same_output(struct nx_check *check, const struct nx_call_result *res
     if ((recorded->flags & NX_INVOCATION_OUTPUT_STORED) == 0 || recorded->output.bytes.len > 0) {
         return same_bytes(check, "output", 0, recorded->output.bytes, result->output);
     }
-    const struct nx_digest digest = nx_digest_of(result->output);
+    const bool is_salted = (recorded->flags & NX_INVOCATION_PERSONAL) != 0;
+    const struct nx_digest salt =
+        is_salted ? nx_invocation_output_salt(recorded->tape.bytes) : (struct nx_digest){ 0 };
+    const struct nx_str parts[] = { nx_str_of(salt.bytes, is_salted ? sizeof salt.bytes : 0),
+                                    result->output };
+    const struct nx_digest digest = nx_digest_of_parts(parts, sizeof parts / sizeof parts[0]);
     return nx_digest_equal(&digest, &recorded->output.digest) ||
            differ(check, 0, NX_STR("(stored)"), result->output, "output");
 }

@@ -15,6 +15,13 @@ enum nx_replay_need nx_replay_live_ask(struct nx_replay_run *run) {
         nx_replay_run_end_subject(run);
         return NX_REPLAY_NEEDS_STEP;
     }
+    if (nx_record_withheld(subject->event).len > 0) {
+        run->item->verdict = NX_REPLAY_ERASED;
+        run->item->error =
+            NX_STR("the person whom the event is about was forgotten, or their key is missing");
+        nx_replay_run_end_subject(run);
+        return NX_REPLAY_NEEDS_STEP;
+    }
     const enum nx_status status = nx_dispatch_live_new(&live, &run->error);
     if (status != NX_OK) {
         return nx_replay_run_finish(run, status);

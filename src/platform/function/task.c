@@ -91,3 +91,10 @@ void nx_task_free(struct nx_task *task) {
     free(task->answer_bytes);
     free(task);
 }
+
+struct nx_str nx_task_person_key(const struct nx_task *task) {
+    if (task->event == NULL || nx_record_withheld(&task->event->record).len > 0) {
+        return NX_STR_EMPTY;
+    }
+    return nx_record_person_key(&task->event->record);
+}

@@ -76,6 +76,9 @@ struct nx_task_early {
 NX_MUST_CHECK enum nx_status nx_task_early_new(const struct nx_task *task, struct nx_answer *answer,
                                                struct nx_task_early **early_out, struct nx_error *err);
 
+/** The key of the person whom the task's event is about; empty: nobody, or nothing of it can be read any
+ * more. */
+struct nx_str nx_task_person_key(const struct nx_task *task);
 /** Takes a reference to the registry. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_task_new(struct nx_registry *registry, struct nx_task **task_out,
                                          struct nx_error *err);

@@ -43,7 +43,8 @@ struct slot {
     struct nx_traceparent trace;
     struct nx_run_spans spans;
     struct nx_append *append;     /* ours until it is sent, and while SLOT_HELD */
-    struct nx_object_put puts[2]; /* of tape and output; their bytes are the call's */
+    struct nx_object_put puts[2]; /* of tape and output; their bytes are the call's, or `salted` */
+    struct nx_buf salted;         /* a large output about a person, behind its salt */
     unsigned put_count;
     unsigned put_index; /* the one under way */
     bool key_asked;     /* an answer of the library is on its way */
@@ -79,6 +80,7 @@ static void slot_free(struct nx_worker *worker, struct slot *slot) {
     nx_append_free(slot->append);
     nx_task_free(slot->task);
     nx_buf_fini(&slot->input);
+    nx_buf_fini(&slot->salted);
     free(slot);
 }
 
@@ -241,9 +243,26 @@ static enum nx_status start_call(struct slot *slot, struct nx_now now, struct nx
 
 static void add_put(struct nx_worker *worker, struct slot *slot, struct nx_str blob) {
     if (!nx_invocation_is_inline(blob)) {
-        nx_object_put_init(&slot->puts[slot->put_count++], NX_OBJECTS_BUCKET, blob,
-                           nx_random_u64(&worker->options.random));
+        struct nx_object_put *put = &slot->puts[slot->put_count++];
+        nx_object_put_init(put, NX_OBJECTS_BUCKET, blob, nx_random_u64(&worker->options.random));
+        put->person_key = nx_task_person_key(slot->task);
     }
+}
+
+/* The objects that the record will name. False: no memory. */
+static bool add_puts(struct nx_worker *worker, struct slot *slot, const struct nx_call_result *result) {
+    slot->put_count = slot->put_index = 0;
+    add_put(worker, slot, result->tape);
+    if (nx_invocation_is_inline(result->output) || nx_task_person_key(slot->task).len == 0) {
+        add_put(worker, slot, result->output);
+        return true;
+    }
+    const struct nx_digest salt = nx_invocation_output_salt(result->tape);
+    nx_buf_reset(&slot->salted);
+    nx_buf_append(&slot->salted, nx_str_of(salt.bytes, sizeof salt.bytes));
+    nx_buf_append(&slot->salted, result->output);
+    add_put(worker, slot, nx_buf_str(&slot->salted));
+    return !nx_buf_failed(&slot->salted);
 }
 
 /* Send what comes next: the objects that the record will name, then the record. The slot is in `committing`.
@@ -323,9 +342,12 @@ static void commit(struct nx_worker *worker, struct slot *slot, struct nx_list *
                    NX_STR_ARG(context.result->error));
     keep_answer(slot, context.result);
     nx_run_spans_append(&slot->spans, context.result, now.wall_ns);
-    slot->put_count = slot->put_index = 0;
-    add_put(worker, slot, context.result->tape);
-    add_put(worker, slot, context.result->output);
+    if (!add_puts(worker, slot, context.result)) {
+        (void)nx_fail_memory(&error);
+        nx_list_remove(from, &slot->node);
+        finish_not_run(worker, slot, &error);
+        return;
+    }
     move_to(&worker->committing, slot, from, SLOT_COMMITTING);
     send_next(worker, slot);
 }
@@ -342,12 +364,38 @@ static void commit_failure(struct nx_worker *worker, struct slot *slot, struct n
     commit(worker, slot, from, &result, now);
 }
 
+/* An event that cannot be read for want of its key has a record of that; for good, when the key was erased.
+ */
+static bool is_withheld(struct nx_worker *worker, struct slot *slot, struct nx_list *from,
+                        struct nx_now now) {
+    struct nx_task *task = slot->task;
+    const struct nx_str reason = nx_record_withheld(&task->event->record);
+    struct nx_error error = { 0 };
+    if (reason.len == 0) {
+        return false;
+    }
+    const bool is_erased = nx_str_starts_with(reason, NX_STR("erased"));
+    if (is_erased) {
+        task->attempts_max = task->attempt;
+        (void)nx_fail(&error, NX_FAILED_PRECONDITION, "the person whom the event is about was forgotten");
+    } else {
+        (void)nx_fail(&error, NX_UNAVAILABLE, "the event is sealed and cannot be opened: %.*s",
+                      NX_STR_ARG(reason));
+    }
+    commit_failure(worker, slot, from, is_erased ? NX_OUTCOME_EVENT_ERASED : NX_OUTCOME_EVENT_UNREADABLE,
+                   &error, now);
+    return true;
+}
+
 /* From the beginning, the first time or once more. The slot is in `from`. */
 static void start(struct nx_worker *worker, struct slot *slot, struct nx_list *from, struct nx_now now) {
     struct nx_error error = { 0 };
     worker->options.guests->call_free(NX_TAKE(slot->call));
     if (slot->task->event == NULL) {
         commit_failure(worker, slot, from, NX_OUTCOME_EVENT_UNREADABLE, &slot->task->error, now);
+        return;
+    }
+    if (is_withheld(worker, slot, from, now)) {
         return;
     }
     if (slot->task->module == NULL) {
@@ -377,6 +425,7 @@ static void take_task(struct nx_worker *worker, struct nx_task *task, struct nx_
     slot->task = task;
     slot->ops = (struct nx_host_ops){ .data = slot, .kv_get = ask_key };
     nx_buf_init(&slot->input, NX_EVENT_INPUT_SIZE_MAX);
+    nx_buf_init(&slot->salted, NX_OBJECT_SIZE_MAX);
     nx_list_append(&worker->waiting, &slot->node);
     start(worker, slot, &worker->waiting, now);
 }

@@ -17,6 +17,7 @@ void nx_http_write_event(struct nx_json_writer *writer, const struct nx_record *
     if (cause.len > 0) {
         nx_json_member_str(writer, "cause", cause);
     }
+    nx_http_member_withheld(writer, record);
     if (nx_cloudevent_from_record(&stored, arena, &event, &err) == NX_OK) {
         nx_json_key(writer, NX_STR("event"));
         nx_cloudevent_write(writer, &event);

@@ -114,6 +114,7 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
     }
     nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
     event.data = nx_buf_str(&data);
+    nx_http_take_person(&event, request);
     nx_http_complete_plain(services, &event, id, time);
     nx_http_publish(exchange, request, &event, false,
                     trigger->respond == NX_RESPOND_PUBLISHED ? nx_http_published : nx_http_await_stored);

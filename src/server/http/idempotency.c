@@ -78,6 +78,17 @@ static struct nx_digest fingerprint_of(const struct nx_http_request *request) {
     return nx_digest_of_parts(parts, count);
 }
 
+/* What is remembered of events about people is sealed as they are: else a request that somebody guesses could
+ * be told from others by its fingerprint. */
+static struct nx_str person_of(const struct nx_append *append) {
+    for (size_t i = 0; i < append->entry_count; i++) {
+        if (append->entries[i].person.len > 0) {
+            return append->entries[i].person;
+        }
+    }
+    return NX_STR_EMPTY;
+}
+
 enum nx_status nx_http_idempotency_guard(struct nx_append *append, const struct nx_http_request *request,
                                          struct nx_str key, const struct nx_str *ids, size_t count,
                                          bool is_batch, struct nx_error *err) {
@@ -106,7 +117,8 @@ enum nx_status nx_http_idempotency_guard(struct nx_append *append, const struct 
                                            .subject = NX_STR("requests.http"),
                                            .headers = NX_STR_EMPTY,
                                            .payload = nx_buf_str(&payload),
-                                           .dedup_key = key };
+                                           .dedup_key = key,
+                                           .person = person_of(append) };
     NX_TRY(nx_append_add(append, &entry, err));
     append->last_decides = true;
     return NX_OK;
@@ -150,6 +162,12 @@ static void first_read(struct nx_http_exchange *exchange, struct nx_message *mes
     struct nx_error err = { 0 };
     if (read->status != NX_OK || read->record_count != 1) {
         nx_http_respond_error(exchange, &read->error, NX_STR_EMPTY);
+    } else if (nx_record_withheld(&read->records[0]).len > 0) {
+        (void)nx_fail_kind(&err, NX_KIND_ERASED,
+                           "the person whom the first request with this Idempotency-Key was "
+                           "about was forgotten, and so was the request");
+        nx_hint(&err, "make a new key for each new request; a key is remembered for ten minutes");
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
     } else if (nx_json_parse(read->records[0].payload, MEMORY_MAX, &doc, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
     } else if (!nx_str_equal(fingerprint_in(nx_json_root(doc)), exchange->note)) {
@@ -167,7 +185,8 @@ static enum nx_status ask_for_first(struct nx_http_exchange *exchange, const str
     const struct nx_append_entry *guard = &append->entries[append->entry_count - 1];
     NX_AUTO(nx_read) *read = NULL;
     NX_AUTO(nx_json_doc) *doc = NULL;
-    NX_TRY(nx_json_parse(guard->payload, MEMORY_MAX, &doc, err));
+    const struct nx_str payload = guard->plain.ptr != NULL ? guard->plain : guard->payload;
+    NX_TRY(nx_json_parse(payload, MEMORY_MAX, &doc, err));
     NX_TRY(nx_read_new(NX_READ_BY_SEQUENCE, &read, err));
     read->stream = stream;
     read->from_sequence = guard->sequence;

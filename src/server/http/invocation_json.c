@@ -182,6 +182,7 @@ void nx_http_write_invocation(struct nx_json_writer *writer, const struct nx_rec
         nx_json_member_str(writer, "replay_of", replay_of);
     }
     nx_http_member_time(writer, "stored", record->time_ns);
+    nx_http_member_withheld(writer, record);
     const enum nx_status status = in_full ? nx_invocation_decode(record->payload, arena, &invocation, &err)
                                           : nx_invocation_decode_head(record->payload, &invocation, &err);
     if (status != NX_OK) {
@@ -207,6 +208,7 @@ void nx_http_write_dead_letter(struct nx_json_writer *writer, const struct nx_re
                        nx_str_slice(record->subject, dead_letter_prefix.len, record->subject.len));
     nx_json_member_str(writer, "event", nx_headers_value(record->headers, "Nexus-Event"));
     nx_http_member_time(writer, "stored", record->time_ns);
+    nx_http_member_withheld(writer, record);
     nx_json_key(writer, NX_STR("cause"));
     if (nx_json_is_valid(record->payload)) {
         nx_json_raw(writer, record->payload);

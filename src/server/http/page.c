@@ -145,3 +145,19 @@ void nx_http_member_time(struct nx_json_writer *writer, const char *key, int64_t
     }
     nx_json_string(writer, nx_time_format(wall_ns, NX_TIME_SHORTEST, text));
 }
+
+void nx_http_member_withheld(struct nx_json_writer *writer, const struct nx_record *record) {
+    struct nx_str time = nx_record_withheld(record);
+    struct nx_str reason;
+    if (time.len == 0) {
+        return;
+    }
+    (void)nx_str_split(&time, ' ', &reason);
+    nx_json_key(writer, NX_STR("withheld"));
+    nx_json_object_begin(writer);
+    nx_json_member_str(writer, "reason", reason);
+    if (time.len > 0) {
+        nx_json_member_str(writer, "time", time);
+    }
+    nx_json_object_end(writer);
+}

@@ -34,5 +34,8 @@ bool nx_http_parse_reference(struct nx_str text, struct nx_str stream, uint64_t 
 /** Write "STREAM:17" as a member. */
 void nx_http_member_reference(struct nx_json_writer *writer, const char *key, struct nx_str stream,
                               uint64_t sequence);
+/** Write the member "withheld", with "reason" and for "erased" the "time", where a record about a person
+ * cannot be shown any more. */
+void nx_http_member_withheld(struct nx_json_writer *writer, const struct nx_record *record);
 /** Write a wall time as a member; null for 0. */
 void nx_http_member_time(struct nx_json_writer *writer, const char *key, int64_t wall_ns);

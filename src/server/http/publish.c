@@ -64,9 +64,25 @@ void nx_http_published(struct nx_http_exchange *exchange, struct nx_message *mes
     nx_message_release(message);
 }
 
+/* The person whom the event names; empty: nobody. */
+static enum nx_status find_person(const struct nx_cloudevent *event, struct nx_str *person_out,
+                                  struct nx_error *err) {
+    *person_out = NX_STR_EMPTY;
+    for (size_t i = 0; i < event->extension_count; i++) {
+        if (nx_str_equal(event->extensions[i].name, NX_PERSON_ATTRIBUTE)) {
+            const enum nx_status status = nx_person_check(event->extensions[i].value, err);
+            *person_out = event->extensions[i].value;
+            return status == NX_OK ? NX_OK : nx_wrap(err, status, "attribute 'personkey'");
+        }
+    }
+    return NX_OK;
+}
+
 static enum nx_status add_event(struct nx_http_services *services, struct nx_append *append,
                                 const struct nx_cloudevent *event, bool id_is_clients, struct nx_error *err) {
+    struct nx_str person;
     NX_TRY(nx_cloudevent_check(event, err));
+    NX_TRY(find_person(event, &person, err));
     NX_TRY(nx_cloudevent_to_headers(event, &services->scratch, err));
     struct nx_buf *text = &services->scratch2;
     nx_cloudevent_subject(text, event->type);
@@ -82,6 +98,7 @@ static enum nx_status add_event(struct nx_http_services *services, struct nx_app
         .headers = nx_buf_str(&services->scratch),
         .payload = event->data,
         .dedup_key = nx_str_slice(both, subject_size, both.len),
+        .person = person,
     };
     return nx_append_add(append, &entry, err);
 }
@@ -125,6 +142,14 @@ void nx_http_publish(struct nx_http_exchange *exchange, const struct nx_http_req
         return;
     }
     nx_http_ask(exchange, nx_http_services_of(exchange)->appends, &append->message, resume);
+}
+
+void nx_http_take_person(struct nx_cloudevent *event, const struct nx_http_request *request) {
+    const struct nx_str person = nx_http_request_header(request, NX_STR("ce-personkey"));
+    if (person.len > 0) {
+        event->extensions[event->extension_count++] =
+            (struct nx_cloudevent_extension){ NX_PERSON_ATTRIBUTE, person };
+    }
 }
 
 void nx_http_complete_plain(struct nx_http_services *services, struct nx_cloudevent *event,
@@ -270,6 +295,7 @@ static enum nx_status post_plain(struct nx_http_services *services, struct nx_ht
     event.tracestate = nx_http_request_header(request, NX_STR("tracestate"));
     event.baggage = nx_http_request_header(request, NX_STR("baggage"));
     event.data = request->body;
+    nx_http_take_person(&event, request);
     nx_http_complete_plain(services, &event, id, time);
     nx_http_publish(exchange, request, &event, false, nx_http_published);
     return NX_OK;

@@ -27,6 +27,7 @@ static const struct route routes[] = {
     { PATH("/replay/"), NX_HTTP_POST, nx_http_post_replay },
     { PATH("/replay"), NX_HTTP_POST, nx_http_post_replay },
     { PATH("/replay"), NX_HTTP_GET, nx_http_get_replay },
+    { PATH("/erase"), NX_HTTP_POST, nx_http_post_erase },
     { PATH("/metrics"), NX_HTTP_GET, nx_http_get_metrics },
     { PATH("/readyz"), NX_HTTP_GET, nx_http_get_readyz },
     { PATH("/openapi.json"), NX_HTTP_GET, nx_http_get_openapi },

@@ -36,6 +36,7 @@ struct waiting {
     uint64_t invocation;
     struct nx_buf headers;
     struct nx_buf output;
+    size_t salt_size; /* bytes of `output` before what the function printed */
     struct nx_object_get get;
 };
 
@@ -212,8 +213,9 @@ static void next_chunk(struct nx_http_exchange *exchange) {
     } else if (read != NULL) {
         nx_http_ask(exchange, waiting->services->reads, &read->message, chunk_read);
     } else {
-        respond_answer(exchange, waiting->status, nx_buf_str(&waiting->headers), nx_buf_str(&waiting->output),
-                       waiting->invocation);
+        const struct nx_str stored = nx_buf_str(&waiting->output);
+        respond_answer(exchange, waiting->status, nx_buf_str(&waiting->headers),
+                       nx_str_slice(stored, waiting->salt_size, stored.len), waiting->invocation);
     }
 }
 
@@ -222,6 +224,12 @@ static void respond_recorded(struct nx_http_exchange *exchange, const struct nx_
     struct waiting *waiting = waiting_of(exchange);
     struct nx_invocation invocation;
     struct nx_error err = { 0 };
+    if (nx_record_withheld(record).len > 0) {
+        (void)nx_fail_kind(&err, NX_KIND_ERASED, "what '%s' answered was about a person who was forgotten",
+                           waiting->function);
+        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
+        return;
+    }
     if (nx_invocation_decode(record->payload, arena, &invocation, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
@@ -248,6 +256,7 @@ static void respond_recorded(struct nx_http_exchange *exchange, const struct nx_
     }
     waiting->status = (uint32_t)status;
     waiting->invocation = record->sequence;
+    waiting->salt_size = (invocation.flags & NX_INVOCATION_PERSONAL) != 0 ? NX_DIGEST_SIZE : 0;
     nx_buf_append(&waiting->headers, headers);
     nx_object_get_init(&waiting->get, NX_OBJECTS_BUCKET, &invocation.output.digest, &waiting->output);
     next_chunk(exchange);
