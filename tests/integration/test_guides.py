@@ -45,6 +45,23 @@ def test_events_guide_runs_as_written(project, servers):
     assert said[5].count("data: ") == 5 + 5  # the orders; then what came behind the second event
 
 
+def test_privacy_guide_runs_as_written(project, servers, tmp_path):
+    blocks = re.findall(r"```sh\n(.*?)```", (GUIDES / "PRIVACY.md").read_text(), re.S)
+    assert len(blocks) == 4
+    server = servers(project)
+    (tmp_path / "nexus").symlink_to(NEXUS)
+    said = []
+    for block in blocks:
+        done = subprocess.run(["bash", "-ec", block.replace("localhost:8080", f"localhost:{server.port}")], cwd=project,
+                              env={"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
+                              capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        said.append(done.stdout)
+        server.wait_until_idle()
+    assert "Alice" in said[1] and "identical" in said[1]
+    assert "Alice" not in said[3] and '"withheld":"erased ' in said[3] and "as it should be" in said[3]
+
+
 def test_configuration_names_every_key_of_the_schema():
     schema = json.loads((ROOT / "spec" / "nexus.schema.json").read_text())
     text = (GUIDES / "CONFIGURATION.md").read_text()

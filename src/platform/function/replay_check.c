@@ -292,8 +292,8 @@ static bool same_output(struct nx_check *check, const struct nx_call_result *res
         return same_bytes(check, "output", 0, recorded->output.bytes, result->output);
     }
     const bool is_salted = (recorded->flags & NX_INVOCATION_PERSONAL) != 0;
-    const struct nx_digest salt =
-        is_salted ? nx_invocation_output_salt(recorded->tape.bytes) : (struct nx_digest){ 0 };
+    const struct nx_digest salt = is_salted ? nx_invocation_output_salt(check->subject.invocation->tape.bytes)
+                                            : (struct nx_digest){ 0 };
     const struct nx_str parts[] = { nx_str_of(salt.bytes, is_salted ? sizeof salt.bytes : 0),
                                     result->output };
     const struct nx_digest digest = nx_digest_of_parts(parts, sizeof parts / sizeof parts[0]);
