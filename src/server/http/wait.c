@@ -102,8 +102,7 @@ static void append_names(struct nx_buf *headers, const struct nx_http_exchange *
     }
     nx_buf_append(headers, NX_STR("\r\ntraceparent: "));
     nx_buf_append(headers, nx_traceparent_format(&exchange->trace, trace));
-    nx_buf_append(headers,
-                  waiting->is_repeat ? NX_STR("\r\nIdempotent-Replayed: true\r\n") : NX_STR("\r\n"));
+    nx_buf_append(headers, waiting->is_repeat ? NX_STR("\r\nIdempotent-Replayed: true\r\n") : NX_STR("\r\n"));
 }
 
 /* Of an output whose function did not say. */
