@@ -80,6 +80,7 @@ enum nx_fabric_message_kind {
     NX_FABRIC_READ,           /* struct nx_read, to the read mailbox */
     NX_FABRIC_PROTECT,        /* struct nx_protect, to the append mailbox */
     NX_FABRIC_ERASE,          /* struct nx_erase, to the read mailbox */
+    NX_FABRIC_WHEN_HELD,      /* struct nx_message, to the append mailbox: see struct nx_protect */
 };
 
 /* One record to be appended. The strings are borrowed from the append's arena. */
@@ -210,10 +211,15 @@ NX_MUST_CHECK enum nx_status nx_read_new(enum nx_read_kind kind, struct nx_read 
 void nx_read_free(struct nx_read *read); /* NULL allowed; also message.release */
 
 /* Keep the records of `stream` from `from_sequence` on, whatever retention says, for the consumer of this
- * name; from_sequence UINT64_MAX: no longer. Not on disk: said again after each start. No answer. */
+ * name; from_sequence UINT64_MAX: no longer. Not on disk: said again after each start. No answer.
+ * A wish gets old while its consumer goes on. A plain message NX_FABRIC_WHEN_HELD, sent behind the wishes, is
+ * answered when retention would go on but for one of them: then they are said anew, as they are now, and the
+ * message sent again. Until it comes back nobody is refused for the disk budget on the word of an old wish.
+ */
 struct nx_protect {
     struct nx_message message; /* first; kind NX_FABRIC_PROTECT */
     uint64_t from_sequence;
+    bool is_own; /* of one who only reads for others: a refusal names it where nobody else holds anything */
     char stream[NX_STREAM_NAME_SIZE_MAX + 1];
     char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
 };
@@ -258,7 +264,8 @@ struct nx_fabric_options {
     const struct nx_stream_config *streams;
     size_t stream_count;
     uint64_t disk_budget;  /* bytes for all streams together; 0: no limit */
-    uint64_t segment_size; /* bytes; 0: 64 MiB */
+    uint64_t segment_size; /* bytes; 0: a 16th of the budget, 4 to 64 MiB; 64 MiB without one */
+    uint64_t unsealed_max; /* bytes that may wait to be sealed; 0: see backend_journal/journal_room.c */
     size_t appends_max;    /* requests waiting at once; 0: 4096 */
     /* Nothing is dropped before the consumer of this name has protected something: it speaks after all
      * others. NULL: nobody is waited for. */

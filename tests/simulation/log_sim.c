@@ -218,6 +218,7 @@ static void take_answer(struct run *run, const struct nx_append *append) {
         model->outcome = append->error.kind == NX_KIND_LOG_FROZEN ? UNKNOWN : REFUSED;
         EXPECT(run,
                append->error.kind == NX_KIND_LOG_FROZEN || append->error.kind == NX_KIND_DISK_FULL ||
+                   append->error.kind == NX_KIND_OVERLOADED ||
                    append->error.kind == NX_KIND_WRONG_LAST_SEQUENCE,
                "refused: %s", append->error.message);
         return;
@@ -590,6 +591,8 @@ static uint64_t run_seed(uint64_t seed) {
                                               .streams = run.streams,
                                               .stream_count = STREAMS,
                                               .segment_size = (uint64_t)16 * 1024 << nx_sim_below(sim, 3) };
+    /* In every other seed what waits to be sealed meets its limit now and then. */
+    run.options.unsealed_max = seed % 2 == 0 ? 0 : (4 + nx_sim_below(sim, 8)) * run.options.segment_size;
     for (run.life = 0; run.life < LIVES; run.life++) {
         open_fabric(&run);
         check(&run);

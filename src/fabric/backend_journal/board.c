@@ -26,8 +26,11 @@ void nx_board_hint(enum nx_kind kind, struct nx_error *err) {
         nx_hint(err, "free some space on the disk of the data directory: events are then taken again");
         break;
     case NX_KIND_BUDGET_FULL:
-        nx_hint(err,
-                "let the function that the message names catch up, or raise disk_budget and start again");
+        nx_hint(err, "mend the function that the message names or let it catch up, or raise disk_budget and "
+                     "start again");
+        break;
+    case NX_KIND_OVERLOADED:
+        nx_hint(err, "try again in a moment: nothing is lost, and it passes by itself");
         break;
     case NX_KIND_LOG_FROZEN:
         nx_hint(err, "look at the disk, then start again: what was acknowledged is recovered");

@@ -15,7 +15,9 @@ struct nx_board {
     /* By the library: */
     struct nx_counter notices_taken; /* how often it was told that the log has grown */
     struct nx_counter scans_parked;  /* which wait for the log to grow */
-    struct nx_counter budget_full;   /* 1: protected records fill the disk budget */
+    struct nx_counter stored;        /* bytes of runs, with what is being written or about to be */
+    struct nx_counter sealed;        /* segments up to this number are gone */
+    struct nx_counter budget_full;   /* 1: what may not be dropped fills the disk budget */
     struct nx_counter budget_text[NX_BOARD_TEXT_WORDS];
 };
 

@@ -115,6 +115,10 @@ static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
     nx_library_start(&fabric->library, &tracker, recovered.next_number, NX_SEGMENT_DATA_OFFSET);
     nx_counter_set(&fabric->board.committed,
                    nx_board_position(recovered.next_number, NX_SEGMENT_DATA_OFFSET));
+    if (recovered.last_number > 0) {
+        nx_journal_note_unsealed(&fabric->journal, recovered.last_number,
+                                 nx_library_segments_size(&fabric->library));
+    }
     return fabric->options.read_only ? NX_OK : nx_journal_start(&fabric->journal, &recovered, err);
 }
 
@@ -174,6 +178,9 @@ static enum nx_status open_once(const struct nx_fabric_options *options, uint64_
     }
     fabric->options = *options;
     fabric->resting_until = resting_until;
+    if (fabric->options.segment_size == 0) {
+        fabric->options.segment_size = nx_segment_size_for(options->disk_budget);
+    }
     nx_buf_init(&fabric->report, REPORT_SIZE_MAX);
     const enum nx_status status = open_parts(fabric, err);
     if (status != NX_OK) {
@@ -273,7 +280,7 @@ void nx_fabric_seal(struct nx_fabric *fabric) {
     if (fabric->journal.wal == NULL || nx_library_unsealed_size(&fabric->library) < SEAL_SIZE_MIN) {
         return;
     }
-    if (nx_journal_roll(&fabric->journal, &err) != NX_OK) {
+    if (nx_journal_roll(&fabric->journal, 0, &err) != NX_OK) {
         return; /* the log takes nothing: the next start reads the segments as they are */
     }
     const uint64_t segment = nx_wal_position(fabric->journal.wal, &end);

@@ -125,6 +125,7 @@ void nx_journal_fini(struct nx_journal *journal) {
     nx_map_fini(&journal->subjects);
     nx_message_queue_release(&journal->asks);
     nx_message_queue_release(&journal->parked);
+    nx_message_queue_release(&journal->stalled);
     nx_message_queue_release(&journal->batch);
     free(journal->by_number);
     nx_wal_close(journal->wal);
@@ -288,8 +289,31 @@ static enum nx_status write_checkpoint(struct nx_journal *journal, struct nx_err
     return nx_wal_commit(journal->wal, true, err);
 }
 
-enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err) {
-    enum nx_status status = nx_wal_roll(journal->wal, err);
+/* The segment that is left keeps what stands in it, the new one all that is reserved. */
+static void note_roll(struct nx_journal *journal, uint64_t left_number, uint64_t left_end) {
+    uint64_t end;
+    const uint64_t number = nx_wal_position(journal->wal, &end);
+    if (left_number != 0 && left_number != number) {
+        nx_journal_note_unsealed(journal, left_number, left_end);
+    }
+    nx_journal_note_unsealed(journal, number, nx_wal_open_size(journal->wal));
+}
+
+/* To the next segment, once it may be reserved. */
+static enum nx_status open_next(struct nx_journal *journal, uint64_t append_size, struct nx_error *err) {
+    const uint64_t size_min = nx_journal_segment_size(journal, checkpoint_size(journal), append_size);
+    uint64_t end;
+    const uint64_t number = nx_wal_position(journal->wal, &end);
+    if (!nx_wal_is_new(journal->wal)) {
+        NX_TRY(nx_journal_reserve(journal, size_min, err));
+    }
+    NX_TRY(nx_wal_roll(journal->wal, size_min, err));
+    note_roll(journal, number, end);
+    return NX_OK;
+}
+
+enum nx_status nx_journal_roll(struct nx_journal *journal, uint64_t append_size, struct nx_error *err) {
+    enum nx_status status = open_next(journal, append_size, err);
     if (status == NX_OK) {
         journal->must_checkpoint = true; /* until it stands in the segment, nothing else may */
         status = write_checkpoint(journal, err);
@@ -302,10 +326,15 @@ enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err)
     }
     if (status != NX_OK) {
         struct nx_error why = { 0 };
-        const enum nx_kind kind = status == NX_RESOURCE_EXHAUSTED ? NX_KIND_DISK_FULL : NX_KIND_LOG_FROZEN;
+        const enum nx_kind kind = status != NX_RESOURCE_EXHAUSTED ? NX_KIND_LOG_FROZEN
+                                  : err->kind == NX_KIND_BUDGET_FULL || err->kind == NX_KIND_OVERLOADED
+                                      ? err->kind
+                                      : NX_KIND_DISK_FULL;
         (void)nx_fail_kind(&why, kind, "%s", err->message);
         nx_board_hint(kind, &why);
-        refuse_all(journal, &why);
+        if (kind != NX_KIND_OVERLOADED) { /* that is waited for */
+            refuse_all(journal, &why);
+        }
         *err = why;
         return why.status;
     }
@@ -547,13 +576,8 @@ static enum nx_status make_room(struct nx_journal *journal, uint64_t size, struc
         }
         return NX_OK;
     }
-    if (size + checkpoint_size(journal) > nx_wal_segment_room(journal->wal) / 2) {
-        return nx_fail_kind(err, NX_KIND_TOO_LARGE,
-                            "the append takes %" PRIu64 " bytes; a segment has %" PRIu64, size,
-                            nx_wal_segment_room(journal->wal));
-    }
     nx_journal_commit(journal, now);
-    return nx_journal_roll(journal, err);
+    return nx_journal_roll(journal, size, err);
 }
 
 static enum nx_status check_open(const struct nx_journal *journal, const struct nx_append *append,
@@ -572,10 +596,25 @@ static enum nx_status check_open(const struct nx_journal *journal, const struct 
     return NX_OK;
 }
 
+/* A limit that passes by itself: whoever waits for it waits behind those who wait already. */
+static void stall_or_refuse(struct nx_journal *journal, struct nx_append *append, enum nx_status status,
+                            const struct nx_error *err, struct nx_now now) {
+    if (err->kind == NX_KIND_OVERLOADED && nx_journal_stall(journal, append, append_size(append), now)) {
+        return;
+    }
+    if (err->kind == NX_KIND_OVERLOADED) {
+        refuse_all(journal, err);
+    }
+    refuse(append, status, err);
+}
+
 static void stage(struct nx_journal *journal, struct nx_append *append, struct nx_now now) {
     struct nx_error err = { 0 };
     struct nx_journal_stream *streams[NX_APPEND_ENTRIES_MAX];
     bool must_wait = false;
+    if (journal->stalled.count > 0 && nx_journal_stall(journal, append, append_size(append), now)) {
+        return;
+    }
     enum nx_status status = check_open(journal, append, &err);
     if (status == NX_OK) {
         status = find_streams(journal, append, streams, &err);
@@ -595,10 +634,26 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
         status = write_records(journal, streams, append, now, &err);
     }
     if (status != NX_OK) {
-        refuse(append, status, &err);
+        stall_or_refuse(journal, append, status, &err, now);
         return;
     }
     nx_message_queue_push(&journal->batch, &append->message);
+}
+
+/* Those that wait for a limit to pass, in their order. */
+static void retry_stalled(struct nx_journal *journal, struct nx_now now) {
+    struct nx_message_queue queue = journal->stalled;
+    if (queue.count == 0 || now.monotonic_ns < journal->stall_retry_ns) {
+        return;
+    }
+    journal->stalled = (struct nx_message_queue){ 0 };
+    journal->stalled_size = 0;
+    while (queue.first != NULL) {
+        stage(journal, (struct nx_append *)nx_message_queue_pop(&queue), now);
+    }
+    if (journal->stalled.count == 0) {
+        journal->stall_end_ns = 0;
+    }
 }
 
 /* ---- the actor ---- */
@@ -624,6 +679,9 @@ static void handle(struct nx_journal *journal, struct nx_message *message, struc
     case NX_FABRIC_PROTECT:
         protect(journal, message);
         break;
+    case NX_FABRIC_WHEN_HELD:
+        nx_mailbox_send_reply(journal->library, message); /* behind the wishes that were told before it */
+        break;
     case NX_FABRIC_READ:
         nx_journal_take_answer(journal, (struct nx_read *)message);
         break;
@@ -641,39 +699,11 @@ static void retry_parked(struct nx_journal *journal, struct nx_now now) {
     }
 }
 
-/* Reserve the next segment before it is needed, once half of this one is used. */
-static void look_ahead(struct nx_journal *journal, struct nx_now now) {
-    if (now.monotonic_ns < journal->retry_prepare_ns || nx_wal_room(journal->wal) == 0 ||
-        nx_wal_room(journal->wal) > nx_wal_segment_room(journal->wal) / 2) {
-        return;
-    }
-    if (nx_wal_prepare(journal->wal, NULL) != NX_OK) {
-        journal->retry_prepare_ns = now.monotonic_ns + NX_NS_PER_S;
-    }
-}
-
-/* What refuses appends may pass: no room, or no memory; a frozen log stays so. */
-static bool may_resume(const struct nx_journal *journal) {
-    const uint64_t refusal = nx_counter_get(&journal->board->refusal);
-    return refusal != NX_KIND_NONE && refusal != NX_KIND_LOG_FROZEN;
-}
-
-/* A full disk is looked at again from time to time, so that /readyz recovers without a write. */
-static void retry_refused(struct nx_journal *journal, struct nx_now now) {
-    struct nx_error err = { 0 };
-    if (!may_resume(journal) || now.monotonic_ns < journal->retry_prepare_ns) {
-        return;
-    }
-    journal->retry_prepare_ns = now.monotonic_ns + NX_NS_PER_S;
-    if (nx_wal_prepare(journal->wal, &err) == NX_OK) {
-        nx_counter_set(&journal->board->refusal, NX_KIND_NONE);
-    }
-}
-
 int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
     struct nx_journal *journal = state;
     struct nx_message *message;
     bool has_answers = false;
+    retry_stalled(journal, now);
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
         has_answers = has_answers || message->kind == NX_FABRIC_READ;
         handle(journal, message, now);
@@ -683,8 +713,8 @@ int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue 
     }
     nx_journal_commit(journal, now);
     nx_journal_send_asks(journal);
-    look_ahead(journal, now);
-    retry_refused(journal, now);
+    nx_journal_look_ahead(journal, now);
+    nx_journal_retry_refused(journal, now);
     int64_t again_ns = tell_library(journal, now);
     if (journal->has_unsynced) {
         if (journal->sync_at_ns <= now.monotonic_ns) {
@@ -697,7 +727,10 @@ int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue 
             again_ns = again_ns < journal->sync_at_ns ? again_ns : journal->sync_at_ns;
         }
     }
-    if (may_resume(journal)) {
+    if (journal->stalled.count > 0 && journal->stall_retry_ns < again_ns) {
+        again_ns = journal->stall_retry_ns;
+    }
+    if (nx_journal_may_resume(journal)) {
         again_ns = again_ns < journal->retry_prepare_ns ? again_ns : journal->retry_prepare_ns;
     }
     return again_ns;
@@ -725,7 +758,7 @@ enum nx_status nx_journal_start(struct nx_journal *journal, const struct nx_wal_
     NX_TRY(nx_wal_open(&wal_options, &journal->wal, err));
     /* Sequences that must not be used again are on disk only in what is about to be cut off. */
     journal->must_checkpoint = recovered->torn;
-    if (recovered->torn && nx_journal_roll(journal, &(struct nx_error){ 0 }) != NX_OK) {
+    if (recovered->torn && nx_journal_roll(journal, 0, &(struct nx_error){ 0 }) != NX_OK) {
         return NX_OK; /* said on the board; the next append tries again */
     }
     return NX_OK;

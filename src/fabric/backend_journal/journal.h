@@ -15,7 +15,14 @@
 #include "storage/wal/wal.h"
 
 enum {
-    NX_FABRIC_NOTICE = 0x180, /* from the journal to the library: look at the board */
+    NX_FABRIC_NOTICE = 0x180,   /* from the journal to the library: look at the board */
+    NX_UNSEALED_NOTED_MAX = 64, /* segments */
+};
+
+/* A segment that no run holds yet. */
+struct nx_journal_unsealed {
+    uint64_t number;
+    uint64_t size; /* bytes that it takes on the disk */
 };
 
 struct nx_journal_stream {
@@ -47,9 +54,13 @@ struct nx_journal {
     struct nx_message_queue asks; /* questions to the library, sent after the commit */
     uint64_t asks_made;           /* so far; they are answered in this order */
     uint64_t asks_answered;
-    uint64_t generation;            /* of `subjects`: raised when it is emptied */
-    struct nx_message_queue parked; /* appends that wait for answers, by how many */
-    struct nx_message_queue batch;  /* appends in the batch */
+    uint64_t generation;             /* of `subjects`: raised when it is emptied */
+    struct nx_message_queue parked;  /* appends that wait for answers, by how many */
+    struct nx_message_queue stalled; /* appends that wait for a limit to pass */
+    uint64_t stalled_size;           /* bytes of them */
+    int64_t stall_end_ns;            /* monotonic: they are refused then; 0: nobody waits */
+    int64_t stall_retry_ns;          /* monotonic: it is looked at again then */
+    struct nx_message_queue batch;   /* appends in the batch */
     bool batch_needs_sync;
     bool has_unsynced;
     int64_t sync_at_ns; /* monotonic */
@@ -58,6 +69,8 @@ struct nx_journal {
     int64_t notice_due_ns; /* monotonic: when it is sent, though nobody waits for it */
     uint64_t told_bytes;   /* written to the log before the last notice */
     int64_t retry_prepare_ns;
+    struct nx_journal_unsealed unsealed[NX_UNSEALED_NOTED_MAX]; /* ascending */
+    size_t unsealed_count;
     bool must_checkpoint; /* recovery found sequences that must be listed as void */
 };
 

@@ -4,15 +4,41 @@
 
 #include "fabric/backend_journal/journal.h"
 
-enum { NX_SUBJECTS_KNOWN_MAX = 256 * 1024 }; /* last sequences kept for conditions, about 100 bytes each */
+enum {
+    NX_SUBJECTS_KNOWN_MAX = 256 * 1024, /* last sequences kept for conditions, about 100 bytes each */
+    NX_BUDGET_SEGMENTS = 16,            /* segments in a disk budget, but none is smaller than: */
+    NX_BUDGET_SEGMENT_SIZE_MIN = 4 * 1024 * 1024,
+    NX_ALLOWANCE_SEGMENTS = 2, /* beyond the budget; what is being sealed meanwhile takes two more */
+};
 
 /* How long a run keeps de-duplication keys at least, so that a window can be made longer. */
 #define NX_DEDUP_KEPT_NS (600 * (int64_t)NX_NS_PER_S)
 
 /** Write what is in the batch, if anything, and answer. */
 void nx_journal_commit(struct nx_journal *journal, struct nx_now now);
-/** Start a new segment with its checkpoint. Errors are shown on the board too. */
-NX_MUST_CHECK enum nx_status nx_journal_roll(struct nx_journal *journal, struct nx_error *err);
+/** Start a new segment with its checkpoint, and with room for an append of so many bytes behind it. Errors
+ * are shown on the board too. */
+NX_MUST_CHECK enum nx_status nx_journal_roll(struct nx_journal *journal, uint64_t append_size,
+                                             struct nx_error *err);
+/** Bytes of a segment that takes this checkpoint and this append; 0: one of the usual size does. */
+uint64_t nx_journal_segment_size(const struct nx_journal *journal, uint64_t checkpoint_size,
+                                 uint64_t append_size);
+/** Have the next segment reserved, if the limits allow it. Errors: kinds disk-full, disk-budget-full,
+ * overloaded; NX_UNAVAILABLE */
+NX_MUST_CHECK enum nx_status nx_journal_reserve(struct nx_journal *journal, uint64_t size_min,
+                                                struct nx_error *err);
+/** This segment is not in a run yet, and takes so many bytes. */
+void nx_journal_note_unsealed(struct nx_journal *journal, uint64_t number, uint64_t size);
+/** Keep the append until a limit has passed. False: it has waited long enough, or too many wait. */
+NX_MUST_CHECK bool nx_journal_stall(struct nx_journal *journal, struct nx_append *append, uint64_t size,
+                                    struct nx_now now);
+void nx_journal_look_ahead(struct nx_journal *journal, struct nx_now now);
+/** What refuses appends may pass: no room, or no memory; a frozen log stays so. */
+bool nx_journal_may_resume(const struct nx_journal *journal);
+void nx_journal_retry_refused(struct nx_journal *journal, struct nx_now now);
+/** Bytes of a segment where nobody has said it: a part of the budget, for only whole segments behind the
+ * newest can make room. */
+uint64_t nx_segment_size_for(uint64_t disk_budget);
 /** Check every condition; `*must_wait_out`: some subject's last sequence has been asked for.
  * Errors: NX_FAILED_PRECONDITION kind wrong-last-sequence; NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_journal_check_conditions(struct nx_journal *journal,

@@ -103,6 +103,7 @@ void nx_library_fini(struct nx_library *library) {
         nx_run_cache_fini(library->cache);
         free(library->cache);
     }
+    nx_message_queue_release(&library->when_held);
     free(library->by_number);
     free(library->found);
     nx_vault_fini(&library->vault);
@@ -222,6 +223,7 @@ static enum nx_status obtain_tail(struct nx_library *library, uint64_t number, s
         return status;
     }
     library->tails[library->tail_count++] = tail;
+    library->retention_at_ns = 0; /* the log takes more */
     *tail_out = tail;
     return NX_OK;
 }
@@ -480,6 +482,8 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
             nx_library_take_append(library, (struct nx_append *)message);
         } else if (message->kind == NX_FABRIC_ERASE) {
             nx_library_erase(library, (struct nx_erase *)message);
+        } else if (message->kind == NX_FABRIC_WHEN_HELD) {
+            nx_library_take_when_held(library, message);
         } else {
             notices += message->kind == NX_FABRIC_NOTICE ? 1 : 0;
             nx_message_release(message);
@@ -493,6 +497,7 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     const int64_t seal_ns = seal(library, now);
     const int64_t retain_ns = nx_library_retain(library, now);
     const int64_t merge_ns = nx_library_merge(library, now);
+    nx_library_publish_sizes(library);
     int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
     again_ns = merge_ns < again_ns ? merge_ns : again_ns;
     if (is_behind && again_ns > now.monotonic_ns + RETRY_NS) {

@@ -50,6 +50,7 @@ struct nx_library_stream {
 struct nx_sealing {
     struct nx_run_writer *writer; /* NULL: nothing is under way */
     size_t tail_count;            /* the first so many of the library's */
+    uint64_t size;                /* bytes of the records in them */
     uint32_t stream;              /* being written */
     uint64_t sequence;            /* next one of it */
     bool has_begun;               /* the stream has an entry in the run */
@@ -61,6 +62,7 @@ struct nx_sealing {
 /* Turning adjacent runs into one, or one with much in it that is of no use any more into itself. */
 struct nx_merging {
     struct nx_run_writer *writer; /* NULL: nothing is under way */
+    uint64_t size;                /* bytes of the runs that become one */
     size_t first;                 /* index of the first run, and how many */
     size_t count;
     uint32_t stream;                  /* being written */
@@ -95,8 +97,14 @@ struct nx_library {
     struct nx_sealing sealing;
     bool is_ending; /* what can be sealed is, however little it is */
     struct nx_merging merging;
-    int64_t retention_at_ns; /* monotonic: when it is looked at next */
-    bool may_retain;         /* whom options.retention_waits_for names has spoken */
+    int64_t retention_at_ns;           /* monotonic: when it is looked at next */
+    uint64_t runs_size;                /* bytes that the runs take, as of the last look */
+    bool is_held;                      /* retention would go on but for somebody's wish */
+    struct nx_message_queue when_held; /* to be answered when that is so */
+    bool is_answered;                  /* they have come back, and no look was taken since */
+    bool is_asked;                     /* they were, and have not come back */
+    int64_t ask_again_ns;              /* monotonic: not before */
+    bool may_retain;                   /* whom options.retention_waits_for names has spoken */
     struct nx_wal_tracker tracker;
     uint64_t segment; /* position in the log: everything before it is known */
     uint64_t offset;
@@ -146,6 +154,8 @@ void nx_library_recent_keys(struct nx_library *library, int64_t now_ns,
 /** Go on behind what recovery has told; takes over the tracker. */
 void nx_library_start(struct nx_library *library, struct nx_wal_tracker *tracker, uint64_t segment,
                       uint64_t offset);
+/** Bytes that the segments take which are not in a run yet. */
+uint64_t nx_library_segments_size(const struct nx_library *library);
 /** Answer in place, ignoring `wait`. */
 void nx_library_answer(struct nx_library *library, struct nx_read *read);
 /** Bytes of records that are not in a run. */

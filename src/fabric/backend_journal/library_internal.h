@@ -72,6 +72,14 @@ int64_t nx_library_merge(struct nx_library *library, struct nx_now now);
 void nx_library_merge_stop(struct nx_library *library);
 /** Drop what is too old or too much, now and then. Returns when to come again. */
 int64_t nx_library_retain(struct nx_library *library, struct nx_now now);
+/** Show the journal what the runs take and what is sealed. */
+void nx_library_publish_sizes(struct nx_library *library);
+/** Whether so much more would fit into the disk budget and so many segments beyond it. */
+bool nx_library_budget_has_room(const struct nx_library *library, uint64_t size, unsigned segments);
+/** Bytes that a merged run may have. */
+uint64_t nx_library_merge_size_max(const struct nx_library *library);
+/** NX_FABRIC_WHEN_HELD has come: who sends it has said his wishes as they are now. */
+void nx_library_take_when_held(struct nx_library *library, struct nx_message *message);
 /** Remember, change or forget a consumer's wish. It is moved in, so that no lack of memory can lose it. */
 void nx_library_protect(struct nx_library *library, struct nx_protect *wish);
 /** Delete `wal-<number>`, or keep it as `damaged-<number>` when records in it are destroyed. */

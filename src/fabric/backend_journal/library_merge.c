@@ -18,6 +18,7 @@ enum {
     PIECE_SUBJECTS = 4096,       /* said in one step */
     SYNC_SIZE = 4 * 1024 * 1024, /* bytes between two syncs: none of them takes long */
     SEGMENTS_MAX = 8,            /* a merged run is no larger than so many segments */
+    BUDGET_PART = 16, /* nor than this part of the disk budget, which it takes while it is written */
     RECORDS_MAX =
         2 * 1024 * 1024, /* nor has it more records: about 20 bytes of memory each while it is written */
     RUNS_MAX = 64,       /* beyond it adjacent runs are merged however unequal */
@@ -42,11 +43,15 @@ void nx_library_merge_stop(struct nx_library *library) {
 
 /* ---- choosing ---- */
 
+uint64_t nx_library_merge_size_max(const struct nx_library *library) {
+    const uint64_t size = SEGMENTS_MAX * library->options->segment_size;
+    const uint64_t part = library->options->disk_budget / BUDGET_PART;
+    return part > 0 && part < size ? part : size;
+}
+
 static bool choose(struct nx_library *library, int64_t now_ns, size_t *first_out, size_t *count_out) {
     struct nx_merging *merging = &library->merging;
-    const uint64_t segment_size =
-        library->options->segment_size == 0 ? NX_SEGMENT_SIZE_DEFAULT : library->options->segment_size;
-    const struct nx_merge_limits limits = { .size_max = SEGMENTS_MAX * segment_size,
+    const struct nx_merge_limits limits = { .size_max = nx_library_merge_size_max(library),
                                             .records_max = RECORDS_MAX,
                                             .count_max = RUNS_MAX };
     struct nx_merge_part *parts = calloc(library->run_count, sizeof *parts);
@@ -68,10 +73,27 @@ static bool choose(struct nx_library *library, int64_t now_ns, size_t *first_out
     return found;
 }
 
+static uint64_t size_of(const struct nx_library *library, size_t first, size_t count) {
+    uint64_t size = 0;
+    for (size_t i = first; i < first + count; i++) {
+        size += nx_run_live_size(library->runs[i]);
+    }
+    return size;
+}
+
+/* Whether the new run has its place in the disk budget beside the old ones. One that is written again by
+ * itself becomes half as large at most: that is how the budget gets room, so it may use the allowance. */
+static bool has_room(const struct nx_library *library, size_t first, size_t count) {
+    const uint64_t size = size_of(library, first, count);
+    return count > 1 ? nx_library_budget_has_room(library, size, 0)
+                     : nx_library_budget_has_room(library, size / 2, NX_ALLOWANCE_SEGMENTS);
+}
+
 static enum nx_status start(struct nx_library *library, size_t first, size_t count, struct nx_error *err) {
     struct nx_merging *merging = &library->merging;
     merging->first = first;
     merging->count = count;
+    merging->size = size_of(library, first, count);
     return nx_run_writer_open(library->options->disk, library->directory,
                               nx_run_first_segment(library->runs[first]),
                               nx_run_last_segment(library->runs[first + count - 1]),
@@ -331,7 +353,7 @@ int64_t nx_library_merge(struct nx_library *library, struct nx_now now) {
         if (merging->look_ns > now.monotonic_ns) {
             return merging->look_ns;
         }
-        if (!choose(library, now.monotonic_ns, &first, &count)) {
+        if (!choose(library, now.monotonic_ns, &first, &count) || !has_room(library, first, count)) {
             merging->look_ns = now.monotonic_ns + PERIOD_S * (int64_t)NX_NS_PER_S;
             return merging->look_ns;
         }

@@ -1,6 +1,11 @@
 /* Retention: what is too old or too much leaves, a block of a stream's part of a run at a time: blocks are
  * punched out of the file, and a file that holds nothing more is deleted. What a consumer has not finished
- * stays. */
+ * stays.
+ *
+ * The disk budget is for all that the journal's directory takes, segments with what is reserved of them, and
+ * runs that are being written, included. Two segments and the largest merge under it retention begins, so
+ * that these have their place in it. A consumer's wish that stands in the way may be old: first its owner is
+ * asked (NX_FABRIC_WHEN_HELD), and only what he then says can make the budget full. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -9,6 +14,9 @@
 
 enum {
     PERIOD_S = 10,
+    ASK_AGAIN_MS = 100,     /* whether a wish is still true, at the earliest */
+    ASK_FULL_MS = 1000,     /* likewise, while it fills the budget */
+    BEHIND_SEGMENTS = 4,    /* unsealed: with more of them what fills the budget is about to be sealed */
     LOOKS_MAX = 256 * 1024, /* at streams in one go, when the budget is exceeded */
 };
 
@@ -19,13 +27,15 @@ static struct nx_protect *next_of(const struct nx_protect *wish) {
 void nx_library_protect(struct nx_library *library, struct nx_protect *wish) {
     struct nx_library_stream *stream = nx_map_get(&library->streams, nx_str_from_c(wish->stream));
     const char *last = library->options->retention_waits_for;
-    library->may_retain = library->may_retain || (last != NULL && strcmp(wish->consumer, last) == 0);
+    if (!library->may_retain && last != NULL && strcmp(wish->consumer, last) == 0) {
+        library->may_retain = true;
+        library->retention_at_ns = 0;
+    }
     if (stream == NULL) {
         nx_message_release(&wish->message);
         return;
     }
-    library->retention_at_ns =
-        nx_counter_get(&library->board->budget_full) != 0 ? 0 : library->retention_at_ns;
+    library->retention_at_ns = library->is_held ? 0 : library->retention_at_ns;
     struct nx_protect *before = NULL;
     struct nx_protect *known = stream->protections;
     while (known != NULL && strcmp(known->consumer, wish->consumer) != 0) {
@@ -190,28 +200,100 @@ static uint64_t size_of_run(const struct nx_library *library, const struct nx_ru
     return size;
 }
 
-static uint64_t size_of_all(const struct nx_library *library) {
+static uint64_t size_of_runs(const struct nx_library *library) {
     uint64_t size = 0;
-    for (size_t i = 0; i < library->tail_count; i++) {
-        size += nx_tail_segment(library->tails[i])->size;
-    }
     for (size_t i = 0; i < library->run_count; i++) {
         size += size_of_run(library, library->runs[i]);
     }
     return size;
 }
 
-/* `stream`: holds the budget; NULL: it is not full. */
-static void say_budget(struct nx_library *library, const struct nx_library_stream *stream) {
-    if (stream != NULL) {
-        char text[NX_BOARD_TEXT_WORDS * 8];
-        const struct nx_protect *protection = holder(stream);
+uint64_t nx_library_segments_size(const struct nx_library *library) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < library->tail_count; i++) {
+        size += nx_tail_segment(library->tails[i])->size;
+    }
+    return size;
+}
+
+/* Of what is being written, when it is done. */
+static uint64_t size_of_writing(const struct nx_library *library) {
+    return (library->sealing.writer == NULL ? 0 : library->sealing.size) +
+           (library->merging.writer == NULL ? 0 : library->merging.size);
+}
+
+/* All that the journal's directory takes; the segment that is reserved ahead is always counted. */
+static uint64_t size_of_all(const struct nx_library *library, uint64_t runs_size) {
+    return runs_size + size_of_writing(library) + nx_library_segments_size(library) +
+           library->options->segment_size;
+}
+
+void nx_library_publish_sizes(struct nx_library *library) {
+    const uint64_t next =
+        library->tail_count == 0 ? library->segment : nx_tail_segment(library->tails[0])->number;
+    nx_counter_set(&library->board->stored, library->runs_size + size_of_writing(library));
+    nx_counter_set(&library->board->sealed, next == 0 ? 0 : next - 1);
+}
+
+bool nx_library_budget_has_room(const struct nx_library *library, uint64_t size, unsigned segments) {
+    const struct nx_fabric_options *options = library->options;
+    return options->disk_budget == 0 || size_of_all(library, library->runs_size) + size <=
+                                            options->disk_budget + segments * options->segment_size;
+}
+
+/* ---- the budget ---- */
+
+/* `stream`: holds the budget; NULL: what no retention takes does. */
+static void say_full(struct nx_library *library, const struct nx_library_stream *stream) {
+    char text[NX_BOARD_TEXT_WORDS * 8];
+    const struct nx_protect *protection = stream == NULL ? NULL : holder(stream);
+    if (protection == NULL) {
+        (void)snprintf(
+            text, sizeof text,
+            "the disk budget is full of keys and objects (modules, large tapes and outputs), which stay");
+    } else if (protection->is_own) {
+        (void)snprintf(
+            text, sizeof text,
+            "the disk budget is full of records of '%.60s' that '%.60s' has not read for the functions",
+            stream->name.ptr, protection->consumer);
+    } else {
         (void)snprintf(text, sizeof text,
                        "the disk budget is full of records of '%.60s' that '%.60s' has not finished",
-                       stream->name.ptr, protection == NULL ? "" : protection->consumer);
-        nx_board_set_text(library->board->budget_text, text);
+                       stream->name.ptr, protection->consumer);
     }
-    nx_counter_set(&library->board->budget_full, stream != NULL ? 1 : 0);
+    nx_board_set_text(library->board->budget_text, text);
+    nx_counter_set(&library->board->budget_full, 1);
+}
+
+void nx_library_take_when_held(struct nx_library *library, struct nx_message *message) {
+    nx_message_queue_push(&library->when_held, message);
+    library->is_answered = library->is_asked;
+    library->is_asked = false;
+    library->retention_at_ns = library->is_held ? 0 : library->retention_at_ns;
+}
+
+/* Have the wishes said anew. True: they will be; what they are now does not count. Those that have just been
+ * said do, and are not asked for again at once. */
+static bool ask_holders(struct nx_library *library, int64_t now_ns) {
+    const bool is_full = nx_counter_get(&library->board->budget_full) != 0;
+    if (library->is_answered) {
+        library->is_answered = false;
+        library->ask_again_ns = now_ns + (is_full ? ASK_FULL_MS : ASK_AGAIN_MS) * (int64_t)NX_NS_PER_MS;
+    } else if (library->when_held.count > 0 && now_ns >= library->ask_again_ns) {
+        library->is_asked = true;
+        nx_message_reply_all(&library->when_held);
+    }
+    return library->is_asked;
+}
+
+static bool is_held_by_reader(const struct nx_library_stream *stream) {
+    const struct nx_protect *protection = holder(stream);
+    return protection != NULL && protection->is_own;
+}
+
+/* What a refusal should name: a function before those who read for all of them. */
+static struct nx_library_stream *rather(struct nx_library_stream *held, struct nx_library_stream *stream) {
+    return held == NULL || (is_held_by_reader(held) && !is_held_by_reader(stream)) ? stream : held;
 }
 
 /* The oldest part of this run that may leave, and its stream; NULL: none. `*held`: one that may not. */
@@ -233,7 +315,7 @@ static struct nx_library_stream *find_oldest(const struct nx_library *library, c
             index++;
         }
         if (!may_drop(stream, &part)) {
-            *held = *held == NULL ? stream : *held;
+            *held = rather(*held, stream);
         } else if (oldest == NULL || part.first_time_ns < part_out->first_time_ns) {
             oldest = stream;
             *part_out = part;
@@ -242,19 +324,24 @@ static struct nx_library_stream *find_oldest(const struct nx_library *library, c
     return oldest;
 }
 
-/* Over the budget, the oldest runs lose whatever nobody holds. False: there is more to do at once. */
-static bool retain_budget(struct nx_library *library) {
+/* Where retention begins to take: there is room behind it for what is written meanwhile. */
+static uint64_t budget_goal(const struct nx_library *library) {
     const uint64_t budget = library->options->disk_budget;
-    struct nx_library_stream *held = NULL;
-    uint64_t size = budget == 0 ? 0 : size_of_all(library);
+    const uint64_t working = 2 * library->options->segment_size + nx_library_merge_size_max(library);
+    return working > budget / 2 ? budget / 2 : budget - working;
+}
+
+/* Over the goal, the oldest runs lose whatever nobody holds; `*held`: who does. Returns the size that is
+ * left.
+ */
+static uint64_t drop_oldest(struct nx_library *library, uint64_t size, struct nx_library_stream **held,
+                            bool *is_done) {
+    const uint64_t goal = budget_goal(library);
     size_t looks = 0;
     size_t raised = 0;
-    if (budget == 0) {
-        return true;
-    }
-    for (size_t i = 0; i < library->run_count && size > budget && looks < LOOKS_MAX;) {
+    for (size_t i = 0; i < library->run_count && size > goal && looks < LOOKS_MAX;) {
         struct nx_extent part = { 0 };
-        struct nx_library_stream *stream = find_oldest(library, library->runs[i], &part, &held);
+        struct nx_library_stream *stream = find_oldest(library, library->runs[i], &part, held);
         looks += nx_run_extent_count(library->runs[i]);
         if (stream == NULL) {
             i++;
@@ -266,28 +353,60 @@ static bool retain_budget(struct nx_library *library) {
             (void)clean_run(library, library->runs[i]); /* those which left are not walked over again */
         }
     }
-    say_budget(library, size > budget && looks < LOOKS_MAX ? held : NULL);
-    return size <= budget || looks < LOOKS_MAX;
+    *is_done = looks < LOOKS_MAX;
+    return size;
+}
+
+/* False: there is more to do at once. */
+static bool retain_budget(struct nx_library *library, int64_t now_ns) {
+    const uint64_t budget = library->options->disk_budget;
+    struct nx_library_stream *held = NULL;
+    bool is_done = true;
+    if (budget == 0) {
+        return true;
+    }
+    const uint64_t before = size_of_all(library, size_of_runs(library));
+    const uint64_t size = drop_oldest(library, before, &held, &is_done);
+    const bool is_over = size > budget && is_done;
+    library->is_held = held != NULL && size > budget_goal(library);
+    library->is_answered = library->is_answered && library->is_held;
+    const bool is_asked = library->is_held && ask_holders(library, now_ns);
+    if (!is_over) {
+        nx_counter_set(&library->board->budget_full, 0);
+    } else if (held != NULL ? !is_asked : library->tail_count <= BEHIND_SEGMENTS) {
+        say_full(library, held);
+    }
+    return is_done;
 }
 
 int64_t nx_library_retain(struct nx_library *library, struct nx_now now) {
     size_t cursor = 0;
     struct nx_str name;
     void *stream;
+    bool is_done = true;
     /* Who wants what kept is not on disk: after a start nobody has said so yet. */
     const bool must_wait = library->options->retention_waits_for != NULL && !library->may_retain;
-    if (library->options->read_only || library->run_count == 0 || must_wait) {
+    if (library->options->read_only) {
         return NX_STEP_IDLE;
     }
     if (library->retention_at_ns > now.monotonic_ns) {
         return library->retention_at_ns;
     }
-    nx_library_info_prepare(library);
-    while (nx_map_next(&library->streams, &cursor, &name, &stream)) {
-        retain_stream(library, stream, now.wall_ns);
+    if (library->run_count > 0 && !must_wait) {
+        nx_library_info_prepare(library);
+        while (nx_map_next(&library->streams, &cursor, &name, &stream)) {
+            retain_stream(library, stream, now.wall_ns);
+        }
     }
-    const bool is_done = retain_budget(library);
-    clean(library);
+    if (!must_wait) {
+        is_done = retain_budget(library, now.monotonic_ns);
+        clean(library);
+    }
+    library->runs_size = library->options->disk_budget == 0 ? 0 : size_of_runs(library);
     library->retention_at_ns = now.monotonic_ns + (is_done ? PERIOD_S * (int64_t)NX_NS_PER_S : 1);
+    if (library->is_held && library->when_held.count > 0 &&
+        library->ask_again_ns < library->retention_at_ns) {
+        library->retention_at_ns = library->ask_again_ns; /* they are asked again then */
+    }
     return library->retention_at_ns;
 }

@@ -13,12 +13,19 @@ enum {
     RETRY_S = 10,
 };
 
+static uint64_t size_of(const struct nx_tail *tail) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < nx_tail_extent_count(tail); i++) {
+        size += nx_tail_extent_at(tail, i)->size;
+    }
+    return size;
+}
+
 /* How many of the oldest segments are worth sealing now; never the one that is written to. */
 static size_t count_ripe(const struct nx_library *library) {
     uint64_t size = 0;
     size_t count = 0;
-    const uint64_t wanted =
-        library->options->segment_size == 0 ? NX_SEGMENT_SIZE_DEFAULT : library->options->segment_size;
+    const uint64_t wanted = library->options->segment_size;
     while (count < library->tail_count && count < TAILS_MAX && size < wanted / 4 * 3) {
         const struct nx_segment *segment = nx_tail_segment(library->tails[count]);
         /* It was read to its end, not just written: the journal goes on meanwhile. And its successor is on
@@ -26,9 +33,7 @@ static size_t count_ripe(const struct nx_library *library) {
         if (segment->number >= library->segment || library->offset <= NX_SEGMENT_DATA_OFFSET) {
             break;
         }
-        for (size_t i = 0; i < nx_tail_extent_count(library->tails[count]); i++) {
-            size += nx_tail_extent_at(library->tails[count], i)->size;
-        }
+        size += size_of(library->tails[count]);
         count++;
     }
     return size >= wanted / 4 * 3 || count >= TAILS_MAX || library->is_ending ? count : 0;
@@ -195,6 +200,9 @@ static void stop(struct nx_library *library) {
 
 static enum nx_status start(struct nx_library *library, size_t count, struct nx_error *err) {
     library->sealing = (struct nx_sealing){ .tail_count = count };
+    for (size_t i = 0; i < count; i++) {
+        library->sealing.size += size_of(library->tails[i]);
+    }
     return nx_run_writer_open(library->options->disk, library->directory,
                               nx_tail_segment(library->tails[0])->number,
                               nx_tail_segment(library->tails[count - 1])->number,

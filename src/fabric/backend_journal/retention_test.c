@@ -181,7 +181,7 @@ static void test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants(v
     put_many(&harness, "EVENTS", 0, 3000);
     run_for(&harness, 2);
     harness_stop(&harness);
-    harness.options.disk_budget = 64 * 1024; /* less than there is, whatever goes */
+    harness.options.disk_budget = 3 * 64 * 1024; /* less than there is */
     harness_start(&harness);
     protect(&harness, "EVENTS", "welcome", 1);
     run_for(&harness, 30);

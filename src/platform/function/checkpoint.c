@@ -152,7 +152,8 @@ static void protect_release(struct nx_message *message) {
 }
 
 /* Keep what retention would take and somebody still needs. False: no memory, nothing was said. */
-static bool protect(struct nx_dispatch *dispatch, const char *stream, const char *consumer, uint64_t from) {
+static bool protect(struct nx_dispatch *dispatch, const char *stream, const char *consumer, bool is_own,
+                    uint64_t from) {
     struct nx_protect *message = calloc(1, sizeof *message);
     if (message == NULL) {
         return false;
@@ -160,6 +161,7 @@ static bool protect(struct nx_dispatch *dispatch, const char *stream, const char
     message->message.kind = NX_FABRIC_PROTECT;
     message->message.release = protect_release;
     message->from_sequence = from;
+    message->is_own = is_own;
     (void)snprintf(message->stream, sizeof message->stream, "%s", stream);
     (void)snprintf(message->consumer, sizeof message->consumer, "%s", consumer);
     nx_outbox_send(&dispatch->appends, &message->message);
@@ -171,7 +173,7 @@ static void protect_events(struct nx_dispatch *dispatch, struct nx_consumer *con
     const bool needs_none =
         consumer->registered == NULL || (consumer->attached && nx_list_is_empty(&consumer->pending));
     const uint64_t from = needs_none ? UINT64_MAX : nx_consumer_floor(consumer);
-    if (from != consumer->protected_from && protect(dispatch, "EVENTS", consumer->name, from)) {
+    if (from != consumer->protected_from && protect(dispatch, "EVENTS", consumer->name, false, from)) {
         consumer->protected_from = from;
     }
 }
@@ -193,11 +195,15 @@ bool nx_dispatch_protect_head(struct nx_dispatch *dispatch) {
             return false;
         }
     }
-    if (!protect(dispatch, "EVENTS", HEAD_CONSUMER, dispatch->head)) {
+    if (!protect(dispatch, "EVENTS", HEAD_CONSUMER, true, dispatch->head)) {
         return false;
     }
     dispatch->protected_head = dispatch->head;
     return true;
+}
+
+static bool protect_invocations(struct nx_dispatch *dispatch) {
+    return protect(dispatch, "INVOCATIONS", NX_FUNCTIONS_CONSUMER, true, dispatch->written_invocations);
 }
 
 static bool add_dispatch(struct nx_dispatch *dispatch, struct nx_append *append) {
@@ -217,6 +223,7 @@ static bool add_dispatch(struct nx_dispatch *dispatch, struct nx_append *append)
         .headers = NX_STR_EMPTY,
         .payload = nx_buf_str(&payload),
     };
+    dispatch->writing_invocations = nx_dispatch_invocations_floor(dispatch);
     return nx_append_add(append, &entry, NULL) == NX_OK;
 }
 
@@ -269,10 +276,47 @@ void nx_dispatch_checkpoint(struct nx_dispatch *dispatch) {
     if (dispatch->checkpoint_writes == 0) {
         send_last(dispatch);
     }
-    if (!nx_dispatch_protect_head(dispatch) ||
-        !protect(dispatch, "INVOCATIONS", NX_FUNCTIONS_CONSUMER, nx_dispatch_invocations_floor(dispatch))) {
+    /* Of INVOCATIONS, what a restart would read: that is known of the last checkpoint which is on disk. */
+    if (!nx_dispatch_protect_head(dispatch) || !protect_invocations(dispatch)) {
         dispatch->checkpoint_changed =
             true; /* no memory: retention keeps what it knows of, we say it again */
+    }
+}
+
+/* The answer to "when held" is this checkpoint: what it frees is told before we may be asked again. */
+static void end_checkpoint(struct nx_dispatch *dispatch) {
+    if (!dispatch->checkpoint_failed) {
+        dispatch->written_invocations = dispatch->writing_invocations;
+        if (!protect_invocations(dispatch)) {
+            dispatch->checkpoint_changed = true;
+        }
+    }
+}
+
+static void tell_when_held(struct nx_dispatch *dispatch) {
+    struct nx_message *message = calloc(1, sizeof *message);
+    if (message == NULL) {
+        return; /* tried again in the next step */
+    }
+    message->kind = NX_FABRIC_WHEN_HELD;
+    message->release = protect_release;
+    message->reply_to = dispatch->mailbox;
+    nx_outbox_send(&dispatch->appends, message);
+    dispatch->is_held_told = true;
+}
+
+void nx_dispatch_answer_held(struct nx_dispatch *dispatch) {
+    if (dispatch->phase != NX_DISPATCH_RUNNING || dispatch->checkpoint_writes > 0 || dispatch->is_held_told) {
+        return;
+    }
+    if (dispatch->is_held_asked && dispatch->checkpoint_changed) {
+        nx_dispatch_checkpoint(dispatch);
+    } else if (dispatch->is_held_asked) {
+        (void)nx_dispatch_protect_head(dispatch);
+    }
+    dispatch->is_held_asked = false;
+    if (dispatch->checkpoint_writes == 0) { /* else when they are answered */
+        tell_when_held(dispatch);
     }
 }
 
@@ -282,7 +326,12 @@ void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_a
     if (append->status != NX_OK) {
         forget_writes(dispatch); /* nothing is lost: the one before it holds */
     }
-    if (dispatch->checkpoint_writes == 0) {
+    if (dispatch->checkpoint_writes > 0) {
+        return;
+    }
+    if (dispatch->checkpoint_last != NULL) {
         send_last(dispatch);
+    } else {
+        end_checkpoint(dispatch);
     }
 }

@@ -503,6 +503,11 @@ static void take_message(struct nx_dispatch *dispatch, struct nx_message *messag
     case NX_FABRIC_APPEND:
         take_append(dispatch, (struct nx_append *)(void *)message);
         break;
+    case NX_FABRIC_WHEN_HELD:
+        dispatch->is_held_told = false;
+        dispatch->is_held_asked = true;
+        nx_message_release(message);
+        break;
     case NX_TASK:
         take_task(dispatch, (struct nx_task *)(void *)message);
         break;
@@ -594,6 +599,7 @@ static int64_t step(void *state, struct nx_now now, struct nx_message_queue *inb
     pump(dispatch);
     checkpoint_if_due(dispatch);
     protect_if_due(dispatch);
+    nx_dispatch_answer_held(dispatch);
     nx_dispatch_stop_if_done(dispatch);
     bool is_sent = nx_outbox_flush(&dispatch->appends);
     is_sent = nx_outbox_flush(&dispatch->reads) && is_sent;

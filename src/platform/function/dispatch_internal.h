@@ -114,6 +114,8 @@ struct nx_dispatch {
     struct nx_message_queue live_waiting; /* struct nx_dispatch_live that no worker has room for */
     int64_t checkpoint_due_ns;
     uint64_t checkpointed_invocations; /* invocations_next of the last checkpoint */
+    uint64_t writing_invocations;      /* INVOCATIONS: from here on a restart reads once it is written */
+    uint64_t written_invocations;      /* as the last one says that is on disk */
     bool checkpoint_changed;           /* something since then */
     bool is_last_checkpoint;           /* while stopping: it was sent */
     unsigned checkpoint_writes;        /* appends of it under way */
@@ -121,6 +123,8 @@ struct nx_dispatch {
     struct nx_append *checkpoint_last; /* its last part, until the others are on disk; owned */
     uint64_t protected_head;           /* EVENTS: retention was told to keep all from here on */
     int64_t protect_due_ns;            /* when it is told again, if the head has moved */
+    bool is_held_told;                 /* retention has our NX_FABRIC_WHEN_HELD */
+    bool is_held_asked;                /* it came back: what we protect is to be said anew */
     bool is_look_due;                  /* some consumer may want to read older events or dead letters */
     int64_t retry_due_ns; /* when what the library refused is asked again; NX_STEP_IDLE: nothing */
     struct nx_dispatch_metrics metrics;
@@ -174,6 +178,8 @@ void nx_dispatch_take_checkpoint(struct nx_dispatch *dispatch, const struct nx_a
 /** Tell retention how far it may go: what no function needs and we have looked at. False: no memory; it is
  * tried again. */
 bool nx_dispatch_protect_head(struct nx_dispatch *dispatch);
+/** Say what is protected as it is now, if retention has asked, and let it ask again. */
+void nx_dispatch_answer_held(struct nx_dispatch *dispatch);
 /** One consumer's record as an append on its way, for `purpose`. False: no memory. */
 bool nx_dispatch_write_consumer(struct nx_dispatch *dispatch, struct nx_consumer *consumer,
                                 const struct nx_asked *asked);

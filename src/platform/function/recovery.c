@@ -345,6 +345,7 @@ static void take_checkpoint(struct nx_dispatch *dispatch, const struct nx_read *
     dispatch->epoch_before = checkpoint.epoch;
     dispatch->epoch = checkpoint.epoch + 1;
     dispatch->invocations_next = dispatch->checkpointed_invocations = checkpoint.invocations;
+    dispatch->written_invocations = checkpoint.invocations;
     dispatch->phase = NX_DISPATCH_FOLDING;
     ask_facts(dispatch);
     add_new(dispatch);

@@ -120,7 +120,7 @@ static void world_init(struct world *world, bool finish) {
                                                 .directory = "/j",
                                                 .segment_size = SEGMENT_SIZE };
     assert_int_equal(nx_wal_open(&wal_options, &wal, NULL), NX_OK);
-    assert_int_equal(nx_wal_roll(wal, NULL), NX_OK);
+    assert_int_equal(nx_wal_roll(wal, 0, NULL), NX_OK);
     for (uint64_t i = 0; i < BATCHES; i++) {
         write_batch(wal, i * RECORDS + 1, i == 0);
         (void)nx_wal_position(wal, &world->ends[i]);

@@ -20,6 +20,7 @@ struct nx_wal {
     struct nx_wal_options options;
     struct nx_file *file;            /* the open segment; NULL before the first */
     struct nx_file *next_file;       /* reserved for the next segment, or NULL */
+    uint64_t next_size;              /* bytes of it */
     struct nx_segment_header header; /* the open segment's; before the first one the last of another life */
     uint64_t next_number;
     uint64_t end;          /* byte behind the last batch of the open segment */
@@ -105,16 +106,37 @@ uint64_t nx_wal_batch_size(const struct nx_wal *wal) {
     return wal->frames_size + batch_frame_size(wal->directory_count, wal->last_directory_count);
 }
 
-enum nx_status nx_wal_prepare(struct nx_wal *wal, struct nx_error *err) {
-    if (wal->next_file != NULL) {
+static uint64_t size_of_next(const struct nx_wal *wal, uint64_t size_min) {
+    return size_min > wal->options.segment_size ? size_min : wal->options.segment_size;
+}
+
+/* A file that is reserved, and in which nothing stands yet, becomes larger. On failure it is as it was. */
+static enum nx_status extend(struct nx_file *file, uint64_t size, uint64_t *size_io, struct nx_error *err) {
+    if (*size_io >= size) {
         return NX_OK;
+    }
+    enum nx_status status = nx_file_preallocate(file, size, err);
+    if (status == NX_OK) {
+        status = nx_file_sync(file, err);
+    }
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "reserving a larger segment of the journal");
+    }
+    *size_io = size;
+    return NX_OK;
+}
+
+enum nx_status nx_wal_prepare(struct nx_wal *wal, uint64_t size_min, struct nx_error *err) {
+    const uint64_t size = size_of_next(wal, size_min);
+    if (wal->next_file != NULL) {
+        return extend(wal->next_file, size, &wal->next_size, err);
     }
     char path[NX_PATH_SIZE_MAX];
     NX_TRY(nx_segment_path(wal->options.directory, wal->next_number, path, err));
     NX_AUTO(nx_file) *file = NULL;
     /* Emptied if present: a file reserved by a process that died before it wrote into it. */
     NX_TRY(nx_file_open(wal->options.disk, path, NX_FILE_TRUNCATE, &file, err));
-    enum nx_status status = nx_file_preallocate(file, wal->options.segment_size, err);
+    enum nx_status status = nx_file_preallocate(file, size, err);
     if (status == NX_OK) {
         status = nx_file_sync(file, err);
     }
@@ -128,10 +150,23 @@ enum nx_status nx_wal_prepare(struct nx_wal *wal, struct nx_error *err) {
         return nx_wrap(err, status, "reserving the next segment of the journal");
     }
     wal->next_file = NX_TAKE(file);
+    wal->next_size = size;
     return NX_OK;
 }
 
-enum nx_status nx_wal_roll(struct nx_wal *wal, struct nx_error *err) {
+uint64_t nx_wal_prepared_size(const struct nx_wal *wal) {
+    return wal->next_file == NULL ? 0 : wal->next_size;
+}
+
+uint64_t nx_wal_open_size(const struct nx_wal *wal) {
+    return wal->file == NULL ? 0 : wal->header.size;
+}
+
+bool nx_wal_is_new(const struct nx_wal *wal) {
+    return wal->file != NULL && !wal->header_written;
+}
+
+enum nx_status nx_wal_roll(struct nx_wal *wal, uint64_t size_min, struct nx_error *err) {
     nx_assert(wal->pending_count == 0);
     if (wal->frozen) {
         return nx_fail_kind(err, NX_KIND_LOG_FROZEN, "the log takes nothing more until a restart");
@@ -139,10 +174,10 @@ enum nx_status nx_wal_roll(struct nx_wal *wal, struct nx_error *err) {
     if (wal->unsynced) {
         NX_TRY(nx_wal_sync(wal, err));
     }
-    if (wal->file != NULL && !wal->header_written) {
-        return NX_OK; /* nothing stands in it yet: it is the next segment */
+    if (nx_wal_is_new(wal)) { /* nothing stands in it yet: it is the next segment */
+        return extend(wal->file, size_of_next(wal, size_min), &wal->header.size, err);
     }
-    NX_TRY(nx_wal_prepare(wal, err));
+    NX_TRY(nx_wal_prepare(wal, size_min, err));
     if (wal->file != NULL && nx_file_truncate(wal->file, wal->end, NULL) != NX_OK) {
         /* Only space is wasted: the end stands in the next segment's header. */
     }
@@ -152,7 +187,7 @@ enum nx_status nx_wal_roll(struct nx_wal *wal, struct nx_error *err) {
         .number = wal->next_number++,
         .salt = nx_random_u64(&wal->options.random),
         .created_ns = nx_clock_read(&wal->options.clock).wall_ns,
-        .size = wal->options.segment_size,
+        .size = wal->next_size,
         .previous_number = wal->header.number,
         .previous_end = wal->end,
     };

@@ -63,12 +63,20 @@ uint64_t nx_wal_batch_size(const struct nx_wal *wal);
 static inline uint64_t nx_wal_entry_size(uint64_t body_size) {
     return nx_frame_size(body_size) + NX_BATCH_ENTRY_SIZE;
 }
-/** Have the next segment reserved already, so that rolling does not wait for the disk. Cheap when it is.
+/** Have the next segment reserved already, so that rolling does not wait for the disk. Cheap when it is. It
+ * gets the size that the options say, or `size_min` bytes where that is more.
  * Errors: kind disk-full, NX_UNAVAILABLE; nothing is lost, try again later */
-NX_MUST_CHECK enum nx_status nx_wal_prepare(struct nx_wal *wal, struct nx_error *err);
-/** Go to the next segment; the batch must be empty, and the next batch starts with the checkpoint. One in
- * which nothing was written yet is the next segment still. Errors: as nx_wal_prepare() */
-NX_MUST_CHECK enum nx_status nx_wal_roll(struct nx_wal *wal, struct nx_error *err);
+NX_MUST_CHECK enum nx_status nx_wal_prepare(struct nx_wal *wal, uint64_t size_min, struct nx_error *err);
+/** Bytes of the segment that is reserved already; 0: none is. */
+uint64_t nx_wal_prepared_size(const struct nx_wal *wal);
+/** Bytes that the open segment takes on the disk; 0 without one. */
+uint64_t nx_wal_open_size(const struct nx_wal *wal);
+/** True while nothing was written into the open segment. */
+bool nx_wal_is_new(const struct nx_wal *wal);
+/** Go to the next segment, of at least `size_min` bytes; the batch must be empty, and the next batch starts
+ * with the checkpoint. One in which nothing was written yet is the next segment still.
+ * Errors: as nx_wal_prepare() */
+NX_MUST_CHECK enum nx_status nx_wal_roll(struct nx_wal *wal, uint64_t size_min, struct nx_error *err);
 /** Room for this many more frames, so that adding them cannot fail. Errors: NX_RESOURCE_EXHAUSTED */
 NX_MUST_CHECK enum nx_status nx_wal_reserve(struct nx_wal *wal, size_t count, struct nx_error *err);
 /** Add a frame to the batch. Errors: NX_RESOURCE_EXHAUSTED (out of memory; the batch is as before) */

@@ -1,0 +1,184 @@
+/* src/fabric/backend_journal/journal_room.c: how far the journal may grow.
+ *
+ * It grows by segments, so its limits are looked at whenever one is to be reserved, and nowhere else. There
+ * are three: the disk itself; the disk budget, of which the library says what everything but the segments
+ * takes (board.h); and what waits to be sealed, which would grow without end where sealing is slower than
+ * what comes in, and which the next start has to read. The last one passes by itself, so appends wait for it
+ * a while before they are refused; behind the others they are refused at once, and taken when there is room.
+ *
+ * The budget is for everybody: ordinary appends are refused when the library finds that nothing more can be
+ * dropped (board.budget_full). What a consumer has finished is still taken then, for it makes room; so is
+ * what comes while the library is about to make some. For these there is an allowance beyond the budget. */
+#include <inttypes.h>
+
+#include "base/assert.h"
+#include "fabric/backend_journal/journal_internal.h"
+
+enum {
+    UNSEALED_SEGMENTS_MAX = 16,           /* of full size: what may wait to be sealed */
+    UNSEALED_SIZE_MIN = 32 * 1024 * 1024, /* bytes: it may be so much in any case */
+    STALL_MS = 3000,                      /* that an append waits for a limit which passes by itself */
+    STALLED_SIZE_MAX = 64 * 1024 * 1024,  /* bytes of those that wait */
+    RETRY_DISK_MS = 1000,                 /* until a full disk is looked at again */
+    RETRY_LIMIT_MS = 20,                  /* until we look again at what the library says */
+    ROOM_SLACK_SIZE = 64 * 1024, /* of a segment made for one append: its header and batches' headers */
+    MIB = 1024 * 1024,
+};
+
+uint64_t nx_segment_size_for(uint64_t disk_budget) {
+    const uint64_t part = disk_budget / NX_BUDGET_SEGMENTS;
+    return disk_budget == 0 || part > NX_SEGMENT_SIZE_DEFAULT ? NX_SEGMENT_SIZE_DEFAULT
+           : part < NX_BUDGET_SEGMENT_SIZE_MIN                ? NX_BUDGET_SEGMENT_SIZE_MIN
+                                                              : part;
+}
+
+/* ---- what waits to be sealed ---- */
+
+static void forget_sealed(struct nx_journal *journal) {
+    const uint64_t sealed = nx_counter_get(&journal->board->sealed);
+    size_t kept = 0;
+    for (size_t i = 0; i < journal->unsealed_count; i++) {
+        if (journal->unsealed[i].number > sealed) {
+            journal->unsealed[kept++] = journal->unsealed[i];
+        }
+    }
+    journal->unsealed_count = kept;
+}
+
+static uint64_t unsealed_size(const struct nx_journal *journal) {
+    uint64_t size = nx_wal_prepared_size(journal->wal);
+    for (size_t i = 0; i < journal->unsealed_count; i++) {
+        size += journal->unsealed[i].size;
+    }
+    return size;
+}
+
+void nx_journal_note_unsealed(struct nx_journal *journal, uint64_t number, uint64_t size) {
+    for (size_t i = 0; i < journal->unsealed_count; i++) {
+        if (journal->unsealed[i].number == number) {
+            journal->unsealed[i].size = size;
+            return;
+        }
+    }
+    forget_sealed(journal);
+    if (journal->unsealed_count == NX_UNSEALED_NOTED_MAX) { /* gone when the last of them is */
+        journal->unsealed[NX_UNSEALED_NOTED_MAX - 1].number = number;
+        journal->unsealed[NX_UNSEALED_NOTED_MAX - 1].size += size;
+        return;
+    }
+    journal->unsealed[journal->unsealed_count++] = (struct nx_journal_unsealed){ number, size };
+}
+
+/* ---- reserving ---- */
+
+static enum nx_status fail_budget(const struct nx_journal *journal, struct nx_error *err) {
+    char text[NX_BOARD_TEXT_WORDS * 8];
+    if (nx_counter_get(&journal->board->budget_full) == 0) {
+        (void)nx_fail_kind(err, NX_KIND_OVERLOADED,
+                           "the disk budget is used up, and room is being made in it");
+        nx_board_hint(NX_KIND_OVERLOADED, err);
+        return NX_RESOURCE_EXHAUSTED;
+    }
+    nx_board_get_text(journal->board->budget_text, text);
+    (void)nx_fail_kind(err, NX_KIND_BUDGET_FULL, "%s", text);
+    nx_board_hint(NX_KIND_BUDGET_FULL, err);
+    return NX_RESOURCE_EXHAUSTED;
+}
+
+/* What may wait to be sealed: half of the budget at most, but never so little that a short burst meets it. */
+static uint64_t unsealed_max(const struct nx_fabric_options *options) {
+    uint64_t max = UNSEALED_SEGMENTS_MAX * options->segment_size;
+    max = options->disk_budget > 0 && options->disk_budget / 2 < max ? options->disk_budget / 2 : max;
+    max = max < UNSEALED_SIZE_MIN ? UNSEALED_SIZE_MIN : max;
+    return options->unsealed_max > 0 ? options->unsealed_max : max;
+}
+
+/* Whether so many more bytes may be reserved for a segment. */
+static enum nx_status check_limits(struct nx_journal *journal, uint64_t size, struct nx_error *err) {
+    const struct nx_fabric_options *options = journal->options;
+    forget_sealed(journal);
+    const uint64_t unsealed = unsealed_size(journal);
+    if (journal->unsealed_count > 2 && unsealed + size > unsealed_max(options)) {
+        (void)nx_fail_kind(err, NX_KIND_OVERLOADED,
+                           "%" PRIu64
+                           " MiB of the log wait to be sealed: the disk is slower than what comes in",
+                           unsealed / MIB);
+        nx_board_hint(NX_KIND_OVERLOADED, err);
+        return NX_RESOURCE_EXHAUSTED;
+    }
+    if (options->disk_budget > 0 &&
+        nx_counter_get(&journal->board->stored) + unsealed + size >
+            options->disk_budget + NX_ALLOWANCE_SEGMENTS * options->segment_size) {
+        return fail_budget(journal, err);
+    }
+    return NX_OK;
+}
+
+uint64_t nx_journal_segment_size(const struct nx_journal *journal, uint64_t checkpoint_size,
+                                 uint64_t append_size) {
+    if (append_size + checkpoint_size <= nx_wal_segment_room(journal->wal) / 2) {
+        return 0; /* as always */
+    }
+    return checkpoint_size * 4 + append_size / 4 * 5 + ROOM_SLACK_SIZE;
+}
+
+enum nx_status nx_journal_reserve(struct nx_journal *journal, uint64_t size_min, struct nx_error *err) {
+    const uint64_t size_default = journal->options->segment_size;
+    const uint64_t size = size_min > size_default ? size_min : size_default;
+    const uint64_t prepared = nx_wal_prepared_size(journal->wal);
+    if (prepared < size) {
+        NX_TRY(check_limits(journal, size - prepared, err));
+    }
+    return nx_wal_prepare(journal->wal, size_min, err);
+}
+
+bool nx_journal_stall(struct nx_journal *journal, struct nx_append *append, uint64_t size,
+                      struct nx_now now) {
+    if (nx_counter_get(&journal->board->refusal) != NX_KIND_NONE) {
+        return false; /* others have waited in vain */
+    }
+    if (journal->stall_end_ns == 0) {
+        journal->stall_end_ns = now.monotonic_ns + STALL_MS * (int64_t)NX_NS_PER_MS;
+    }
+    if (now.monotonic_ns >= journal->stall_end_ns || journal->stalled_size + size > STALLED_SIZE_MAX) {
+        return false;
+    }
+    journal->stall_retry_ns = now.monotonic_ns + RETRY_LIMIT_MS * NX_NS_PER_MS;
+    journal->stalled_size += size;
+    nx_message_queue_push(&journal->stalled, &append->message);
+    return true;
+}
+
+/* Reserve the next segment before it is needed, once half of this one is used. */
+void nx_journal_look_ahead(struct nx_journal *journal, struct nx_now now) {
+    struct nx_error err = { 0 };
+    if (now.monotonic_ns < journal->retry_prepare_ns || nx_wal_room(journal->wal) == 0 ||
+        nx_wal_room(journal->wal) > nx_wal_segment_room(journal->wal) / 2) {
+        return;
+    }
+    if (nx_journal_reserve(journal, 0, &err) != NX_OK) {
+        journal->retry_prepare_ns =
+            now.monotonic_ns +
+            (err.kind == NX_KIND_DISK_FULL ? RETRY_DISK_MS : RETRY_LIMIT_MS) * NX_NS_PER_MS;
+    }
+}
+
+bool nx_journal_may_resume(const struct nx_journal *journal) {
+    const uint64_t refusal = nx_counter_get(&journal->board->refusal);
+    return refusal != NX_KIND_NONE && refusal != NX_KIND_LOG_FROZEN;
+}
+
+/* What was refused for want of room is looked at again from time to time, so that /readyz recovers without a
+ * write. */
+void nx_journal_retry_refused(struct nx_journal *journal, struct nx_now now) {
+    struct nx_error err = { 0 };
+    if (!nx_journal_may_resume(journal) || now.monotonic_ns < journal->retry_prepare_ns) {
+        return;
+    }
+    const bool is_disk = nx_counter_get(&journal->board->refusal) == NX_KIND_DISK_FULL;
+    journal->retry_prepare_ns =
+        now.monotonic_ns + (is_disk ? RETRY_DISK_MS : RETRY_LIMIT_MS) * (int64_t)NX_NS_PER_MS;
+    if (nx_journal_reserve(journal, 0, &err) == NX_OK) {
+        nx_counter_set(&journal->board->refusal, NX_KIND_NONE);
+    }
+}
