@@ -233,11 +233,11 @@ static void test_duplicates_and_conditions_work_as_ever(void **state) {
     }
     /* A record that is too long only when it is sealed. */
     struct nx_append *append = harness_append_new(&harness, 1, 0);
-    char *text = calloc(1, NX_RECORD_SIZE_MAX - 100);
+    char *text = calloc(1, NX_RECORD_SIZE_MAX - 10);
     assert_non_null(text);
     const struct nx_append_entry entry = { .stream = NX_STR("EVENTS"),
                                            .subject = NX_STR("events.a"),
-                                           .payload = nx_str_of(text, NX_RECORD_SIZE_MAX - 100),
+                                           .payload = nx_str_of(text, NX_RECORD_SIZE_MAX - 10),
                                            .person = NX_STR("alice") };
     assert_int_equal(nx_append_add(append, &entry, NULL), NX_OK);
     NX_AUTO(nx_append) *answer = harness_send(&harness, append);
