@@ -1,9 +1,15 @@
 /* src/app/code.c */
 #include "app/code.h"
 
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "fabric/object/object.h"
+#include "io/random.h"
 #include "platform/function/invocation.h"
+#include "sandbox/instance/call.h"
+
+enum { PATH_SIZE_MAX = 4096 };
 
 enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_function *function, struct nx_buf *wasm,
                             struct nx_error *err) {
@@ -49,6 +55,17 @@ enum nx_status nx_code_find(struct nx_disk *disk, struct nx_fabric *fabric, cons
         nx_hint(err, "name a .wasm file, or what GET /invocations calls 'module'");
     }
     return status;
+}
+
+enum nx_status nx_code_open_engine(const struct nx_config *config, struct nx_engine **engine_out,
+                                   struct nx_error *err) {
+    char cache[PATH_SIZE_MAX];
+    const struct nx_random random = nx_random_system();
+    (void)snprintf(cache, sizeof cache, "%.*s/modules", NX_STR_ARG(config->data));
+    const struct nx_engine_options options = { .disk = nx_disk_system(),
+                                               .cache_directory = cache,
+                                               .random = &random };
+    return nx_sandbox_open(&options, engine_out, err); /* which does without where it cannot be written */
 }
 
 enum nx_status nx_code_check(struct nx_disk *disk, struct nx_engine *engine,

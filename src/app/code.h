@@ -16,6 +16,10 @@ NX_MUST_CHECK enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_
  * Errors: NX_NOT_FOUND  neither such a file nor such a module */
 NX_MUST_CHECK enum nx_status nx_code_find(struct nx_disk *disk, struct nx_fabric *fabric, const char *name,
                                           struct nx_buf *wasm, struct nx_error *err);
+/** An engine for the project, with the cache of compiled modules that its server uses, where that can be
+ * written. Ownership: the caller ends it by nx_engine_unref(). Errors: as nx_sandbox_open() */
+NX_MUST_CHECK enum nx_status nx_code_open_engine(const struct nx_config *config,
+                                                 struct nx_engine **engine_out, struct nx_error *err);
 /** Read the function's file and see that it can run here. Errors: as nx_module_load(), or the file's. */
 NX_MUST_CHECK enum nx_status nx_code_check(struct nx_disk *disk, struct nx_engine *engine,
                                            const struct nx_function *function, uint64_t *size_out,

@@ -73,10 +73,9 @@ static enum nx_status build(const struct nx_args *args, const struct nx_config *
 
 static enum nx_status check(const struct nx_args *args, const struct nx_config *config,
                             struct nx_error *err) {
-    const struct nx_engine_options options = { 0 };
     NX_AUTO(nx_engine) *engine = NULL;
 
-    NX_TRY(nx_sandbox_open(&options, &engine, err));
+    NX_TRY(nx_code_open_engine(config, &engine, err));
     for (size_t i = 0; i < config->function_count; i++) {
         const struct nx_function *function = &config->functions[i];
         uint64_t size;

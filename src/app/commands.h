@@ -17,6 +17,8 @@ extern const struct nx_command nx_command_export;
 extern const struct nx_command nx_command_import;
 extern const struct nx_command nx_command_erase;
 extern const struct nx_command nx_command_replay;
+extern const struct nx_command nx_command_test;
+extern const struct nx_command nx_command_bisect;
 extern const struct nx_command nx_command_journal;
 extern const struct nx_command nx_command_config;
 extern const struct nx_command nx_command_completion;
