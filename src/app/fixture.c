@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codec/base64.h"
@@ -325,9 +326,21 @@ enum nx_status nx_fixture_to_tape(const struct nx_fixture *fixture, const struct
 
 /* Lines to be compared. */
 
-static void append_indent(struct nx_buf *out, unsigned depth) {
-    nx_buf_append_c(out, "\n");
-    for (unsigned i = 0; i < depth; i++) {
+/* How JSON is laid out: ours in either case, so that spaces and the order of members do not count. */
+enum layout { LAYOUT_LINE, LAYOUT_LINES };
+
+struct member {
+    struct nx_str name;
+    const struct nx_json_value *value;
+};
+
+static int by_name(const void *a, const void *b) {
+    return nx_str_compare(((const struct member *)a)->name, ((const struct member *)b)->name);
+}
+
+static void append_break(struct nx_buf *out, enum layout layout, unsigned depth) {
+    nx_buf_append_c(out, layout == LAYOUT_LINES ? "\n" : "");
+    for (unsigned i = 0; layout == LAYOUT_LINES && i < depth; i++) {
         nx_buf_append_c(out, "  ");
     }
 }
@@ -339,47 +352,57 @@ static void append_scalar(struct nx_buf *out, const struct nx_json_value *value)
     nx_json_writer_end(&writer);
 }
 
-/* JSON, a member or an element a line. nx_json_parse() has bounded the depth. */
-static void append_pretty(struct nx_buf *out, const struct nx_json_value *value, unsigned depth) {
-    const enum nx_json_kind kind = nx_json_kind(value);
+/* The members by their names, the elements as they come; the caller frees them. NULL: no memory. */
+static struct member *list_members(const struct nx_json_value *value, size_t *count_out) {
     struct nx_json_iterator walk = nx_json_iterate(value);
-    const struct nx_json_value *item;
-    struct nx_str name;
-    bool is_first = true;
-    if ((kind != NX_JSON_OBJECT && kind != NX_JSON_ARRAY) || nx_json_count(value) == 0) {
-        append_scalar(out, value);
-        return;
+    struct member *members = calloc(nx_json_count(value) + 1, sizeof *members);
+    *count_out = 0;
+    while (members != NULL && nx_json_next(&walk, &members[*count_out].name, &members[*count_out].value)) {
+        (*count_out)++;
     }
-    nx_buf_append_c(out, kind == NX_JSON_OBJECT ? "{" : "[");
-    while (nx_json_next(&walk, &name, &item)) {
-        nx_buf_append_c(out, is_first ? "" : ",");
-        is_first = false;
-        append_indent(out, depth + 1);
-        if (kind == NX_JSON_OBJECT) {
-            struct nx_json_writer writer;
-            nx_json_writer_init(&writer, out);
-            nx_json_string(&writer, name);
-            nx_json_writer_end(&writer);
-            nx_buf_append_c(out, ": ");
-        }
-        append_pretty(out, item, depth + 1);
+    if (members != NULL && nx_json_kind(value) == NX_JSON_OBJECT) {
+        qsort(members, *count_out, sizeof *members, by_name);
     }
-    append_indent(out, depth);
-    nx_buf_append_c(out, kind == NX_JSON_OBJECT ? "}" : "]");
+    return members;
 }
 
-/* Objects and arrays of JSON lose their spaces (or get ours: pretty), all else stays as it is; what is no
- * text is written in base64. */
+/* nx_json_parse() has bounded the depth. */
+static void append_json(struct nx_buf *out, const struct nx_json_value *value, enum layout layout,
+                        unsigned depth) {
+    const bool is_object = nx_json_kind(value) == NX_JSON_OBJECT;
+    size_t count = 0;
+    struct member *members = list_members(value, &count);
+    if (count == 0) {
+        append_scalar(out, value);
+        free(members);
+        return;
+    }
+    nx_buf_append_c(out, is_object ? "{" : "[");
+    for (size_t i = 0; i < count; i++) {
+        nx_buf_append_c(out, i == 0 ? "" : ",");
+        append_break(out, layout, depth + 1);
+        if (is_object) {
+            struct nx_json_writer writer;
+            nx_json_writer_init(&writer, out);
+            nx_json_string(&writer, members[i].name);
+            nx_json_writer_end(&writer);
+            nx_buf_append_c(out, layout == LAYOUT_LINES ? ": " : ":");
+        }
+        append_json(out, members[i].value, layout, depth + 1);
+    }
+    append_break(out, layout, depth);
+    nx_buf_append_c(out, is_object ? "}" : "]");
+    free(members);
+}
+
+/* Objects and arrays of JSON get our layout, all else stays as it is; what is no text is written in base64.
+ */
 static void append_content(struct nx_buf *out, struct nx_str bytes, bool pretty) {
     NX_AUTO(nx_json_doc) *doc = NULL;
     const struct nx_str trimmed = nx_str_trim(bytes);
     const bool may_be = trimmed.len > 0 && (trimmed.ptr[0] == '{' || trimmed.ptr[0] == '[');
     if (may_be && nx_json_parse(trimmed, PART_SIZE_MAX, &doc, NULL) == NX_OK) {
-        if (pretty) {
-            append_pretty(out, nx_json_root(doc), 0);
-        } else {
-            append_scalar(out, nx_json_root(doc));
-        }
+        append_json(out, nx_json_root(doc), pretty ? LAYOUT_LINES : LAYOUT_LINE, 0);
     } else if (nx_str_is_utf8(bytes)) {
         for (size_t i = 0; i < bytes.len; i++) {
             const unsigned char c = (unsigned char)bytes.ptr[i];

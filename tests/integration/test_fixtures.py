@@ -51,13 +51,21 @@ def test_a_fixture_that_does_not_come_out_shows_what_is_different(project):
     out = test(project, status=1)
     assert f"FAIL {FIRST}: user-welcome does something else\n" in out
     assert '    -   "visits": 7\n    +   "visits": 1\n' in out
-    assert '    - user.welcomed: {"user_id":"u42","text":"Hello!"}\n' in out
+    assert '    - user.welcomed: {"text":"Hello!","user_id":"u42"}\n' in out
     assert "it read the key 'visits.u42', which the fixture does not know" in out
     assert out.splitlines()[-1].startswith("FAIL 1 of 1 fixture in ")
     report = json.loads(test(project, "--output", "json", status=1))
     assert report["failed"] == 1
     assert [d["part"] for d in report["fixtures"][0]["differences"]] == ["output", "published"]
     assert report["fixtures"][0]["unknown_keys"] == ["visits.u42"]
+
+
+def test_spaces_and_the_order_of_members_do_not_count(project):
+    fixture = read(project)
+    fixture["expect"]["output"] = '{ "visits":1, "user_id":"u42" }'
+    fixture["expect"]["published"][0]["data"] = {"text": "Welcome!", "user_id": "u42"}
+    write(project, fixture)
+    test(project)
 
 
 def test_what_is_done_now_can_become_what_is_expected(project):

@@ -12,7 +12,7 @@ def test_getting_started_runs_as_written(tmp_path, servers):
     text = (GUIDES / "GETTING_STARTED.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
     assert len(blocks) >= 4
-    folder, server = tmp_path, None
+    folder, server, said = tmp_path, None, []
     environment = {"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
     (tmp_path / "nexus").symlink_to(NEXUS)
     for block in blocks:
@@ -26,7 +26,9 @@ def test_getting_started_runs_as_written(tmp_path, servers):
         done = subprocess.run(["bash", "-ec", block], cwd=folder, env=environment, capture_output=True, text=True,
                               timeout=120, check=False)
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-    assert "1 identical" in done.stdout
+        said.append(done.stdout)
+    assert "1 identical" in said[-2]
+    assert "OK fixtures/from-life.json\nOK 2 fixtures in " in said[-1]
 
 
 def test_events_guide_runs_as_written(project, servers):

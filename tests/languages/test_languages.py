@@ -79,6 +79,7 @@ def test_the_whole_story(language, tmp_path, servers):
     manifest.write_text(manifest.read_text() + "    retry: {max_attempts: 1}\n")
     built = run_nexus("build", cwd=project, environment=environment, timeout=300)
     assert f"OK user-welcome: {LANGUAGES[language][1]}" in built.stdout
+    assert run_nexus("test", cwd=project).stdout.startswith("OK fixtures/first-visit.json\n")
     server = servers(project)
     fixture = json.loads((project / "events" / "user.created.json").read_text())
     events = []
@@ -99,6 +100,9 @@ def test_the_whole_story(language, tmp_path, servers):
     assert "identical output" in run_nexus("replay", events[0], cwd=project).stdout
     report = json.loads(run_nexus("replay", "--since", "1h", "--verify", "--output", "json", cwd=project).stdout)
     assert report["total"] == report["counts"]["identical"] == 3
+    for number, event in enumerate(events):
+        run_nexus("test", "--from", event, "--name", f"visit-{number}", cwd=project)
+    assert "\nOK 4 fixtures in " in run_nexus("test", cwd=project).stdout
 
 
 @pytest.mark.parametrize("language", [name for name, (_, _, tests) in LANGUAGES.items() if tests])
