@@ -72,7 +72,7 @@ class Server:
         received = answer.read()
         if connection is None:
             own.close()
-        if "json" in (answer.getheader("content-type") or ""):
+        if received and "json" in (answer.getheader("content-type") or ""):
             received = json.loads(received)
         return answer.status, answer.headers, received
 

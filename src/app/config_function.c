@@ -7,6 +7,7 @@
 #include "codec/time_format.h"
 #include "codec/word.h"
 #include "io/clock.h"
+#include "platform/function/router.h"
 
 enum { DECODED_TYPE_SIZE_MAX = 1024 };
 
@@ -50,12 +51,15 @@ static void read_name(struct nx_config_reader *reader, const struct nx_yaml_node
 
 /* Triggers. */
 
+static const char *const methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
+enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
+
+/* One method; a list is read by add_methods(), which makes a trigger of each. */
 static void read_method(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
-    static const char *const methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
     struct nx_trigger *trigger = target;
     size_t index;
 
-    if (nx_config_read_word(reader, node, methods, sizeof methods / sizeof methods[0], &index)) {
+    if (node->kind != NX_YAML_SEQUENCE && nx_config_read_word(reader, node, methods, METHOD_COUNT, &index)) {
         trigger->method = nx_str_from_c(methods[index]);
     }
 }
@@ -73,6 +77,7 @@ static const char *system_route(struct nx_str path) {
 
 static void read_path(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
     struct nx_trigger *trigger = target;
+    struct nx_error err = { 0 };
     struct nx_str path;
 
     if (!nx_config_read_text(reader, node, &path)) {
@@ -86,6 +91,8 @@ static void read_path(struct nx_config_reader *reader, const struct nx_yaml_node
                nx_str_find_byte(path, ' ') != SIZE_MAX) {
         nx_config_problem(reader, node, "'%.*s' is not a path: it may hold no space, ? or #",
                           NX_STR_ARG(path));
+    } else if (nx_path_check(path, &err) != NX_OK) {
+        nx_config_problem(reader, node, "%s", err.message);
     } else if (system != NULL) {
         nx_config_problem(reader, node, "'%.*s' collides with %s, which the server answers itself",
                           NX_STR_ARG(path), system);
@@ -229,6 +236,35 @@ static void read_event_trigger(struct nx_config_reader *reader, const struct nx_
     (void)nx_config_read_mapping(reader, node, "event", fields, sizeof fields / sizeof fields[0], trigger);
 }
 
+/* `method: [GET, PUT]`: a trigger for each, alike in all else. */
+static void add_methods(struct nx_config_reader *reader, const struct nx_yaml_node *list,
+                        struct nx_function *function, struct nx_trigger *first) {
+    if (list->count == 0) {
+        nx_config_problem(reader, list,
+                          "'method' is empty: expected one of GET, POST, PUT, PATCH and DELETE");
+    } else if (nx_str_starts_with(first->path, NX_STR("/events/"))) {
+        nx_config_problem(reader, list, "under /events/ only POST fires: 'method' is no list there");
+    }
+    for (const struct nx_yaml_node *child = list->first; child != NULL; child = child->next) {
+        struct nx_trigger *trigger = first;
+        size_t index;
+        if (child != list->first) {
+            if (function->trigger_count == NX_FUNCTION_TRIGGERS_MAX) {
+                nx_config_problem(reader, child, "a function has at most %d triggers, one for each method",
+                                  NX_FUNCTION_TRIGGERS_MAX);
+                return;
+            }
+            trigger = &function->triggers[function->trigger_count++];
+            *trigger = *first;
+        }
+        if (nx_config_read_word(reader, child, methods, METHOD_COUNT, &index)) {
+            trigger->method = nx_str_from_c(methods[index]);
+        } else if (trigger != first) {
+            function->trigger_count--;
+        }
+    }
+}
+
 static void read_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                          struct nx_function *function) {
     static const struct nx_config_field fields[] = {
@@ -241,8 +277,15 @@ static void read_trigger(struct nx_config_reader *reader, const struct nx_yaml_n
         return;
     }
     struct nx_trigger *trigger = &function->triggers[function->trigger_count++];
-    if (nx_config_read_mapping(reader, node, "on", fields, 2, trigger) && node->count != 1) {
+    if (!nx_config_read_mapping(reader, node, "on", fields, 2, trigger)) {
+        return;
+    }
+    if (node->count != 1) {
         nx_config_problem(reader, node, "expected one of http and event; for more make 'on' a list");
+    }
+    const struct nx_yaml_node *method = nx_yaml_get(nx_yaml_get(node, "http"), "method");
+    if (method != NULL && method->kind == NX_YAML_SEQUENCE) {
+        add_methods(reader, method, function, trigger);
     }
 }
 
@@ -314,6 +357,24 @@ static void read_env(struct nx_config_reader *reader, const struct nx_yaml_node 
             entry->name = nx_arena_copy(&reader->config->arena, child->key);
             entry->value = nx_arena_copy(&reader->config->arena, value);
         }
+    }
+}
+
+/* The same for all of its paths. */
+static void read_cors(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_function *function = target;
+    const struct nx_cors *cors = nx_config_read_cors(reader, node);
+    bool has_path = false;
+
+    for (size_t i = 0; i < function->trigger_count; i++) {
+        struct nx_trigger *trigger = &function->triggers[i];
+        if (trigger->kind == NX_TRIGGER_HTTP && !nx_str_starts_with(trigger->path, NX_STR("/events/"))) {
+            trigger->cors = cors;
+            has_path = true;
+        }
+    }
+    if (!has_path) {
+        nx_config_problem_at_key(reader, node, "'cors' goes with an HTTP path of the function's own");
     }
 }
 
@@ -437,6 +498,7 @@ static const struct nx_config_field function_fields[] = {
       .max = 4294967296.0,
       .range = "between 64Ki and 4Gi" },
     { .key = "env", .kind = NX_FIELD_CUSTOM, .read = read_env },
+    { .key = "cors", .kind = NX_FIELD_CUSTOM, .read = read_cors },
     { .key = "retry", .kind = NX_FIELD_CUSTOM, .read = read_retry },
     { .key = "order", .kind = NX_FIELD_CUSTOM, .read = read_order },
     { .key = "max_concurrency",
@@ -467,7 +529,7 @@ static void finish_triggers(struct nx_config_reader *reader, const struct nx_yam
         for (const struct nx_function *other = reader->config->functions; other <= function; other++) {
             const size_t count = other == function ? i : other->trigger_count;
             for (size_t j = 0; j < count; j++) {
-                if (nx_str_equal(other->triggers[j].path, trigger->path) &&
+                if (other->triggers[j].path.len > 0 && nx_path_same(other->triggers[j].path, trigger->path) &&
                     nx_str_equal(other->triggers[j].method, trigger->method)) {
                     nx_config_problem(reader, on, "%.*s %.*s belongs to '%.*s' already",
                                       NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path),

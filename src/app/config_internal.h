@@ -54,5 +54,7 @@ bool nx_config_read_word(struct nx_config_reader *reader, const struct nx_yaml_n
  * noted, when it cannot be read. */
 const struct nx_event_filter *nx_config_read_filters(struct nx_config_reader *reader,
                                                      const struct nx_yaml_node *node);
+/** Read `cors:` of a function. NULL when there is no memory. */
+const struct nx_cors *nx_config_read_cors(struct nx_config_reader *reader, const struct nx_yaml_node *node);
 /** Read `functions:`, a sequence of mappings. */
 void nx_config_read_functions(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target);

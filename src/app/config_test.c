@@ -126,6 +126,37 @@ static void test_a_function_that_only_answers_is_tried_once(void **state) {
     assert_int_equal(config->functions[2].retry.attempts_max, 5);
 }
 
+static void test_tells_what_is_wrong_with_paths_methods_and_cors(void **state) {
+    (void)state;
+    assert_problems(
+        "version: v1\n"
+        "functions:\n"
+        "  - name: a\n"
+        "    on: [{http: {path: '/a/{b}/{b}'}}, {http: {method: [], path: /b}},\n"
+        "         {http: {method: [GET, PATHC], path: /d}}, {http: {method: GET, path: '/c/{x}'}},\n"
+        "         {http: {method: GET, path: '/c/{y}'}},\n"
+        "         {http: {path: /events/x, respond: result}}]\n"
+        "    code: a.wasm\n"
+        "    cors: {origins: ['https://a.b/c', '*'], credentials: true, headers: ['x y']}\n"
+        "  - name: b\n"
+        "    on: {event: {type: x}}\n"
+        "    code: a.wasm\n"
+        "    cors: {origins: ['*']}\n",
+        "project/nexus.yaml:4:24: two parameters are called 'b'\n"
+        "project/nexus.yaml:4:56: 'method' is empty: expected one of GET, POST, PUT, PATCH and DELETE\n"
+        "project/nexus.yaml:5:32: 'PATHC' is not known here: did you mean 'PATCH'?\n"
+        "project/nexus.yaml:7:35: under /events/ several functions may fire: 'respond' goes with a path of "
+        "the "
+        "function's own\n"
+        "project/nexus.yaml:9:22: 'https://a.b/c' is no origin: expected https://app.example.com, without a "
+        "path, or *\n"
+        "project/nexus.yaml:9:74: 'x y' cannot be a header's name\n"
+        "project/nexus.yaml:9:58: 'credentials' goes with named origins only: with '*' any page could use "
+        "them\n"
+        "project/nexus.yaml:4:9: GET /c/{y} belongs to 'a' already\n"
+        "project/nexus.yaml:13:5: 'cors' goes with an HTTP path of the function's own\n");
+}
+
 static void test_tells_every_mistake_at_once_with_its_place(void **state) {
     (void)state;
     assert_problems(
@@ -391,6 +422,7 @@ int main(void) {
         cmocka_unit_test(test_filters_inside_each_other_have_a_limit),
         cmocka_unit_test(test_reads_every_key),
         cmocka_unit_test(test_a_function_that_only_answers_is_tried_once),
+        cmocka_unit_test(test_tells_what_is_wrong_with_paths_methods_and_cors),
         cmocka_unit_test(test_tells_every_mistake_at_once_with_its_place),
         cmocka_unit_test(test_counts_the_mistakes),
         cmocka_unit_test(test_refuses_paths_that_the_server_answers_itself),

@@ -180,3 +180,90 @@ def test_requests_that_wait_are_answered_before_the_server_ends(api, servers):
     assert server.stop() == 0
     thread.join()
     assert answers[0][0] == 200
+
+
+ROUTES = """version: v1
+functions:
+  - name: items
+    on:
+      - {http: {method: [GET, PUT], path: "/items/{id}/parts/{part}", respond: result}}
+      - {http: {method: GET, path: /items/all, respond: result}}
+      - {http: {method: [GET, DELETE], path: "/items/{id}", respond: result}}
+    code: ./echo.wasm
+    input: data
+    cors: {origins: ["https://app.example.com"], headers: [X-Token], expose: [X-Total], max_age: 2m, credentials: true}
+  - name: open
+    on: {http: {method: POST, path: /open}}
+    code: ./echo.wasm
+    cors: {origins: ["*"]}
+"""
+PAGE = "https://app.example.com"
+
+
+@pytest.fixture
+def routes(tmp_path):
+    (tmp_path / "echo.c").write_text("""
+#include <unistd.h>
+static char bytes[4096];
+int main(void) {
+    long n;
+    while ((n = read(0, bytes, sizeof bytes)) > 0) { (void)!write(1, bytes, n); }
+    return 0;
+}
+""")
+    subprocess.run(["clang-19", "--target=wasm32-wasi", "-O2", "-Wl,--stack-first", "echo.c", "-o", "echo.wasm"],
+                   cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "nexus.yaml").write_text(ROUTES)
+    return tmp_path
+
+
+def test_parameters_of_the_path_are_told(routes, servers):
+    server = servers(routes)
+    body = server.get("/items/a%20b/parts/%C3%A9?x=1")
+    assert (body["path"], body["params"]) == ("/items/a%20b/parts/%C3%A9", {"id": "a b", "part": "\u00e9"})
+    assert "params" not in server.get("/items/all")
+    assert server.get("/items/7")["params"] == {"id": "7"}
+    assert server.request("DELETE", "/items/all")[2]["params"] == {"id": "all"}, "GET is the literal path's, DELETE is not"
+    assert server.request("GET", "/items/%ff")[0] == 400
+    assert server.request("GET", "/items/")[0] == 404 and server.request("GET", "/items/7/")[0] == 404
+
+
+def test_methods_of_a_path(routes, servers):
+    server = servers(routes)
+    status, headers, _ = server.request("POST", "/items/7")
+    assert (status, headers["allow"]) == (405, "GET, HEAD, DELETE")
+    status, headers, body = server.request("HEAD", "/items/7")
+    assert (status, body) == (200, b"") and int(headers["content-length"]) > 0
+    assert server.get(f"/events/{headers['nexus-event']}")["data"]["method"] == "HEAD"
+    status, headers, _ = server.request("OPTIONS", "/items/7/parts/8")
+    assert (status, headers["allow"]) == (200, "GET, HEAD, PUT")
+    assert len(server.get("/events")["events"]) == 1, "neither OPTIONS nor 405 is an event"
+
+
+def test_pages_of_named_origins_may(routes, servers):
+    server = servers(routes)
+    question = {"Origin": PAGE, "Access-Control-Request-Method": "PUT", "Sec-Fetch-Site": "cross-site",
+                "Access-Control-Request-Headers": "x-token"}
+    status, headers, _ = server.request("OPTIONS", "/items/7/parts/8", headers=question)
+    assert status == 204 and headers["access-control-allow-origin"] == PAGE
+    assert headers["access-control-allow-methods"] == "GET, HEAD, PUT"
+    assert (headers["access-control-allow-headers"], headers["access-control-max-age"]) == ("X-Token", "120")
+    assert headers["access-control-allow-credentials"] == "true" and "origin" in headers["vary"].lower()
+    status, headers, _ = server.request("PUT", "/items/7/parts/8", "x", {"Origin": PAGE, "Sec-Fetch-Site": "cross-site"})
+    assert (status, headers["access-control-allow-origin"], headers["vary"]) == (200, PAGE, "Origin")
+    assert "X-Total" in headers["access-control-expose-headers"]
+
+    other = {"Origin": "https://evil.example.com"}
+    assert server.request("OPTIONS", "/items/7", headers={**question, **other})[0] == 403
+    assert server.request("PUT", "/items/7/parts/8", "x", other)[0] == 403
+    status, headers, _ = server.request("GET", "/items/7", headers=other)
+    assert status == 200 and "access-control-allow-origin" not in headers
+    assert server.request("PUT", "/items/7/parts/8", "x", {"Origin": PAGE, "Host": "evil.example.com"})[0] == 403
+
+
+def test_any_page_may_where_the_project_says_so_and_nowhere_else(routes, servers):
+    server = servers(routes)
+    other = {"Origin": "https://any.example.com"}
+    status, headers, _ = server.request("POST", "/open", "x", other)
+    assert (status, headers["access-control-allow-origin"]) == (202, "*") and "vary" not in headers
+    assert server.request("POST", "/events/x", "x", other)[0] == 403

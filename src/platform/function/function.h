@@ -13,6 +13,7 @@
 enum {
     NX_FUNCTION_TRIGGERS_MAX = 32,
     NX_FUNCTION_ENV_MAX = 128,
+    NX_CORS_ORIGINS_MAX = 16,
     NX_FUNCTION_NAME_SIZE_MAX = 64, /* bytes; [a-z0-9]([a-z0-9-]*[a-z0-9])? */
 };
 
@@ -33,6 +34,17 @@ enum nx_respond {
     NX_RESPOND_RESULT,    /* the function's answer, when the record of its call is on disk */
 };
 
+/* Which web pages of other sites may use a function's paths, and how (the Fetch standard's CORS protocol). */
+struct nx_cors {
+    struct nx_str origins[NX_CORS_ORIGINS_MAX]; /* such as "https://app.example.com" */
+    size_t origin_count;
+    bool any_origin;       /* "*" */
+    bool credentials;      /* cookies and the like may be sent */
+    struct nx_str headers; /* that a request may have beyond the simple ones, joined by ", " */
+    struct nx_str expose;  /* of an answer that a page may read beyond ours, joined by ", " */
+    int64_t max_age_ns;    /* how long a browser may remember the answer to its question */
+};
+
 struct nx_trigger {
     enum nx_trigger_kind kind;
     struct nx_str method; /* HTTP: upper case */
@@ -42,6 +54,7 @@ struct nx_trigger {
     struct nx_str event_type;
     const struct nx_event_filter *filter; /* of these events only; NULL: all */
     enum nx_respond respond;              /* HTTP */
+    const struct nx_cors *cors;           /* HTTP: NULL: pages of other sites may not */
     int64_t wait_ns;                      /* HTTP: how long a request waits for the function's answer */
     unsigned kept_credentials; /* HTTP: bits 1 << enum nx_credential: headers that go into the event too */
 };

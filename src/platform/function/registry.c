@@ -6,7 +6,7 @@
 #include "base/counter.h"
 #include "base/map.h"
 
-enum { REGISTRY_SIZE_MAX = 256 * 1024 * 1024, ROUTE_KEY_SIZE_MAX = 8 * 1024 };
+enum { REGISTRY_SIZE_MAX = 256 * 1024 * 1024 };
 
 struct type_entry {
     const struct nx_registered **items;
@@ -19,16 +19,30 @@ struct nx_registry {
     struct nx_arena arena;
     struct nx_registered *functions;
     size_t count;
-    struct nx_map by_name;  /* name -> struct nx_registered */
-    struct nx_map by_type;  /* event type -> struct type_entry */
-    struct nx_map by_route; /* "METHOD path" -> struct nx_trigger */
-    struct nx_map by_path;  /* path -> struct nx_trigger, any of them */
+    struct nx_map by_name; /* name -> struct nx_registered */
+    struct nx_map by_type; /* event type -> struct type_entry */
+    struct nx_router router;
 };
 
 /* False when there was no memory. */
 static bool copy_str(struct nx_arena *arena, struct nx_str *str) {
     *str = nx_arena_copy(arena, *str);
     return str->ptr != NULL;
+}
+
+/* NULL when there was no memory. */
+static const struct nx_cors *copy_cors(struct nx_arena *arena, const struct nx_cors *from) {
+    struct nx_cors *copy = nx_arena_alloc(arena, sizeof *copy);
+    if (copy == NULL) {
+        return NULL;
+    }
+    *copy = *from;
+    bool is_copied = copy_str(arena, &copy->headers);
+    is_copied &= copy_str(arena, &copy->expose);
+    for (size_t i = 0; i < copy->origin_count; i++) {
+        is_copied &= copy_str(arena, &copy->origins[i]);
+    }
+    return is_copied ? copy : NULL;
 }
 
 static enum nx_status copy_function(struct nx_registry *registry, const struct nx_function *from,
@@ -47,6 +61,10 @@ static enum nx_status copy_function(struct nx_registry *registry, const struct n
         is_copied &= copy_str(arena, &copy->triggers[i].method);
         is_copied &= copy_str(arena, &copy->triggers[i].path);
         is_copied &= copy_str(arena, &copy->triggers[i].event_type);
+        if (copy->triggers[i].cors != NULL) {
+            copy->triggers[i].cors = copy_cors(arena, copy->triggers[i].cors);
+            is_copied &= copy->triggers[i].cors != NULL;
+        }
         if (copy->triggers[i].filter != NULL) {
             copy->triggers[i].filter = nx_event_filter_copy(arena, copy->triggers[i].filter);
             is_copied &= copy->triggers[i].filter != NULL;
@@ -92,16 +110,6 @@ static enum nx_status add_to_type(struct nx_registry *registry, struct nx_str ty
     return NX_OK;
 }
 
-static struct nx_str route_key(char text_out[ROUTE_KEY_SIZE_MAX], struct nx_str method, struct nx_str path) {
-    if (method.len + 1 + path.len > ROUTE_KEY_SIZE_MAX) {
-        return NX_STR_EMPTY;
-    }
-    memcpy(text_out, method.ptr, method.len);
-    text_out[method.len] = ' ';
-    memcpy(text_out + method.len + 1, path.ptr, path.len);
-    return nx_str_of(text_out, method.len + 1 + path.len);
-}
-
 static enum nx_status add_triggers(struct nx_registry *registry, struct nx_registered *registered,
                                    struct nx_error *err) {
     const struct nx_function *function = registered->function;
@@ -113,14 +121,9 @@ static enum nx_status add_triggers(struct nx_registry *registry, struct nx_regis
         if (trigger->kind != NX_TRIGGER_HTTP) {
             continue;
         }
-        char text[ROUTE_KEY_SIZE_MAX];
-        const struct nx_str key = route_key(text, trigger->method, trigger->path);
         /* The first function that claims a route names what it becomes. Two with the same event type both
          * run. */
-        if (key.len > 0 && nx_map_get(&registry->by_route, key) == NULL) {
-            NX_TRY(nx_map_set(&registry->by_route, key, (void *)(uintptr_t)trigger, err));
-            NX_TRY(nx_map_set(&registry->by_path, trigger->path, (void *)(uintptr_t)trigger, err));
-        }
+        NX_TRY(nx_router_add(&registry->router, trigger, err));
     }
     return NX_OK;
 }
@@ -155,8 +158,7 @@ enum nx_status nx_registry_new(const struct nx_registry_options *options, struct
     nx_arena_init(&registry->arena, REGISTRY_SIZE_MAX);
     nx_map_init(&registry->by_name, options->count + 1, nx_random_u64(&options->random));
     nx_map_init(&registry->by_type, triggers_max, nx_random_u64(&options->random));
-    nx_map_init(&registry->by_route, triggers_max, nx_random_u64(&options->random));
-    nx_map_init(&registry->by_path, triggers_max, nx_random_u64(&options->random));
+    nx_router_init(&registry->router, triggers_max, &registry->arena, nx_random_u64(&options->random));
     registry->functions =
         nx_arena_alloc(&registry->arena, (options->count + 1) * sizeof *registry->functions);
     if (registry->functions == NULL) {
@@ -180,8 +182,7 @@ void nx_registry_unref(struct nx_registry *registry) {
     }
     nx_map_fini(&registry->by_name);
     nx_map_fini(&registry->by_type);
-    nx_map_fini(&registry->by_route);
-    nx_map_fini(&registry->by_path);
+    nx_router_fini(&registry->router);
     nx_arena_fini(&registry->arena);
     free(registry);
 }
@@ -204,13 +205,7 @@ struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry
                          : (struct nx_registered_list){ .items = entry->items, .count = entry->count };
 }
 
-const struct nx_trigger *nx_registry_route(const struct nx_registry *registry, struct nx_str method,
-                                           struct nx_str path, bool *path_known_out) {
-    char text[ROUTE_KEY_SIZE_MAX];
-    const struct nx_str key = route_key(text, method, path);
-    const struct nx_trigger *trigger = key.len == 0 ? NULL : nx_map_get(&registry->by_route, key);
-    if (path_known_out != NULL) {
-        *path_known_out = trigger != NULL || nx_map_get(&registry->by_path, path) != NULL;
-    }
-    return trigger;
+bool nx_registry_route(const struct nx_registry *registry, struct nx_str method, struct nx_str path,
+                       struct nx_route *route_out) {
+    return nx_router_find(&registry->router, method, path, route_out);
 }

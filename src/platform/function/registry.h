@@ -14,6 +14,7 @@
 #include "codec/digest.h"
 #include "io/random.h"
 #include "platform/function/function.h"
+#include "platform/function/router.h"
 
 enum { NX_REGISTRY_FUNCTIONS_MAX = 10000 };
 
@@ -59,10 +60,9 @@ struct nx_registered_list {
     size_t count;
 };
 struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry, struct nx_str event_type);
-/** The trigger of this method and path, or NULL; HEAD finds nothing of GET. Its event type is what the
- * request becomes. `path_known_out`, if not NULL: some trigger has this path, with whatever method (405,
- * not 404). */
-const struct nx_trigger *nx_registry_route(const struct nx_registry *registry, struct nx_str method,
-                                           struct nx_str path, bool *path_known_out);
+/** Find the trigger of this method and path; its event type is what the request becomes. False: no trigger
+ * has such a path, with whatever method (404, not 405). Borrows from `path` and the registry. */
+bool nx_registry_route(const struct nx_registry *registry, struct nx_str method, struct nx_str path,
+                       struct nx_route *route_out);
 
 NX_DEFINE_AUTO(nx_registry, nx_registry_unref)

@@ -38,7 +38,7 @@ static void test_finds_functions_by_type_and_route(void **state) {
         function("c", "POST", "/hook", "http.c"),
     };
     NX_AUTO(nx_registry) *registry = NULL;
-    bool is_known = false;
+    struct nx_route route;
     assert_int_equal(make(functions, 3, &registry, NULL), NX_OK);
     const struct nx_registered_list list = nx_registry_by_type(registry, NX_STR("user.created"));
     assert_int_equal(list.count, 2);
@@ -46,12 +46,11 @@ static void test_finds_functions_by_type_and_route(void **state) {
     assert_true(nx_str_is(list.items[1]->function->name, "b"));
     assert_true(nx_digest_equal(&list.items[0]->module_digest, &list.items[1]->module_digest));
     assert_int_equal(nx_registry_by_type(registry, NX_STR("user")).count, 0);
-    assert_true(
-        nx_str_is(nx_registry_route(registry, NX_STR("POST"), NX_STR("/hook"), NULL)->event_type, "http.c"));
-    assert_null(nx_registry_route(registry, NX_STR("GET"), NX_STR("/hook"), &is_known));
-    assert_true(is_known);
-    assert_null(nx_registry_route(registry, NX_STR("GET"), NX_STR("/"), &is_known));
-    assert_false(is_known);
+    assert_true(nx_registry_route(registry, NX_STR("POST"), NX_STR("/hook"), &route));
+    assert_true(nx_str_is(route.trigger->event_type, "http.c"));
+    assert_true(nx_registry_route(registry, NX_STR("GET"), NX_STR("/hook"), &route));
+    assert_null(route.trigger);
+    assert_false(nx_registry_route(registry, NX_STR("GET"), NX_STR("/"), &route));
     assert_int_equal(nx_registry_find(registry, NX_STR("c"))->index, 2);
     assert_null(nx_registry_find(registry, NX_STR("d")));
 }

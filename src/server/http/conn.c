@@ -51,6 +51,7 @@ static void exchange_free(struct nx_http_exchange *exchange) {
     if (exchange->state != NULL) {
         exchange->state_free(exchange->state);
     }
+    nx_buf_fini(&exchange->headers);
     nx_buf_fini(&exchange->out);
     free(exchange->span);
     free(exchange);
@@ -214,6 +215,7 @@ static struct nx_http_exchange *exchange_new(struct nx_http_conn *conn,
         return NULL;
     }
     nx_buf_init(&exchange->out, NX_HTTP_OUTPUT_SIZE_MAX);
+    nx_buf_init(&exchange->headers, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
     exchange->shared = conn->shared;
     exchange->conn = conn;
     exchange->begun_ns = conn->shared->now.monotonic_ns;
@@ -463,6 +465,7 @@ static void write_head(struct nx_buf *out, const struct nx_http_exchange *exchan
     }
     nx_buf_append(out, NX_STR("\r\n"));
     nx_buf_append(out, response->headers);
+    nx_buf_append(out, nx_buf_str(&exchange->headers));
     if (!exchange->keep_alive) {
         nx_buf_append(out, NX_STR("Connection: close\r\n"));
     } else if (exchange->is_http_1_0) {
@@ -664,6 +667,7 @@ void nx_http_conn_interrupt(struct nx_http_conn *conn) {
         substitute->span = NULL;
         substitute->ready = NULL;
         nx_buf_init(&exchange->out, NX_HTTP_OUTPUT_SIZE_MAX); /* its bytes have moved */
+        nx_buf_init(&exchange->headers, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
         substitute->node = (struct nx_list_node){ 0 };
         nx_list_append(&conn->exchanges, &substitute->node);
         exchange->conn = NULL;

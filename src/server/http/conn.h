@@ -141,6 +141,7 @@ struct nx_http_exchange {
     struct nx_buf out; /* conn.c's own: the answer, while an earlier request has none */
     void (*ready)(
         struct nx_http_exchange *exchange); /* conn.c's own: waits for room, no message is under way */
+    struct nx_buf headers; /* further ones of whatever it is answered, "Name: value\r\n" each */
     /* The handler's own: */
     int64_t begun_ns; /* monotonic */
     /* Goes on with the answer to a message that the handler sent; owns it. */

@@ -4,6 +4,7 @@
 #include "codec/base64.h"
 #include "codec/cloudevents.h"
 #include "codec/json.h"
+#include "codec/percent.h"
 #include "server/http/publish.h"
 #include "server/http/wait.h"
 #include "server/http/tracing.h"
@@ -60,14 +61,40 @@ static void write_headers(struct nx_json_writer *writer, const struct nx_http_re
     nx_json_object_end(writer);
 }
 
-static void write_request(struct nx_buf *out, const struct nx_http_request *request,
-                          const struct nx_trigger *trigger) {
+/* What the path's parameters stand for, decoded. Errors: NX_INVALID_ARGUMENT */
+NX_MUST_CHECK static enum nx_status write_parameters(struct nx_json_writer *writer,
+                                                     const struct nx_route *route, struct nx_error *err) {
+    NX_AUTO(nx_buf) value;
+    nx_buf_init(&value, NX_HTTP_HEADERS_SIZE_MAX);
+    nx_json_key(writer, NX_STR("params"));
+    nx_json_object_begin(writer);
+    for (size_t i = 0; i < route->parameter_count; i++) {
+        const struct nx_path_parameter *parameter = &route->parameters[i];
+        nx_buf_reset(&value);
+        NX_TRY(nx_percent_decode(&value, parameter->value, err));
+        if (!nx_str_is_utf8(nx_buf_str(&value))) {
+            return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' in the path is not UTF-8",
+                           NX_STR_ARG(parameter->name));
+        }
+        nx_json_key(writer, parameter->name);
+        nx_json_string(writer, nx_buf_str(&value));
+    }
+    nx_json_object_end(writer);
+    return NX_OK;
+}
+
+NX_MUST_CHECK static enum nx_status write_request(struct nx_buf *out, const struct nx_http_request *request,
+                                                  const struct nx_route *route, struct nx_error *err) {
+    const struct nx_trigger *trigger = route->trigger;
     struct nx_json_writer writer;
     nx_json_writer_init(&writer, out);
     nx_json_object_begin(&writer);
     nx_json_member_str(&writer, "method", request->method_name);
     nx_json_member_str(&writer, "path", request->path);
     nx_json_member_str(&writer, "query", request->query);
+    if (route->parameter_count > 0) {
+        NX_TRY(write_parameters(&writer, route, err));
+    }
     nx_json_key(&writer, NX_STR("headers"));
     write_headers(&writer, request, trigger);
     const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
@@ -87,10 +114,12 @@ static void write_request(struct nx_buf *out, const struct nx_http_request *requ
     }
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
+    return nx_buf_check(out, err);
 }
 
 void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                             const struct nx_http_request *request, const struct nx_trigger *trigger) {
+                             const struct nx_http_request *request, const struct nx_route *route) {
+    const struct nx_trigger *trigger = route->trigger;
     char id[NX_ULID_TEXT_SIZE + 1];
     char time[NX_TIME_TEXT_SIZE + 1];
     struct nx_error err = { 0 };
@@ -103,8 +132,7 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
-    write_request(&data, request, trigger);
-    if (nx_buf_check(&data, &err) != NX_OK) {
+    if (write_request(&data, request, route, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }

@@ -2,6 +2,7 @@
  *
  * The table below is all of it; what it does not name is looked for among the functions' own paths. Tests
  * hold it against spec/openapi.yaml. */
+#include "server/http/cors.h"
 #include "server/http/services.h"
 #include "server/http/tracing.h"
 
@@ -43,6 +44,7 @@ static bool path_matches(const struct route *route, struct nx_str path, struct n
            nx_str_find_byte(*parameter_out, '/') == SIZE_MAX;
 }
 
+/* The value of the header Allow. */
 static void append_allow(struct nx_buf *allow, unsigned methods) {
     static const struct {
         unsigned method;
@@ -52,7 +54,6 @@ static void append_allow(struct nx_buf *allow, unsigned methods) {
                   { NX_HTTP_PUT, "PUT" },
                   { NX_HTTP_DELETE, "DELETE" },
                   { NX_HTTP_PATCH, "PATCH" } };
-    nx_buf_append_c(allow, "Allow: ");
     bool first = true;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if ((methods & names[i].method) != 0) {
@@ -61,14 +62,15 @@ static void append_allow(struct nx_buf *allow, unsigned methods) {
             first = false;
         }
     }
-    nx_buf_append_c(allow, "\r\n");
 }
 
 static void refuse_method(struct nx_http_exchange *exchange, const struct nx_http_request *request,
                           unsigned methods) {
     NX_AUTO(nx_buf) allow;
     nx_buf_init(&allow, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
+    nx_buf_append_c(&allow, "Allow: ");
     append_allow(&allow, methods);
+    nx_buf_append_c(&allow, "\r\n");
     if (request->method == NX_HTTP_OPTIONS) {
         nx_http_respond(exchange, &(struct nx_http_response){ .status = 200, .headers = nx_buf_str(&allow) });
         return;
@@ -79,8 +81,7 @@ static void refuse_method(struct nx_http_exchange *exchange, const struct nx_htt
     nx_http_respond_error(exchange, &err, nx_buf_str(&allow));
 }
 
-/* The methods that functions have on a path, where they have not the one asked for. */
-static unsigned function_methods(const struct nx_registry *registry, struct nx_str path) {
+static unsigned methods_of(const struct nx_route *route) {
     static const struct {
         unsigned method;
         struct nx_str name;
@@ -90,9 +91,9 @@ static unsigned function_methods(const struct nx_registry *registry, struct nx_s
                   { NX_HTTP_DELETE, PATH("DELETE") },
                   { NX_HTTP_PATCH, PATH("PATCH") } };
     unsigned methods = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (nx_registry_route(registry, names[i].name, path, NULL) != NULL) {
-            methods |= names[i].method;
+    for (size_t i = 0; i < route->other_count; i++) {
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+            methods |= nx_str_equal(route->others[i]->method, names[k].name) ? names[k].method : 0;
         }
     }
     return methods;
@@ -100,18 +101,25 @@ static unsigned function_methods(const struct nx_registry *registry, struct nx_s
 
 static void route_function(struct nx_http_services *services, struct nx_http_exchange *exchange,
                            const struct nx_http_request *request) {
-    bool path_known = false;
-    const struct nx_trigger *trigger =
-        services->registry == NULL
-            ? NULL
-            : nx_registry_route(services->registry, request->method_name, request->path, &path_known);
-    if (trigger != NULL) {
-        nx_http_span_begin(services, exchange, request, trigger->path);
-        nx_http_publish_request(services, exchange, request, trigger);
+    struct nx_route route = { 0 };
+    const bool path_known =
+        services->registry != NULL &&
+        nx_registry_route(services->registry, request->method_name, request->path, &route);
+    if (path_known && route.trigger != NULL) {
+        nx_http_cors_begin(exchange, request, route.trigger->cors);
+        nx_http_span_begin(services, exchange, request, route.trigger->path);
+        nx_http_publish_request(services, exchange, request, &route);
         return;
     }
     if (path_known) {
-        refuse_method(exchange, request, function_methods(services->registry, request->path));
+        NX_AUTO(nx_buf) allow;
+        nx_buf_init(&allow, NX_HTTP_EXTRA_HEADERS_SIZE_MAX);
+        append_allow(&allow, methods_of(&route));
+        if (nx_http_cors_preflight(exchange, request, services->registry, nx_buf_str(&allow))) {
+            return;
+        }
+        nx_http_cors_begin(exchange, request, route.others[0]->cors);
+        refuse_method(exchange, request, methods_of(&route));
         return;
     }
     struct nx_error err = { 0 };

@@ -8,6 +8,7 @@
 #include "io/loop.h"
 #include "io/socket.h"
 #include "server/http/conn.h"
+#include "server/http/cors.h"
 #include "server/http/guard.h"
 #include "server/http/services.h"
 #include "server/http/tracing.h"
@@ -294,8 +295,14 @@ static void turned(void *data) {
 }
 
 static enum nx_status admit(void *data, const struct nx_http_request *request, struct nx_error *err) {
-    (void)data;
-    return nx_http_guard_check(request, err);
+    const struct nx_http_services *services = data;
+    const enum nx_status status = nx_http_guard_check(request, err);
+    if (status != NX_OK && err->kind == NX_KIND_WRONG_ORIGIN &&
+        nx_http_cors_admits(services->registry, request)) {
+        *err = (struct nx_error){ 0 };
+        return NX_OK;
+    }
+    return status;
 }
 
 static void handle(void *data, struct nx_http_exchange *exchange, const struct nx_http_request *request) {

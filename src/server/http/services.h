@@ -101,4 +101,4 @@ nx_http_handler nx_http_get_openapi;       /* status.c */
 
 /** function_path.c: a request on a function's own path becomes an event of the trigger's type. */
 void nx_http_publish_request(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                             const struct nx_http_request *request, const struct nx_trigger *trigger);
+                             const struct nx_http_request *request, const struct nx_route *route);
