@@ -26,7 +26,7 @@ static void describe_trigger(struct nx_buf *out, const struct nx_trigger *trigge
 
 static void write_text(struct nx_buf *out, const struct nx_config *config) {
     nx_buf_append_format(out, "OK %.*s has no mistakes\n  http     http://%.*s:%u\n  data     %.*s, at most ",
-                         NX_STR_ARG(config->file), NX_STR_ARG(config->http_host), (unsigned)config->http_port,
+                         NX_STR_ARG(config->file), NX_STR_ARG(config->http.host), (unsigned)config->http.port,
                          NX_STR_ARG(config->data));
     nx_size_format(out, config->disk_budget);
     nx_buf_append_c(out, "\n");
@@ -87,8 +87,8 @@ static void write_json(struct nx_buf *out, const struct nx_config *config) {
     nx_json_object_begin(&json);
     nx_json_member_str(&json, "file", config->file);
     nx_json_member_str(&json, "project", config->project);
-    nx_json_member_str(&json, "http_host", config->http_host);
-    nx_json_member_u64(&json, "http_port", config->http_port);
+    nx_json_member_str(&json, "http_host", config->http.host);
+    nx_json_member_u64(&json, "http_port", config->http.port);
     nx_json_member_str(&json, "data", config->data);
     nx_json_member_u64(&json, "disk_budget", config->disk_budget);
     nx_json_key(&json, NX_STR("functions"));

@@ -20,10 +20,11 @@
 #include "io/clock.h"
 #include "io/service.h"
 
-enum { OUTPUT_SIZE_MAX = 16 * 1024 * 1024, WATCHED_MAX = 1 + NX_CONFIG_FUNCTIONS_MAX };
+enum { OUTPUT_SIZE_MAX = 16 * 1024 * 1024, FACES = 2, WATCHED_MAX = 1 + NX_CONFIG_FUNCTIONS_MAX };
 
 static const struct nx_flag flags[] = {
     { .name = "http", .value = "HOST:PORT", .help = "instead of listen.http; port 0: any free one" },
+    { .name = "nats", .value = "HOST:PORT", .help = "instead of listen.nats; port 0: any free one" },
     { .name = "data", .value = "FOLDER", .help = "instead of data" },
     { .name = "config", .value = "FILE", .help = "instead of ./nexus.yaml" },
     { .name = "log-format", .value = "FORMAT", .help = "text (default) or json" },
@@ -55,9 +56,10 @@ struct server {
     struct nx_config *reloaded; /* the newest one that runs; NULL: `config` does */
     struct nx_node *node;
     struct watch watch;
-    struct nx_str file_host; /* what the file said at the start, whatever --http and --data say */
+    struct nx_config_address
+        file_http; /* what the file said at the start, whatever --http, --nats and --data say */
+    struct nx_config_address file_nats;
     struct nx_str file_data;
-    uint16_t file_port;
     bool is_dev;
 };
 
@@ -103,6 +105,15 @@ static void append_function(struct nx_buf *out, const struct nx_function_state *
     }
 }
 
+/* Where the server listens, in the order in which it is told. */
+static void addresses_of(const struct server *server, struct nx_ports_address addresses_out[FACES]) {
+    const struct nx_config *config = server->config;
+    addresses_out[0] =
+        (struct nx_ports_address){ NX_STR("http"), config->http.host, nx_node_http_port(server->node) };
+    addresses_out[1] =
+        (struct nx_ports_address){ NX_STR("nats"), config->nats.host, nx_node_nats_port(server->node) };
+}
+
 static enum nx_status print_start(struct server *server, int64_t started_ns, struct nx_error *err) {
     const struct nx_config *config = server->config;
     struct nx_functions_describe *describe;
@@ -110,8 +121,14 @@ static enum nx_status print_start(struct server *server, int64_t started_ns, str
 
     NX_TRY(nx_node_describe(server->node, &describe, err));
     nx_buf_init(&out, OUTPUT_SIZE_MAX);
-    nx_ports_url(&out, config->http_host, nx_node_http_port(server->node));
-    nx_buf_append_c(&out, "\n");
+    struct nx_ports_address addresses[FACES];
+    addresses_of(server, addresses);
+    for (size_t i = 0; i < FACES; i++) {
+        if (addresses[i].port != 0) {
+            nx_ports_url(&out, &addresses[i]);
+            nx_buf_append_c(&out, "\n");
+        }
+    }
     for (size_t i = 0; i < describe->state_count; i++) {
         append_function(&out, &describe->states[i]);
     }
@@ -180,11 +197,16 @@ static void watch(struct watch *next, const struct watch *known, const struct nx
     }
 }
 
+static bool is_same_address(const struct nx_config_address *a, const struct nx_config_address *b) {
+    return a->port == b->port && nx_str_equal(a->host, b->host);
+}
+
 /* What a running server cannot change is as the file said at the start. */
 static bool is_served_alike(const struct server *server, const struct nx_config *next) {
     const struct nx_config *now = server->config;
     bool alike = now->disk_budget == next->disk_budget && now->stream_count == next->stream_count &&
-                 server->file_port == next->http_port && nx_str_equal(server->file_host, next->http_host) &&
+                 is_same_address(&server->file_http, &next->http) &&
+                 is_same_address(&server->file_nats, &next->nats) &&
                  nx_str_equal(server->file_data, next->data);
 
     for (size_t i = 0; alike && i < now->stream_count; i++) {
@@ -235,17 +257,25 @@ static void look_for_changes(void *data) {
 
 /* Start to end. */
 
+static enum nx_status read_address(struct server *server, const char *flag, struct nx_config_address *address,
+                                   struct nx_error *err) {
+    const char *text = nx_args_value(server->args, flag);
+
+    if (text != NULL && nx_config_set_listen(server->config, address, nx_str_from_c(text), err) != NX_OK) {
+        server->args->exit_status = NX_EXIT_WRONG_USE;
+        return nx_wrap(err, NX_INVALID_ARGUMENT, "--%s", flag);
+    }
+    return NX_OK;
+}
+
 static enum nx_status read_flags(struct server *server, size_t *workers_out, struct nx_error *err) {
     struct nx_args *args = server->args;
-    const char *http = nx_args_value(args, "http");
     const char *data = nx_args_value(args, "data");
     const char *workers = nx_args_value(args, "workers");
     uint64_t count = 0;
 
-    if (http != NULL && nx_config_set_listen(server->config, nx_str_from_c(http), err) != NX_OK) {
-        args->exit_status = NX_EXIT_WRONG_USE;
-        return nx_wrap(err, NX_INVALID_ARGUMENT, "--http");
-    }
+    NX_TRY(read_address(server, "http", &server->config->http, err));
+    NX_TRY(read_address(server, "nats", &server->config->nats, err));
     if (data != NULL) {
         server->config->data = nx_str_from_c(data);
     }
@@ -275,8 +305,9 @@ static enum nx_status serve(struct server *server, size_t workers, struct nx_err
     if (status != NX_OK) {
         return status;
     }
-    status = nx_ports_write(nx_disk_system(), data, server->config->http_host,
-                            nx_node_http_port(server->node), err);
+    struct nx_ports_address addresses[FACES];
+    addresses_of(server, addresses);
+    status = nx_ports_write(nx_disk_system(), data, addresses, FACES, err);
     if (status == NX_OK) {
         status = print_start(server, started_ns, err);
     }
@@ -315,8 +346,8 @@ static enum nx_status run_server(struct nx_args *args, bool is_dev, struct nx_er
     server->log = nx_console_log(&server->console, "nexus", NX_LOG_INFO);
     NX_TRY(nx_config_load_and_explain(server->file, &config, err));
     server->config = config;
-    server->file_host = config->http_host;
-    server->file_port = config->http_port;
+    server->file_http = config->http;
+    server->file_nats = config->nats;
     server->file_data = config->data;
     NX_TRY(read_flags(server, &workers, err));
     return serve(server, workers, err);

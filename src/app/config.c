@@ -236,22 +236,33 @@ static void read_version(struct nx_config_reader *reader, const struct nx_yaml_n
     (void)nx_config_read_word(reader, node, versions, 1, &ignored);
 }
 
-static void read_http(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+static void read_address(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                         struct nx_config_address *address) {
     struct nx_error err = { 0 };
     struct nx_str text;
 
-    (void)target;
     if (nx_config_read_text(reader, node, &text) &&
-        nx_config_set_listen(reader->config, text, &err) != NX_OK) {
+        nx_config_set_listen(reader->config, address, text, &err) != NX_OK) {
         nx_config_problem(reader, node, "%s", err.message);
     }
+}
+
+static void read_http(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    (void)target;
+    read_address(reader, node, &reader->config->http);
+}
+
+static void read_nats(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    (void)target;
+    read_address(reader, node, &reader->config->nats);
 }
 
 static void read_listen(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
     static const struct nx_config_field fields[] = {
         { .key = "http", .kind = NX_FIELD_CUSTOM, .read = read_http },
+        { .key = "nats", .kind = NX_FIELD_CUSTOM, .read = read_nats },
     };
-    (void)nx_config_read_mapping(reader, node, "listen", fields, 1, target);
+    (void)nx_config_read_mapping(reader, node, "listen", fields, 2, target);
 }
 
 static void read_stream_age(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
@@ -346,7 +357,8 @@ static bool is_loopback(struct nx_str host) {
     return nx_str_is(host, "localhost") || nx_str_is(host, "::1") || nx_str_starts_with(host, NX_STR("127."));
 }
 
-enum nx_status nx_config_set_listen(struct nx_config *config, struct nx_str text, struct nx_error *err) {
+enum nx_status nx_config_set_listen(struct nx_config *config, struct nx_config_address *address,
+                                    struct nx_str text, struct nx_error *err) {
     struct nx_str host = text;
     uint64_t port;
 
@@ -378,8 +390,7 @@ enum nx_status nx_config_set_listen(struct nx_config *config, struct nx_str text
     if (host.ptr == NULL) {
         return nx_fail_memory(err);
     }
-    config->http_host = host;
-    config->http_port = (uint16_t)port;
+    *address = (struct nx_config_address){ .host = host, .port = (uint16_t)port };
     return NX_OK;
 }
 
@@ -427,8 +438,7 @@ static enum nx_status set_defaults(struct nx_config *config, struct nx_str file,
         return nx_fail_memory(err);
     }
     config->project = project_name(config);
-    config->http_host = NX_STR("127.0.0.1");
-    config->http_port = HTTP_PORT;
+    config->http = (struct nx_config_address){ .host = NX_STR("127.0.0.1"), .port = HTTP_PORT };
     config->data = NX_STR(".nexus");
     config->disk_budget = disk_budget_default;
     nx_assert(config->disk_budget >= disk_budget_min);

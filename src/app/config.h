@@ -35,14 +35,20 @@ struct nx_config_stream {
     bool has_sync;
 };
 
+/* Where a face listens. */
+struct nx_config_address {
+    struct nx_str host; /* on this machine's loopback */
+    uint16_t port;      /* 0: any free one */
+};
+
 struct nx_config {
     struct nx_arena arena; /* owns every string and the functions */
     struct nx_str file;    /* as the person wrote it; NUL behind it, as behind every path here */
     struct nx_str folder;  /* of the file: "." or longer */
     struct nx_str project; /* the folder's own name */
-    struct nx_str http_host;
-    uint16_t http_port; /* 0: any free one */
-    struct nx_str data; /* the data directory, from here, not from the file's folder */
+    struct nx_config_address http;
+    struct nx_config_address nats; /* host empty: NATS is not served */
+    struct nx_str data;            /* the data directory, from here, not from the file's folder */
     uint64_t disk_budget;
     struct nx_config_stream streams[NX_CONFIG_STREAMS_MAX];
     size_t stream_count;
@@ -65,10 +71,10 @@ NX_MUST_CHECK enum nx_status nx_config_load(struct nx_disk *disk, const char *pa
 /** As nx_config_load(), and print the mistakes on standard error. */
 NX_MUST_CHECK enum nx_status nx_config_load_and_explain(const char *path, struct nx_config **config_out,
                                                         struct nx_error *err);
-/** Replace host and port by those of "127.0.0.1:8080", "[::1]:0", "localhost:8080" or ":8080".
- * Errors: NX_INVALID_ARGUMENT  not such a text, or not a loopback address */
-NX_MUST_CHECK enum nx_status nx_config_set_listen(struct nx_config *config, struct nx_str text,
-                                                  struct nx_error *err);
+/** Replace `address`, one of this configuration's, by that of "127.0.0.1:8080", "[::1]:0", "localhost:8080"
+ * or ":8080". Errors: NX_INVALID_ARGUMENT  not such a text, or not a loopback address */
+NX_MUST_CHECK enum nx_status nx_config_set_listen(struct nx_config *config, struct nx_config_address *address,
+                                                  struct nx_str text, struct nx_error *err);
 void nx_config_free(struct nx_config *config); /* NULL allowed */
 /** `path` seen from the file's folder, in the arena, NUL behind it; ptr NULL when out of memory. */
 struct nx_str nx_config_resolve(struct nx_config *config, struct nx_str path);

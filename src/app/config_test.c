@@ -65,8 +65,8 @@ static void test_reads_every_key(void **state) {
     (void)state;
     assert_int_equal(parse(whole, &config, &problems, NULL), NX_OK);
     assert_int_equal(problems.len, 0);
-    assert_true(nx_str_is(config->http_host, "127.0.0.1"));
-    assert_int_equal(config->http_port, 0);
+    assert_true(nx_str_is(config->http.host, "127.0.0.1"));
+    assert_int_equal(config->http.port, 0);
     assert_true(nx_str_is(config->data, "project/.nexus"));
     assert_true(config->disk_budget == 20ULL << 30);
     assert_int_equal(config->stream_count, 1);
@@ -244,14 +244,16 @@ static void test_refuses_to_listen_beyond_this_machine(void **state) {
 
     (void)state;
     assert_int_equal(parse("version: v1\n", &config, &problems, NULL), NX_OK);
-    assert_int_equal(nx_config_set_listen(config, NX_STR("0.0.0.0:80"), NULL), NX_INVALID_ARGUMENT);
-    assert_int_equal(nx_config_set_listen(config, NX_STR("8080"), NULL), NX_INVALID_ARGUMENT);
-    assert_int_equal(nx_config_set_listen(config, NX_STR("localhost:70000"), NULL), NX_INVALID_ARGUMENT);
-    assert_int_equal(nx_config_set_listen(config, NX_STR("[::1]:81"), NULL), NX_OK);
-    assert_true(nx_str_is(config->http_host, "::1"));
-    assert_int_equal(config->http_port, 81);
-    assert_int_equal(nx_config_set_listen(config, NX_STR(":0"), NULL), NX_OK);
-    assert_true(nx_str_is(config->http_host, "127.0.0.1"));
+    assert_int_equal(nx_config_set_listen(config, &config->http, NX_STR("0.0.0.0:80"), NULL),
+                     NX_INVALID_ARGUMENT);
+    assert_int_equal(nx_config_set_listen(config, &config->http, NX_STR("8080"), NULL), NX_INVALID_ARGUMENT);
+    assert_int_equal(nx_config_set_listen(config, &config->http, NX_STR("localhost:70000"), NULL),
+                     NX_INVALID_ARGUMENT);
+    assert_int_equal(nx_config_set_listen(config, &config->http, NX_STR("[::1]:81"), NULL), NX_OK);
+    assert_true(nx_str_is(config->http.host, "::1"));
+    assert_int_equal(config->http.port, 81);
+    assert_int_equal(nx_config_set_listen(config, &config->http, NX_STR(":0"), NULL), NX_OK);
+    assert_true(nx_str_is(config->http.host, "127.0.0.1"));
 }
 
 /* The schema and the parser agree: for each mapping of the schema, in place of a key nobody knows the parser

@@ -16,6 +16,7 @@
 #include "platform/function/registry.h"
 #include "sandbox/instance/call.h"
 #include "server/http/server.h"
+#include "server/nats/server.h"
 #include "telemetry/export.h"
 #include "telemetry/metric.h"
 
@@ -45,6 +46,7 @@ struct nx_node {
     struct nx_otel_options otel;
     struct nx_exporter *exporter; /* NULL: no spans are exported */
     struct nx_message exporter_stop;
+    struct nx_nats_server *nats; /* NULL: not served */
     struct nx_thread *threads[THREADS_MAX];
     size_t thread_count;
     struct nx_timer tick;
@@ -453,12 +455,31 @@ static enum nx_status open_http(struct nx_node *node, struct nx_error *err) {
         .random = node->random,
         .log = node->options.log,
         .project = config->project,
-        .host = config->http_host,
-        .port = config->http_port,
+        .host = config->http.host,
+        .port = config->http.port,
     };
     const enum nx_status status = nx_http_server_open(&options, &node->http, err);
     if (status == NX_ALREADY_EXISTS) {
         nx_hint(err, "stop what listens there, or choose another port: --http 127.0.0.1:0 takes a free one");
+    }
+    return status;
+}
+
+static enum nx_status open_nats(struct nx_node *node, struct nx_error *err) {
+    const struct nx_config *config = node->options.config;
+    const struct nx_nats_server_options options = {
+        .metrics = node->metrics,
+        .random = node->random,
+        .name = config->project,
+        .host = config->nats.host,
+        .port = config->nats.port,
+    };
+    if (config->nats.host.len == 0) {
+        return NX_OK;
+    }
+    const enum nx_status status = nx_nats_server_open(&options, &node->nats, err);
+    if (status == NX_ALREADY_EXISTS) {
+        nx_hint(err, "stop what listens there, or choose another port: --nats 127.0.0.1:0 takes a free one");
     }
     return status;
 }
@@ -513,6 +534,7 @@ static enum nx_status open_parts(struct nx_node *node, struct nx_error *err) {
     NX_TRY(open_functions(node, err));
     NX_TRY(wait_until_ready(node, err));
     NX_TRY(open_http(node, err));
+    NX_TRY(open_nats(node, err));
     return node->signalled ? nx_fail(err, NX_CANCELLED, "stopped by a signal") : NX_OK;
 }
 
@@ -535,6 +557,10 @@ enum nx_status nx_node_open(const struct nx_node_options *options, struct nx_nod
 
 uint16_t nx_node_http_port(const struct nx_node *node) {
     return nx_http_server_port(node->http);
+}
+
+uint16_t nx_node_nats_port(const struct nx_node *node) {
+    return node->nats == NULL ? 0 : nx_nats_server_port(node->nats);
 }
 
 struct nx_str nx_node_recovery_report(const struct nx_node *node) {
@@ -595,6 +621,7 @@ void nx_node_run(struct nx_node *node) {
 enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err) {
     struct nx_functions_stop *stop;
 
+    nx_nats_server_close(NX_TAKE(node->nats));
     nx_http_server_stop(node->http, http_grace_ns);
     if (!node->functions_run) {
         return NX_OK;

@@ -34,6 +34,7 @@ struct nx_node_options {
 NX_MUST_CHECK enum nx_status nx_node_open(const struct nx_node_options *options, struct nx_node **node_out,
                                           struct nx_error *err);
 uint16_t nx_node_http_port(const struct nx_node *node);
+uint16_t nx_node_nats_port(const struct nx_node *node); /* 0: NATS is not served */
 /** What recovery found; empty when all was well. Borrowed. */
 struct nx_str nx_node_recovery_report(const struct nx_node *node);
 /** What the functions are doing.

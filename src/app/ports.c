@@ -18,32 +18,41 @@ static enum nx_status path_of(const char *directory, char path_out[PATH_SIZE_MAX
     return NX_OK;
 }
 
-void nx_ports_url(struct nx_buf *out, struct nx_str host, uint16_t port) {
-    const bool is_v6 = nx_str_find_byte(host, ':') != SIZE_MAX;
+void nx_ports_url(struct nx_buf *out, const struct nx_ports_address *address) {
+    const bool is_v6 = nx_str_find_byte(address->host, ':') != SIZE_MAX;
 
-    nx_buf_append_format(out, "http://%s%.*s%s:%u", is_v6 ? "[" : "", NX_STR_ARG(host), is_v6 ? "]" : "",
-                         (unsigned)port);
+    nx_buf_append_format(out, "%.*s://%s%.*s%s:%u", NX_STR_ARG(address->scheme), is_v6 ? "[" : "",
+                         NX_STR_ARG(address->host), is_v6 ? "]" : "", (unsigned)address->port);
 }
 
-enum nx_status nx_ports_write(struct nx_disk *disk, const char *directory, struct nx_str host, uint16_t port,
-                              struct nx_error *err) {
+static void write_address(struct nx_json_writer *json, const struct nx_ports_address *address) {
+    NX_AUTO(nx_buf) url = { 0 };
+
+    nx_buf_init(&url, FILE_SIZE_MAX);
+    nx_ports_url(&url, address);
+    nx_json_key(json, address->scheme);
+    nx_json_object_begin(json);
+    nx_json_member_str(json, "host", address->host);
+    nx_json_member_u64(json, "port", address->port);
+    nx_json_member_str(json, "url", nx_buf_str(&url));
+    nx_json_object_end(json);
+}
+
+enum nx_status nx_ports_write(struct nx_disk *disk, const char *directory,
+                              const struct nx_ports_address *addresses, size_t count, struct nx_error *err) {
     char path[PATH_SIZE_MAX];
     NX_AUTO(nx_buf) text = { 0 };
-    NX_AUTO(nx_buf) url = { 0 };
     struct nx_json_writer json;
 
     NX_TRY(path_of(directory, path, err));
     nx_buf_init(&text, FILE_SIZE_MAX);
-    nx_buf_init(&url, FILE_SIZE_MAX);
-    nx_ports_url(&url, host, port);
     nx_json_writer_init(&json, &text);
     nx_json_object_begin(&json);
-    nx_json_key(&json, NX_STR("http"));
-    nx_json_object_begin(&json);
-    nx_json_member_str(&json, "host", host);
-    nx_json_member_u64(&json, "port", port);
-    nx_json_member_str(&json, "url", nx_buf_str(&url));
-    nx_json_object_end(&json);
+    for (size_t i = 0; i < count; i++) {
+        if (addresses[i].port != 0) {
+            write_address(&json, &addresses[i]);
+        }
+    }
     nx_json_member_u64(&json, "pid", (uint64_t)getpid());
     nx_json_object_end(&json);
     nx_json_writer_end(&json);

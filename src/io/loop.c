@@ -243,6 +243,13 @@ void nx_loop_join(struct nx_loop *loop) {
         return;
     }
     nx_loop_stop(loop);
+    nx_loop_wait(loop);
+}
+
+void nx_loop_wait(struct nx_loop *loop) {
+    if (loop == NULL || !loop->has_thread) {
+        return;
+    }
     nx_assert(pthread_join(loop->thread, NULL) == 0);
     loop->has_thread = false;
 }

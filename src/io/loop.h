@@ -45,6 +45,8 @@ NX_MUST_CHECK enum nx_status nx_loop_start(struct nx_loop *loop, const char *nam
 /** Stop the loop that nx_loop_start() started, and wait for its thread. A no-op when none was; NULL allowed.
  */
 void nx_loop_join(struct nx_loop *loop);
+/** Wait for its thread, which stops the loop by itself when it is done. */
+void nx_loop_wait(struct nx_loop *loop);
 /** Return from nx_loop_run() at the end of this turn, or of the next one where it does not run. Any thread.
  */
 void nx_loop_stop(struct nx_loop *loop);

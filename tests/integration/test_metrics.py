@@ -59,7 +59,7 @@ def test_events_from_before_a_restart_are_not_counted_again(project, servers):
 
 
 def test_every_metric_is_documented(with_a_broken_function, servers):
-    server = servers(with_a_broken_function, "start",
+    server = servers(with_a_broken_function, "start", "--nats", "127.0.0.1:0",
                      environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
     event_id = server.publish("user.created", {"user_id": "u1"})
     server.publish("broken", {})

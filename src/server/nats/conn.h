@@ -1,0 +1,91 @@
+/* src/server/nats/conn.h: NATS connections without their sockets: bytes in, bytes out, and messages from one
+ * to the others.
+ *
+ * All connections of a loop share a hub: its router says who gets a message, which is put into the output of
+ * each connection at once; the transport writes outputs at the end of its turn. So a message to many is
+ * matched once, and messages of one turn to one connection go out in one write.
+ *
+ * A client that does not read is cut off when NX_NATS_OUTPUT_SIZE_MAX waits for it; what it has not read is
+ * dropped, and nobody else waits for it. One owner: the loop's thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/counter.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/own.h"
+#include "base/str.h"
+#include "codec/nats.h"
+#include "fabric/router/router.h"
+#include "io/clock.h"
+#include "server/nats/connect.h"
+
+enum {
+    NX_NATS_OUTPUT_SIZE_MAX = 64 * 1024 * 1024, /* bytes that wait for a client: NATS's own default */
+    NX_NATS_OUTPUT_SIZE_KEPT_MAX = 4 * 1024,    /* bytes of output memory that a quiet connection keeps */
+    NX_NATS_SUBSCRIPTIONS_MAX = 1000000,        /* of one connection */
+    NX_NATS_PINGS_MAX = 2,                      /* unanswered ones after which a connection is stale */
+};
+
+struct nx_nats_conn;
+
+/* What the transport is told, and asked. */
+struct nx_nats_transport {
+    /* There is something to write, or the connection is done: see nx_nats_conn_output(). */
+    void (*wants_flush)(void *transport);
+    /* Bytes that the transport took and could not write yet. */
+    size_t (*unwritten)(void *transport);
+};
+
+struct nx_nats_counters {
+    struct nx_counter messages_in;
+    struct nx_counter messages_out;
+    struct nx_counter bytes_in; /* of headers and payloads */
+    struct nx_counter bytes_out;
+    struct nx_counter slow_consumers; /* connections cut for it */
+};
+
+struct nx_nats_hub {
+    /* Set these before the first connection: */
+    struct nx_nats_transport transport;
+    struct nx_nats_info info; /* client_id and client_ip are each connection's */
+    int64_t ping_interval_ns;
+    struct nx_nats_counters *counters;
+    struct nx_now now; /* set by the transport before it calls anything here */
+    /* conn.c's own: */
+    struct nx_router *router;
+    struct nx_routes routes;
+    struct nx_list conns;
+    uint64_t client_count; /* ever */
+    uint64_t seed;
+};
+
+/** `seed` is random: foreign names are hashed with it.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_nats_hub_init(struct nx_nats_hub *hub, uint64_t seed, struct nx_error *err);
+/** After every connection is closed. */
+void nx_nats_hub_fini(struct nx_nats_hub *hub);
+/** Ping those that were quiet for too long, end those that did not answer. Call it about once a second. */
+void nx_nats_hub_tick(struct nx_nats_hub *hub);
+/** Tell every client that the server is about to stop. */
+void nx_nats_hub_announce_stop(struct nx_nats_hub *hub);
+
+/** A connection whose first output is INFO. `hub` is borrowed for its life, `peer` (its address) for the
+ * call; `transport` is the transport's own. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
+                                               struct nx_nats_conn **conn_out, struct nx_error *err);
+/** Its subscriptions end. NULL allowed. */
+void nx_nats_conn_close(struct nx_nats_conn *conn);
+/** Bytes came; they are borrowed for the call. */
+void nx_nats_conn_feed(struct nx_nats_conn *conn, struct nx_str bytes);
+/** What waits to be written; the transport takes it all (nx_socket_write_buf()), then calls
+ * nx_nats_conn_wrote(). */
+struct nx_buf *nx_nats_conn_output(struct nx_nats_conn *conn);
+void nx_nats_conn_wrote(struct nx_nats_conn *conn);
+/** Nothing more will come of it: close it when its output is written. */
+bool nx_nats_conn_is_done(const struct nx_nats_conn *conn);
+/** End it with this error of NATS's own, borrowed for the call. */
+void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error);

@@ -1,0 +1,340 @@
+/* src/server/nats/server.c: see server.h. Connections on sockets, the loop on its thread. */
+#include "server/nats/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "codec/hex.h"
+#include "io/loop.h"
+#include "io/socket.h"
+#include "server/nats/conn.h"
+
+enum {
+    CONNECTIONS_MAX_DEFAULT = 65536,
+    MAILBOX_COUNT_MAX = 16,
+    TICK_MS = 1000,
+    SERVER_ID_SIZE = 16, /* random bytes */
+    NAME_SIZE_MAX = 128,
+    HOST_SIZE_MAX = 64,
+};
+
+static const int64_t ping_interval_ns = (int64_t)120 * 1000 * NX_NS_PER_MS; /* NATS's own default */
+static const char nats_version[] = "2.10.0"; /* clients open features by it: no more than is spoken here */
+
+struct nx_nats_server {
+    struct nx_nats_hub hub;
+    struct nx_nats_counters counters;
+    struct nx_counter connections;
+    struct nx_loop *loop;
+    struct nx_listener *listener;
+    struct nx_list links;
+    struct nx_list dirty; /* links that have something to write, or to close */
+    struct nx_timer tick;
+    size_t connections_max;
+    uint16_t port;
+    bool stopping;
+    char server_id[2 * SERVER_ID_SIZE + 1];
+    char name[NAME_SIZE_MAX];
+    char host[HOST_SIZE_MAX];
+};
+
+/* A connection on its socket. */
+struct link {
+    struct nx_list_node node;
+    struct nx_list_node dirty_node;
+    struct nx_nats_server *server;
+    struct nx_socket *socket;
+    struct nx_nats_conn *conn;
+    bool closing; /* the socket may only say `closed` any more */
+};
+
+/* Links */
+
+static void mark_dirty(void *transport) {
+    struct link *link = transport;
+    if (link->dirty_node.next == NULL) {
+        nx_list_append(&link->server->dirty, &link->dirty_node);
+    }
+}
+
+static size_t unwritten(void *transport) {
+    const struct link *link = transport;
+    return nx_socket_pending(link->socket);
+}
+
+static void link_close(struct link *link) {
+    if (!link->closing) {
+        link->closing = true;
+        nx_socket_close(link->socket);
+    }
+}
+
+static void link_finish(struct link *link) {
+    if (!link->closing) {
+        link->closing = true;
+        nx_socket_finish(link->socket);
+    }
+}
+
+static void link_flush(struct link *link) {
+    struct nx_buf *output = nx_nats_conn_output(link->conn);
+    if (link->closing) {
+        return;
+    }
+    if (output->len > 0 && nx_socket_write_buf(link->socket, output, NULL) != NX_OK) {
+        link_close(link);
+        return;
+    }
+    nx_nats_conn_wrote(link->conn);
+    if (nx_nats_conn_is_done(link->conn)) {
+        link_finish(link);
+    }
+}
+
+static void link_read(void *data, struct nx_str bytes) {
+    struct link *link = data;
+    if (!link->closing) {
+        link->server->hub.now = nx_loop_now(link->server->loop);
+        nx_nats_conn_feed(link->conn, bytes);
+        if (nx_nats_conn_is_done(link->conn)) {
+            mark_dirty(link);
+        }
+    }
+}
+
+static void link_ended(void *data, const struct nx_error *err) {
+    (void)err;
+    link_close(data); /* as NATS: who sends no more wants no more */
+}
+
+static void stop_when_empty(struct nx_nats_server *server) {
+    if (server->stopping && nx_list_is_empty(&server->links)) {
+        nx_loop_stop(server->loop);
+    }
+}
+
+static void link_closed(void *data) {
+    struct link *link = data;
+    struct nx_nats_server *server = link->server;
+    nx_list_remove(&server->links, &link->node);
+    nx_list_remove(&server->dirty, &link->dirty_node);
+    nx_nats_conn_close(link->conn);
+    free(link);
+    nx_counter_add(&server->connections, (uint64_t)-1);
+    stop_when_empty(server);
+}
+
+static const struct nx_socket_handler link_handler = { .read = link_read,
+                                                       .ended = link_ended,
+                                                       .closed = link_closed };
+
+static void tick(void *data) {
+    struct nx_nats_server *server = data;
+    server->hub.now = nx_loop_now(server->loop);
+    nx_nats_hub_tick(&server->hub);
+    if (!nx_list_is_empty(&server->links)) {
+        nx_timer_start(server->loop, &server->tick, TICK_MS);
+    }
+}
+
+/* "127.0.0.1:4711" without its port. */
+static struct nx_str address_of(struct nx_str peer) {
+    size_t colon = peer.len;
+    while (colon > 0 && peer.ptr[colon - 1] != ':') {
+        colon--;
+    }
+    return colon == 0 ? peer : nx_str_slice(peer, 0, colon - 1);
+}
+
+static void accepted(void *data, struct nx_socket *socket) {
+    struct nx_nats_server *server = data;
+    char peer[NX_SOCKET_PEER_SIZE];
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL) {
+        nx_socket_close(socket);
+        return;
+    }
+    link->server = server;
+    link->socket = socket;
+    server->hub.now = nx_loop_now(server->loop);
+    if (nx_nats_conn_open(&server->hub, link, address_of(nx_socket_peer(socket, peer)), &link->conn, NULL) !=
+        NX_OK) {
+        nx_list_remove(&server->dirty, &link->dirty_node);
+        free(link);
+        nx_socket_close(socket);
+        return;
+    }
+    nx_list_append(&server->links, &link->node);
+    nx_counter_add(&server->connections, 1);
+    nx_socket_start(socket, &link_handler, link);
+    if (server->links.count > server->connections_max) {
+        nx_nats_conn_end(link->conn, "maximum connections exceeded");
+    }
+    if (!nx_timer_is_running(&server->tick)) {
+        nx_timer_start(server->loop, &server->tick, TICK_MS);
+    }
+}
+
+/* The loop */
+
+static void turned(void *data) {
+    struct nx_nats_server *server = data;
+    for (struct nx_list_node *node; (node = nx_list_take_first(&server->dirty)) != NULL;) {
+        link_flush(nx_container_of(node, struct link, dirty_node));
+    }
+}
+
+/* The one message that comes: stop. */
+static void receive(void *data, struct nx_message_queue *inbox) {
+    struct nx_nats_server *server = data;
+    nx_message_queue_release(inbox);
+    server->stopping = true;
+    nx_listener_close(NX_TAKE(server->listener));
+    nx_timer_stop(server->loop, &server->tick);
+    nx_nats_hub_announce_stop(&server->hub);
+    turned(server);
+    for (struct nx_list_node *at = nx_list_first(&server->links); at != NULL;
+         at = nx_list_next(&server->links, at)) {
+        link_finish(nx_container_of(at, struct link, node));
+    }
+    stop_when_empty(server);
+}
+
+static enum nx_status listen_on(struct nx_nats_server *server, uint16_t port, struct nx_error *err) {
+    const struct nx_listen_options options = { .host = server->host,
+                                               .port = port,
+                                               .pending_size_max = NX_NATS_OUTPUT_SIZE_MAX,
+                                               .accepted = accepted,
+                                               .data = server };
+    const enum nx_status status = nx_listener_open(server->loop, &options, &server->listener, err);
+    if (status == NX_FAILED_PRECONDITION) {
+        return nx_fail(err, NX_ALREADY_EXISTS, "NATS on %s:%u: another program has this port", server->host,
+                       (unsigned)port);
+    }
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "NATS on %s:%u", server->host, (unsigned)port);
+    }
+    server->port = nx_listener_port(server->listener);
+    return NX_OK;
+}
+
+static enum nx_status check_host(struct nx_str host, struct nx_error *err) {
+    if (nx_str_is(host, "127.0.0.1") || nx_str_is(host, "::1") || nx_str_is(host, "localhost")) {
+        return NX_OK;
+    }
+    (void)nx_fail(err, NX_PERMISSION_DENIED,
+                  "NATS on '%.*s': without credentials the server listens on loopback only",
+                  NX_STR_ARG(host));
+    nx_hint(err, "listen on 127.0.0.1, ::1 or localhost");
+    return NX_PERMISSION_DENIED;
+}
+
+static enum nx_status add_counter(struct nx_metrics *metrics, const char *name, const char *help,
+                                  enum nx_metric_kind kind, const struct nx_counter *counter,
+                                  struct nx_error *err) {
+    struct nx_metric *metric = NULL;
+    const struct nx_metric_options options = { .name = name, .help = help, .kind = kind };
+    NX_TRY(nx_metrics_add(metrics, &options, &metric, err));
+    nx_metric_borrow_counter(metric, NULL, counter);
+    return NX_OK;
+}
+
+static enum nx_status add_metrics(struct nx_nats_server *server, struct nx_metrics *metrics,
+                                  struct nx_error *err) {
+    const struct nx_nats_counters *counters = &server->counters;
+    if (metrics == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(add_counter(metrics, "nexus_nats_connections", "Open NATS connections.", NX_METRIC_GAUGE,
+                       &server->connections, err));
+    NX_TRY(add_counter(metrics, "nexus_nats_messages_in_total", "Messages that NATS clients published.",
+                       NX_METRIC_COUNTER, &counters->messages_in, err));
+    NX_TRY(add_counter(metrics, "nexus_nats_messages_out_total", "Messages delivered to NATS clients.",
+                       NX_METRIC_COUNTER, &counters->messages_out, err));
+    NX_TRY(add_counter(metrics, "nexus_nats_bytes_in_total",
+                       "Bytes of headers and payloads that NATS clients published.", NX_METRIC_COUNTER,
+                       &counters->bytes_in, err));
+    NX_TRY(add_counter(metrics, "nexus_nats_bytes_out_total",
+                       "Bytes of headers and payloads delivered to NATS clients.", NX_METRIC_COUNTER,
+                       &counters->bytes_out, err));
+    return add_counter(metrics, "nexus_nats_slow_consumers_total",
+                       "NATS connections cut because they read too slowly.", NX_METRIC_COUNTER,
+                       &counters->slow_consumers, err);
+}
+
+static void init(struct nx_nats_server *server, const struct nx_nats_server_options *options) {
+    uint8_t id[SERVER_ID_SIZE];
+    nx_random_fill(&options->random, id, sizeof id);
+    nx_hex_write(server->server_id, id, sizeof id);
+    (void)snprintf(server->name, sizeof server->name, "%.*s", NX_STR_ARG(options->name));
+    (void)snprintf(server->host, sizeof server->host, "%.*s", NX_STR_ARG(options->host));
+    server->connections_max =
+        options->connections_max == 0 ? CONNECTIONS_MAX_DEFAULT : options->connections_max;
+    server->tick = (struct nx_timer){ .end = tick, .data = server };
+    nx_list_init(&server->links);
+    nx_list_init(&server->dirty);
+    server->hub.transport = (struct nx_nats_transport){ .wants_flush = mark_dirty, .unwritten = unwritten };
+    server->hub.ping_interval_ns = ping_interval_ns;
+    server->hub.counters = &server->counters;
+    server->hub.info = (struct nx_nats_info){ .server_id = nx_str_from_c(server->server_id),
+                                              .server_name = nx_str_from_c(server->name),
+                                              .version = NX_STR(nats_version),
+                                              .host = nx_str_from_c(server->host),
+                                              .payload_size_max = NX_NATS_PAYLOAD_SIZE_MAX };
+}
+
+enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
+                                   struct nx_nats_server **server_out, struct nx_error *err) {
+    NX_TRY(check_host(options->host, err));
+    NX_AUTO(nx_nats_server) *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return nx_fail_memory(err);
+    }
+    init(server, options);
+    const struct nx_loop_options loop_options = {
+        .mailbox_count_max = MAILBOX_COUNT_MAX, .receive = receive, .turned = turned, .data = server
+    };
+    NX_TRY(nx_nats_hub_init(&server->hub, nx_random_u64(&options->random), err));
+    NX_TRY(nx_loop_open(&loop_options, &server->loop, err));
+    NX_TRY(listen_on(server, options->port, err));
+    server->hub.info.port = server->port;
+    NX_TRY(add_metrics(server, options->metrics, err));
+    NX_TRY(nx_loop_start(server->loop, "nx-nats", err));
+    *server_out = NX_TAKE(server);
+    return NX_OK;
+}
+
+uint16_t nx_nats_server_port(const struct nx_nats_server *server) {
+    return server->port;
+}
+
+static void stop_release(struct nx_message *message) {
+    free(message);
+}
+
+/* Ask the loop to end in good order; false when that cannot even be asked. */
+static bool ask_to_stop(struct nx_nats_server *server) {
+    struct nx_message *stop = calloc(1, sizeof *stop);
+    if (stop == NULL) {
+        return false;
+    }
+    stop->release = stop_release;
+    nx_mailbox_send_reply(nx_loop_mailbox(server->loop), stop);
+    return true;
+}
+
+void nx_nats_server_close(struct nx_nats_server *server) {
+    if (server == NULL) {
+        return;
+    }
+    if (server->loop != NULL) {
+        if (server->port != 0 && ask_to_stop(server)) {
+            nx_loop_wait(server->loop);
+        }
+        nx_loop_close(server->loop); /* its sockets' `closed` frees the links */
+    }
+    nx_nats_hub_fini(&server->hub);
+    free(server);
+}
