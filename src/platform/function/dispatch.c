@@ -477,16 +477,38 @@ static void take_append(struct nx_dispatch *dispatch, struct nx_append *append) 
     nx_append_free(append);
 }
 
-/* A module was loaded, or cannot be: who waited for it may go on. */
-static void take_load(struct nx_dispatch *dispatch, struct nx_load *load) {
-    const struct nx_error error = load->error;
-    struct nx_loaded *loaded = nx_modules_take(&dispatch->modules, load);
-    struct nx_list_node *node;
-    if (loaded == NULL) {
-        nx_log_warn(dispatch->options.log, "a module cannot be loaded now", NX_F_C("error", error.message));
-        dispatch->retry_due_ns = dispatch->now.monotonic_ns + NX_NS_PER_S;
+static void retry_modules(struct nx_dispatch *dispatch) {
+    const int64_t next_ns = nx_modules_ask_again(&dispatch->modules, dispatch->now.monotonic_ns);
+    dispatch->retry_due_ns = next_ns < dispatch->retry_due_ns ? next_ns : dispatch->retry_due_ns;
+}
+
+/* Once: whoever looks must learn what to do, and not from a thousand lines. */
+static void tell_missing(struct nx_dispatch *dispatch, const struct nx_loaded *loaded) {
+    const struct nx_list_node *node = nx_list_first(&loaded->waiting);
+    if (loaded->failures != NX_MODULE_TELL_FAILURES) {
         return;
     }
+    nx_log_error(
+        dispatch->options.log,
+        "a module cannot be read; its events wait. Build the function and start again (nexus build) to store "
+        "it anew",
+        NX_F_C("function", node == NULL ? "" : nx_container_of(node, struct nx_consumer, in_ready)->name),
+        NX_F_C("error", loaded->error.message));
+}
+
+/* A module was loaded, or cannot be: who waited for it may go on. */
+static void take_load(struct nx_dispatch *dispatch, struct nx_load *load) {
+    struct nx_loaded *loaded = nx_modules_take(&dispatch->modules, load, dispatch->now.monotonic_ns);
+    struct nx_list_node *node;
+    if (loaded->state == NX_LOADED_LOADING) {
+        tell_missing(dispatch, loaded);
+        retry_modules(dispatch);
+        return;
+    }
+    if (loaded->failures >= NX_MODULE_TELL_FAILURES) {
+        nx_log_info(dispatch->options.log, "the module that could not be read is there again");
+    }
+    loaded->failures = 0;
     while ((node = nx_list_take_first(&loaded->waiting)) != NULL) {
         nx_list_append(&dispatch->ready, node);
     }
@@ -530,7 +552,7 @@ static void wake_timers(struct nx_dispatch *dispatch) {
         dispatch->retry_due_ns = NX_STEP_IDLE;
         dispatch->is_look_due = true;
         nx_dispatch_recover_again(dispatch);
-        nx_modules_ask_again(&dispatch->modules);
+        retry_modules(dispatch);
     }
 }
 

@@ -109,7 +109,16 @@ void nx_modules_release(struct nx_modules *modules, struct nx_loaded *loaded) {
     shrink(modules, NX_MODULES_COUNT_MAX, NX_MODULES_SIZE_MAX, NULL);
 }
 
-struct nx_loaded *nx_modules_take(struct nx_modules *modules, struct nx_load *load) {
+static int64_t retry_wait_ns(unsigned failures) {
+    int64_t wait_ms = NX_MODULE_RETRY_MIN_MS;
+    for (unsigned i = 1; i < failures && wait_ms < NX_MODULE_RETRY_MAX_MS; i++) {
+        wait_ms *= 2;
+    }
+    wait_ms = wait_ms < NX_MODULE_RETRY_MAX_MS ? wait_ms : NX_MODULE_RETRY_MAX_MS;
+    return wait_ms * (int64_t)NX_NS_PER_MS;
+}
+
+struct nx_loaded *nx_modules_take(struct nx_modules *modules, struct nx_load *load, int64_t now_ns) {
     char buffer[KEY_SIZE];
     struct nx_loaded *loaded = nx_map_get(&modules->map, key_of(&load->digest, load->memory_max, buffer));
     nx_assert(loaded != NULL);
@@ -117,8 +126,10 @@ struct nx_loaded *nx_modules_take(struct nx_modules *modules, struct nx_load *lo
     loaded->is_asked = false;
     loaded->error = load->error;
     if (load->status != NX_OK && load->status != NX_INVALID_ARGUMENT && load->status != NX_DATA_LOSS) {
+        loaded->failures++;
+        loaded->retry_ns = now_ns + retry_wait_ns(loaded->failures);
         nx_message_release(&load->message);
-        return NULL;
+        return loaded;
     }
     loaded->state = load->status == NX_OK ? NX_LOADED_READY : NX_LOADED_REFUSED;
     loaded->module = NX_TAKE(load->module);
@@ -131,14 +142,32 @@ struct nx_loaded *nx_modules_take(struct nx_modules *modules, struct nx_load *lo
     return loaded;
 }
 
-void nx_modules_ask_again(struct nx_modules *modules) {
+int64_t nx_modules_ask_again(struct nx_modules *modules, int64_t now_ns) {
+    size_t cursor = 0;
+    void *value;
+    int64_t next_ns = INT64_MAX;
+    while (nx_map_next(&modules->map, &cursor, NULL, &value)) {
+        struct nx_loaded *loaded = value;
+        if (loaded->state != NX_LOADED_LOADING || loaded->is_asked) {
+            continue;
+        }
+        if (loaded->retry_ns <= now_ns && !ask(modules, loaded)) {
+            loaded->retry_ns = now_ns + retry_wait_ns(1);
+        }
+        if (!loaded->is_asked && loaded->retry_ns < next_ns) {
+            next_ns = loaded->retry_ns;
+        }
+    }
+    return next_ns;
+}
+
+void nx_modules_hope(struct nx_modules *modules) {
     size_t cursor = 0;
     void *value;
     while (nx_map_next(&modules->map, &cursor, NULL, &value)) {
         struct nx_loaded *loaded = value;
-        if (loaded->state == NX_LOADED_LOADING && !loaded->is_asked && !ask(modules, loaded)) {
-            return;
-        }
+        loaded->failures = 0;
+        loaded->retry_ns = 0;
     }
 }
 

@@ -2,8 +2,8 @@
  *
  * A module is asked of the loader when a call first wants it, and kept; past a limit the least recently used
  * ones that no call uses are dropped. Functions with the same bytes and memory limit share one. What cannot
- * run here is remembered as such, so that each attempt says why; what could not be read is asked for again.
- */
+ * run here is remembered as such, so that each attempt says why; what could not be read is asked for again,
+ * at growing intervals, for the store may come to have it. */
 #pragma once
 
 #include "base/list.h"
@@ -12,7 +12,14 @@
 #include "platform/function/outbox.h"
 #include "platform/function/registry.h"
 
-enum { NX_MODULES_COUNT_MAX = 256 };              /* loaded at once, those in use not counted */
+enum {
+    NX_MODULES_COUNT_MAX = 256, /* loaded at once, those in use not counted */
+    NX_MODULE_RETRY_MIN_MS =
+        1000, /* until one that could not be read is asked for again; doubled each time */
+    NX_MODULE_RETRY_MAX_MS = 30000, /* up to this */
+    NX_MODULE_TELL_FAILURES =
+        3, /* then it is told, once: while a server starts its modules are being stored */
+};
 #define NX_MODULES_SIZE_MAX (UINT64_C(256) << 20) /* bytes of their .wasm files, likewise */
 
 enum nx_loaded_state {
@@ -31,6 +38,8 @@ struct nx_loaded {
     uint64_t size; /* bytes of the .wasm file */
     size_t use_count;
     bool is_asked;
+    unsigned failures; /* in a row: it could not be read */
+    int64_t retry_ns;  /* monotonic: it is asked for again then, unless is_asked */
     struct nx_error error;
 };
 
@@ -52,9 +61,12 @@ void nx_modules_fini(struct nx_modules *modules);
 struct nx_loaded *nx_modules_want(struct nx_modules *modules, const struct nx_registered *registered);
 void nx_modules_use(struct nx_loaded *loaded);
 void nx_modules_release(struct nx_modules *modules, struct nx_loaded *loaded);
-/** The loader's answer, moved in. Returns what it is about: its `waiting` is the caller's to empty. NULL: it
- * is to be asked again, by nx_modules_ask_again(). */
-struct nx_loaded *nx_modules_take(struct nx_modules *modules, struct nx_load *load);
-void nx_modules_ask_again(struct nx_modules *modules);
+/** The loader's answer, moved in. Returns what it is about: its `waiting` is the caller's to empty, unless it
+ * is loading still and will be asked for again, by nx_modules_ask_again(). */
+struct nx_loaded *nx_modules_take(struct nx_modules *modules, struct nx_load *load, int64_t now_ns);
+/** Ask for those whose time has come. Returns when to come again; INT64_MAX: for none. */
+int64_t nx_modules_ask_again(struct nx_modules *modules, int64_t now_ns);
+/** Something was stored: ask at once for all that could not be read. */
+void nx_modules_hope(struct nx_modules *modules);
 /** Other code may be current from now on: what no call uses is dropped. */
 void nx_modules_drop_unused(struct nx_modules *modules);

@@ -550,6 +550,8 @@ void nx_dispatch_update(struct nx_dispatch *dispatch, struct nx_functions_update
     nx_registry_unref(dispatch->registry);
     dispatch->registry = NX_TAKE(update->registry);
     nx_modules_drop_unused(&dispatch->modules);
+    nx_modules_hope(&dispatch->modules);
+    dispatch->retry_due_ns = dispatch->now.monotonic_ns;
     nx_message_queue_push(&dispatch->ready_waiting, &update->message);
     bind_known(dispatch);
     dispatch->is_look_due = true;
