@@ -45,3 +45,9 @@ def test_openapi_knows_every_outcome():
     outcomes = re.findall(r'X\(NX_OUTCOME_\w+, "([\w-]+)"\)', (ROOT / "src" / "codec" / "outcome.h").read_text())
     listed = re.search(r"Outcome:\n\s+type: string\n\s+enum: \[([^\]]+)\]", OPENAPI)[1].split(", ")
     assert listed == outcomes
+
+
+def test_openapi_knows_every_verdict_of_a_replay():
+    verdicts = re.findall(r'\[NX_REPLAY_\w+\] = "([\w-]+)"', (ROOT / "src/platform/function/replay.c").read_text())
+    assert len(verdicts) > 5
+    assert re.search(r"Verdict:\n\s+type: string\n\s+enum: \[([^\]]+)\]", OPENAPI)[1].split(", ") == verdicts

@@ -29,7 +29,7 @@ static void test_becomes_json_of_the_same_kinds(void **state) {
     assert_true(nx_json_to_u64(nx_json_lookup(parameters, NX_STR("Limit.schema.maximum")), &number));
     assert_int_equal(number, 1000);
     assert_true(nx_json_to_bool(
-        nx_json_lookup(nx_json_get(nx_json_get(root, NX_STR("paths")), NX_STR("/events/{type}")),
+        nx_json_lookup(nx_json_get(nx_json_get(root, NX_STR("paths")), NX_STR("/events/{name}")),
                        NX_STR("post.parameters.0.required")),
         &boolean));
     assert_true(boolean);
