@@ -8,7 +8,7 @@ import pytest
 from conftest import NEXUS, run_nexus
 
 COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "export", "import", "replay",
-            "config", "journal", "completion", "manual", "version"]
+            "bisect", "test", "config", "journal", "completion", "manual", "version"]
 
 
 def test_help_lists_every_command(tmp_path):
