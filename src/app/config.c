@@ -350,6 +350,7 @@ static const struct nx_config_field top_fields[] = {
       .max = 1e18,
       .range = "at least 64MiB" },
     { .key = "streams", .kind = NX_FIELD_CUSTOM, .read = read_streams },
+    { .key = "people", .kind = NX_FIELD_CUSTOM, .read = nx_config_read_people },
     { .key = "functions", .kind = NX_FIELD_CUSTOM, .read = nx_config_read_functions },
 };
 

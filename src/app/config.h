@@ -52,6 +52,8 @@ struct nx_config {
     uint64_t disk_budget;
     struct nx_config_stream streams[NX_CONFIG_STREAMS_MAX];
     size_t stream_count;
+    struct nx_person_rule people[NX_PERSON_RULES_MAX];
+    size_t people_count;
     struct nx_function *functions;
     size_t function_count;
 };

@@ -13,9 +13,9 @@ enum { DECODED_TYPE_SIZE_MAX = 1024 };
 
 /* Paths the server answers itself; what lies under one with a slash at its end, too. */
 static const char *const system_paths[] = {
-    "/replay",    "/replay/",    "/dlq",     "/dlq/",       "/invocations",  "/invocations/",
-    "/functions", "/functions/", "/metrics", "/healthz",    "/readyz",       "/panels",
-    "/panels/",   "/ai/",        "/patch/",  "/workspace/", "/openapi.json",
+    "/replay",    "/replay/",    "/dlq",     "/dlq/",   "/invocations", "/invocations/",
+    "/functions", "/functions/", "/metrics", "/erase",  "/healthz",     "/readyz",
+    "/panels",    "/panels/",    "/ai/",     "/patch/", "/workspace/",  "/openapi.json",
 };
 
 static bool is_name(struct nx_str name) {
@@ -418,12 +418,12 @@ static void read_retry(struct nx_config_reader *reader, const struct nx_yaml_nod
     }
 }
 
-static void read_order_key(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
-    struct nx_function *function = target;
+bool nx_config_read_event_path(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                               struct nx_str *path_out) {
     struct nx_str key;
 
     if (!nx_config_read_text(reader, node, &key)) {
-        return;
+        return false;
     }
     bool good =
         key.ptr[0] != '.' && key.ptr[key.len - 1] != '.' && nx_str_find(key, NX_STR("..")) == SIZE_MAX;
@@ -434,9 +434,16 @@ static void read_order_key(struct nx_config_reader *reader, const struct nx_yaml
         nx_config_problem(reader, node,
                           "expected an attribute or a path into the data, such as data.user_id, found '%.*s'",
                           NX_STR_ARG(key));
-        return;
+        return false;
     }
-    function->order_key = key;
+    *path_out = key;
+    return true;
+}
+
+static void read_order_key(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_function *function = target;
+
+    (void)nx_config_read_event_path(reader, node, &function->order_key);
 }
 
 static void read_order(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {

@@ -56,5 +56,11 @@ const struct nx_event_filter *nx_config_read_filters(struct nx_config_reader *re
                                                      const struct nx_yaml_node *node);
 /** Read `cors:` of a function. NULL when there is no memory. */
 const struct nx_cors *nx_config_read_cors(struct nx_config_reader *reader, const struct nx_yaml_node *node);
+/** Read a text that names something in an event: an attribute, or a path such as data.user_id. False, with a
+ * mistake noted, when it cannot. */
+bool nx_config_read_event_path(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                               struct nx_str *path_out);
+/** Read `people:`, a mapping from types of events to where these name a person. */
+void nx_config_read_people(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target);
 /** Read `functions:`, a sequence of mappings. */
 void nx_config_read_functions(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target);

@@ -270,6 +270,8 @@ static enum nx_status load_functions(struct nx_node *node, const struct nx_confi
         const struct nx_registry_options options = {
             .entries = entries,
             .count = config->function_count,
+            .people = config->people,
+            .people_count = config->people_count,
             .random = node->random,
         };
         status = nx_registry_new(&options, registry_out, err);

@@ -24,10 +24,14 @@ def files_of(folder):
     return [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]
 
 
-def is_on_disk(server, text):
-    """True when any file of the data directory has these bytes in it."""
-    wanted = text if isinstance(text, bytes) else text.encode()
-    return any(wanted in open(path, "rb").read() for path in files_of(server.folder / ".nexus"))
+def is_on_disk(server, *texts):
+    """True when any file of the data directory has one of these in it."""
+    wanted = [text if isinstance(text, bytes) else text.encode() for text in texts]
+    for path in files_of(server.folder / ".nexus"):
+        content = open(path, "rb").read()
+        if any(text in content for text in wanted):
+            return True
+    return False
 
 
 def calls_of(server, event):
@@ -96,3 +100,149 @@ def check_others(server, *events):
         assert calls_of(server, event)[0]["output"]
         report = json.loads(run_nexus("replay", event, "--output", "json", cwd=server.folder).stdout)
         assert report["counts"]["identical"] == 1
+
+
+RULED = """version: v1
+people: {"order.>": data.customer.id, user.welcomed: data.user_id, user.created: data.user_id}
+functions:
+"""
+
+
+def test_a_rule_says_whom_events_are_about(project, servers):
+    config = (project / "nexus.yaml").read_text()
+    (project / "nexus.yaml").write_text(RULED + config.split("functions:\n")[1])
+    server = servers(project, "start")
+    server.publish("order.paid.late", {"customer": {"id": 4711}, "note": "by rule"})
+    server.publish("order.paid", {"customer": "nobody", "note": "names nobody"})
+    server.publish("order.sent", {"customer": {"id": 4711}, "note": "by name"}, {"ce-personkey": PERSON})
+    server.publish("user.created", data_of("u77"))
+    server.wait_until_idle()
+    assert is_on_disk(server, "names nobody") and not is_on_disk(server, "by rule") and not is_on_disk(server, SECRET)
+    run_nexus("erase", "--person", "4711", cwd=project)
+    run_nexus("erase", "--person", "u77", cwd=project)
+    shown = {i["event"]["type"]: "withheld" in i for i in server.all_items("/events", "events")}
+    assert shown == {"order.paid.late": True, "order.paid": False, "order.sent": False,
+                     "user.created": True, "user.welcomed": True}
+    status, _, problem = server.request("POST", "/events/order.paid", {"customer": {"id": "x" * 256}})
+    assert status == 400 and "data.customer.id" in problem["detail"]
+    status, _, problem = server.request("POST", "/events/a", {}, {"ce-personkey": "x" * 256})
+    assert status == 400 and "personkey" in problem["detail"]
+    # A batch names several.
+    batch = [{"specversion": "1.0", "id": f"b{i}", "source": "/b", "type": "b", "personkey": f"batch-{i}",
+              "data": f"secret-{i}"} for i in range(5)]
+    status, _, _ = server.request("POST", "/events", json.dumps(batch),
+                                  {"content-type": "application/cloudevents-batch+json"})
+    assert status == 202 and not is_on_disk(server, "secret-") and not is_on_disk(server, "batch-")
+    run_nexus("erase", "--person", "batch-3", cwd=project)
+    withheld = [i["event"]["id"] for i in server.all_items("/events?source=/b", "events") if "withheld" in i]
+    assert withheld == ["b3"]
+
+
+def test_the_directory_forgets_and_tells_while_no_server_runs(project, servers):
+    server = servers(project, "start")
+    alices = post_about(server)
+    bobs = post_about(server, "person-bob", "u43", "Bob Dodgson")
+    server.wait_until_idle()
+    key = key_bytes(server)[0]
+    assert run_nexus("replay", alices, cwd=project).returncode == 0
+    server.stop()
+    assert run_nexus("replay", alices, cwd=project).returncode == 0
+    assert SECRET in run_nexus("export", cwd=project).stdout
+    assert "OK forgotten" in run_nexus("erase", "--person", PERSON, cwd=project).stdout
+    assert not is_on_disk(server, key) and not is_on_disk(server, SECRET)
+    again = run_nexus("erase", "--person", PERSON, cwd=project, status=1)
+    assert "no key is kept" in again.stderr and "forgotten before" in again.stderr
+    exported = [json.loads(line) for line in run_nexus("export", cwd=project).stdout.splitlines()]
+    assert len(exported) == 4
+    gone = [e for e in exported if "withheld" in e]
+    assert len(gone) == 2 and all(e["withheld"].startswith("erased ") and "data" not in e for e in gone)
+    for command in (["events"], ["logs"], ["trace", alices], ["why", alices], ["events", "--output", "json"],
+                    ["journal", "dump"], ["replay", alices], ["replay", "--since", "1h"], ["journal", "verify"]):
+        done = run_nexus(*command, cwd=project, status=None)
+        assert done.returncode in (0, 1), (command, done.stderr)
+        assert SECRET not in done.stdout and '"user_id":"u42"' not in done.stdout.replace("\\", ""), (command, done.stdout)
+    assert "1 erased" in run_nexus("replay", "--since", "1h", cwd=project).stdout
+    assert "withheld" in run_nexus("events", "--output", "json", cwd=project).stdout
+    assert run_nexus("replay", bobs, cwd=project).returncode == 0
+    audit = run_nexus("journal", "dump", "--stream", "AUDIT", cwd=project).stdout
+    assert '\\"erase\\"' in audit and PERSON not in audit
+
+
+def test_a_kill_between_key_and_event_loses_nothing(project, servers):
+    """Killed at any moment: what was acknowledged is readable, and nobody has two keys for it."""
+    acknowledged = {}
+    for round_number in range(4):
+        server = servers(project, "start")
+        for i in range(10):
+            person = f"person-{round_number}-{i % 3}"
+            acknowledged[post_about(server, person, "u1", f"{SECRET} {person}")] = person
+        server.kill()
+    server = servers(project, "start")
+    items = {i["event"]["id"]: i["event"] for i in server.all_items("/events?type=user.created", "events")}
+    assert all(items[event]["personkey"] == person and items[event]["data"]["name"] == f"{SECRET} {person}"
+               for event, person in acknowledged.items())
+    server.wait_until_idle()
+    assert not is_on_disk(server, SECRET)
+    report = json.loads(run_nexus("replay", "--since", "1h", "--output", "json", cwd=project).stdout)
+    assert set(report["counts"]) - {"identical"} <= {k for k, v in report["counts"].items() if v == 0}
+    keys = set(key_bytes(server))
+    for person in set(acknowledged.values()):
+        assert server.request("POST", "/erase", {"person": person})[0] == 200
+    assert not is_on_disk(server, *keys)
+    assert all("data" not in i["event"] for i in server.all_items("/events?type=user.created", "events"))
+
+
+def test_erased_before_it_ran(project, servers):
+    """An event that waits for its next attempt when its person is forgotten ends as event-erased."""
+    config = (project / "nexus.yaml").read_text().replace("    order:", "    retry: {max_attempts: 3, backoff: 2s}\n    order:")
+    (project / "nexus.yaml").write_text(config)
+    server = servers(project, "start")
+    event = server.publish("user.created", {"name": SECRET}, {"ce-personkey": PERSON})  # no user_id: it fails
+    while not calls_of(server, event):
+        pass
+    run_nexus("erase", "--person", PERSON, cwd=project)
+    server.wait_until_idle()
+    outcomes = [c["outcome"] for c in calls_of(server, event)]
+    assert outcomes[-1] in ("event-erased", "exit") and len(outcomes) <= 3
+    assert not is_on_disk(server, SECRET)
+    dead = server.get("/dlq")["dead_letters"]
+    assert len(dead) == 1 and "name" not in json.dumps(dead[0]["cause"])
+
+
+def test_a_repeated_request_is_answered_and_then_forgotten(project, servers):
+    server = servers(project, "start")
+    headers = {"ce-personkey": PERSON, "Idempotency-Key": "once"}
+    first = server.request("POST", "/events/user.created", data_of(), headers)
+    again = server.request("POST", "/events/user.created", data_of(), headers)
+    assert (first[0], again[0]) == (202, 202) and again[2]["event_id"] == first[2]["event_id"]
+    assert again[2]["status"] == "duplicate"
+    run_nexus("erase", "--person", PERSON, cwd=project)
+    status, _, problem = server.request("POST", "/events/user.created", data_of(), headers)
+    assert status == 410 and problem["kind"] == "erased"
+
+
+def test_what_post_erase_refuses(project, servers):
+    server = servers(project, "start")
+    assert server.request("POST", "/erase", {"person": "nobody"})[0] == 404
+    for body in ({}, {"person": 3}, {"person": ""}, {"person": "x" * 256}, [], "no JSON"):
+        assert server.request("POST", "/erase", body)[0] == 400, body
+    assert server.request("GET", "/erase")[0] == 405
+    assert not (server.folder / ".nexus" / "keys").exists()
+
+
+def test_lost_keys_are_said_and_can_be_put_back(project, servers):
+    server = servers(project, "start")
+    event = post_about(server)
+    server.wait_until_idle()
+    server.stop()
+    keys = server.folder / ".nexus" / "keys"
+    keys.rename(server.folder / "keys-aside")
+    server = servers(project, "start")
+    assert server.get(f"/events/{event}")["withheld"] == "key-missing"
+    failed = run_nexus("replay", event, cwd=project, status=1)
+    assert "key-missing" in failed.stdout + failed.stderr
+    server.stop()
+    (server.folder / "keys-aside").rename(keys)
+    server = servers(project, "start")
+    assert server.get(f"/events/{event}")["data"]["name"] == SECRET
+    assert run_nexus("replay", event, cwd=project).returncode == 0

@@ -14,6 +14,7 @@ enum {
     NX_FUNCTION_TRIGGERS_MAX = 32,
     NX_FUNCTION_ENV_MAX = 128,
     NX_CORS_ORIGINS_MAX = 16,
+    NX_PERSON_RULES_MAX = 64,
     NX_FUNCTION_NAME_SIZE_MAX = 64, /* bytes; [a-z0-9]([a-z0-9-]*[a-z0-9])? */
 };
 
@@ -86,6 +87,12 @@ struct nx_retry_policy {
 };
 
 enum nx_function_from_kind { NX_FROM_NEW, NX_FROM_ALL, NX_FROM_TIME, NX_FROM_SEQUENCE };
+
+/* Events of these types are about the person whom a path names, unless they name one themselves. */
+struct nx_person_rule {
+    struct nx_str subjects; /* a filter such as "events.user.*" */
+    struct nx_str path;     /* such as "data.user_id" */
+};
 
 struct nx_function {
     struct nx_str name;

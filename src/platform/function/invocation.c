@@ -125,6 +125,33 @@ static void append_event_header(const struct nx_task *task, struct nx_buf *heade
     nx_buf_append_format(headers, "Nexus-Event: EVENTS:%" PRIu64 "\r\n", task->event_sequence);
 }
 
+/* An event that a call publishes is about the person of the event that it handles, unless a rule of
+ * nexus.yaml says whom it names. */
+static enum nx_status add_event_entry(struct conversion *conversion, const struct nx_cloudevent *event,
+                                      const struct nx_buf *subject, const struct nx_buf *headers,
+                                      struct nx_error *err) {
+    const struct nx_task *task = conversion->context->task;
+    NX_AUTO(nx_buf) person;
+    nx_buf_init(&person, NX_PERSON_SIZE_MAX);
+    NX_TRY(nx_buf_check(subject, err));
+    NX_TRY(nx_buf_check(headers, err));
+    const struct nx_str path = nx_registry_person_path(task->registry, nx_buf_str(subject));
+    const bool is_named = path.len > 0 && nx_cloudevent_lookup(&person, event, path) && person.len > 0;
+    if (nx_buf_failed(&person)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' of a published event cannot name a person",
+                       NX_STR_ARG(path));
+    }
+    const struct nx_append_entry entry = {
+        .stream = NX_STR("EVENTS"),
+        .subject = nx_buf_str(subject),
+        .headers = nx_buf_str(headers),
+        .payload = event->data,
+        .person = is_named ? nx_buf_str(&person) : NX_STR_EMPTY,
+        .person_key = is_named ? NX_STR_EMPTY : conversion->person_key,
+    };
+    return nx_append_add(conversion->append, &entry, err);
+}
+
 static enum nx_status add_publish(struct conversion *conversion, const struct nx_call_publish *publish,
                                   struct nx_error *err) {
     const struct nx_invocation_context *context = conversion->context;
@@ -160,7 +187,7 @@ static enum nx_status add_publish(struct conversion *conversion, const struct nx
                          task->event_sequence, NX_STR_ARG(task->registered->function->name), task->series,
                          task->attempt);
     nx_cloudevent_subject(&subject, publish->type);
-    NX_TRY(add_personal(conversion, NX_STR("EVENTS"), &subject, &headers, publish->data, NX_STR_EMPTY, err));
+    NX_TRY(add_event_entry(conversion, &event, &subject, &headers, err));
 
     struct nx_effect_summary *summary = &conversion->effects[conversion->effect_count++];
     summary->kind = NX_EFFECT_PUBLISH;

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/counter.h"
 #include "base/map.h"
+#include "fabric/subject/subject.h"
 
 enum { REGISTRY_SIZE_MAX = 256 * 1024 * 1024 };
 
@@ -22,6 +23,8 @@ struct nx_registry {
     struct nx_map by_name; /* name -> struct nx_registered */
     struct nx_map by_type; /* event type -> struct type_entry */
     struct nx_router router;
+    struct nx_person_rule *people;
+    size_t people_count;
 };
 
 /* False when there was no memory. */
@@ -143,6 +146,24 @@ static enum nx_status add_function(struct nx_registry *registry, const struct nx
     return add_triggers(registry, registered, err);
 }
 
+static enum nx_status copy_people(struct nx_registry *registry, const struct nx_registry_options *options,
+                                  struct nx_error *err) {
+    registry->people =
+        nx_arena_alloc(&registry->arena, (options->people_count + 1) * sizeof *registry->people);
+    if (registry->people == NULL) {
+        return nx_fail_memory(err);
+    }
+    for (size_t i = 0; i < options->people_count; i++) {
+        registry->people[i] = options->people[i];
+        if (!copy_str(&registry->arena, &registry->people[i].subjects) ||
+            !copy_str(&registry->arena, &registry->people[i].path)) {
+            return nx_fail_memory(err);
+        }
+    }
+    registry->people_count = options->people_count;
+    return NX_OK;
+}
+
 enum nx_status nx_registry_new(const struct nx_registry_options *options, struct nx_registry **registry_out,
                                struct nx_error *err) {
     if (options->count > NX_REGISTRY_FUNCTIONS_MAX) {
@@ -167,6 +188,7 @@ enum nx_status nx_registry_new(const struct nx_registry_options *options, struct
     for (size_t i = 0; i < options->count; i++) {
         NX_TRY(add_function(registry, &options->entries[i], err));
     }
+    NX_TRY(copy_people(registry, options, err));
     *registry_out = NX_TAKE(registry);
     return NX_OK;
 }
@@ -208,4 +230,13 @@ struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry
 bool nx_registry_route(const struct nx_registry *registry, struct nx_str method, struct nx_str path,
                        struct nx_route *route_out) {
     return nx_router_find(&registry->router, method, path, route_out);
+}
+
+struct nx_str nx_registry_person_path(const struct nx_registry *registry, struct nx_str subject) {
+    for (size_t i = 0; i < registry->people_count; i++) {
+        if (nx_subject_matches(registry->people[i].subjects, subject)) {
+            return registry->people[i].path;
+        }
+    }
+    return NX_STR_EMPTY;
 }

@@ -38,6 +38,8 @@ struct nx_registry;
 struct nx_registry_options {
     const struct nx_registry_entry *entries; /* borrowed for the call */
     size_t count;                            /* at most NX_REGISTRY_FUNCTIONS_MAX */
+    const struct nx_person_rule *people;     /* copied */
+    size_t people_count;
     struct nx_random random;
 };
 
@@ -64,5 +66,9 @@ struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry
  * has such a path, with whatever method (404, not 405). Borrows from `path` and the registry. */
 bool nx_registry_route(const struct nx_registry *registry, struct nx_str method, struct nx_str path,
                        struct nx_route *route_out);
+
+/** The path at which an event of this subject names a person; empty: it names nobody by itself. Borrowed. The
+ * first rule that fits counts. */
+struct nx_str nx_registry_person_path(const struct nx_registry *registry, struct nx_str subject);
 
 NX_DEFINE_AUTO(nx_registry, nx_registry_unref)

@@ -17,6 +17,7 @@
 
 enum {
     PROBLEM_SIZE_MAX = 16 * 1024, /* bytes of problem details */
+    PERSON_TEXT_SIZE_MAX = NX_RECORD_SIZE_MAX,
 };
 
 void nx_http_respond_published(struct nx_http_exchange *exchange, struct nx_str id, bool is_duplicate) {
@@ -64,8 +65,25 @@ void nx_http_published(struct nx_http_exchange *exchange, struct nx_message *mes
     nx_message_release(message);
 }
 
-/* The person whom the event names; empty: nobody. */
-static enum nx_status find_person(const struct nx_cloudevent *event, struct nx_str *person_out,
+/* Where nexus.yaml has a rule for the event's type, and the event something at that place. */
+static enum nx_status find_person_by_rule(const struct nx_http_services *services,
+                                          const struct nx_cloudevent *event, struct nx_str subject,
+                                          struct nx_buf *text, struct nx_str *person_out,
+                                          struct nx_error *err) {
+    const struct nx_str path =
+        services->registry == NULL ? NX_STR_EMPTY : nx_registry_person_path(services->registry, subject);
+    if (path.len == 0 || !nx_cloudevent_lookup(text, event, path) || text->len == 0) {
+        return NX_OK;
+    }
+    NX_TRY(nx_buf_check(text, err));
+    *person_out = nx_buf_str(text);
+    const enum nx_status status = nx_person_check(*person_out, err);
+    return status == NX_OK ? NX_OK : nx_wrap(err, status, "'%.*s', which names a person", NX_STR_ARG(path));
+}
+
+/* The person whom the event is about; empty: nobody. Borrowed from the event or `text`. */
+static enum nx_status find_person(const struct nx_http_services *services, const struct nx_cloudevent *event,
+                                  struct nx_str subject, struct nx_buf *text, struct nx_str *person_out,
                                   struct nx_error *err) {
     *person_out = NX_STR_EMPTY;
     for (size_t i = 0; i < event->extension_count; i++) {
@@ -75,14 +93,15 @@ static enum nx_status find_person(const struct nx_cloudevent *event, struct nx_s
             return status == NX_OK ? NX_OK : nx_wrap(err, status, "attribute 'personkey'");
         }
     }
-    return NX_OK;
+    return find_person_by_rule(services, event, subject, text, person_out, err);
 }
 
 static enum nx_status add_event(struct nx_http_services *services, struct nx_append *append,
                                 const struct nx_cloudevent *event, bool id_is_clients, struct nx_error *err) {
     struct nx_str person;
+    NX_AUTO(nx_buf) person_text;
+    nx_buf_init(&person_text, PERSON_TEXT_SIZE_MAX);
     NX_TRY(nx_cloudevent_check(event, err));
-    NX_TRY(find_person(event, &person, err));
     NX_TRY(nx_cloudevent_to_headers(event, &services->scratch, err));
     struct nx_buf *text = &services->scratch2;
     nx_cloudevent_subject(text, event->type);
@@ -92,9 +111,11 @@ static enum nx_status add_event(struct nx_http_services *services, struct nx_app
     }
     NX_TRY(nx_buf_check(text, err));
     const struct nx_str both = nx_buf_str(text);
+    const struct nx_str subject = nx_str_slice(both, 0, subject_size);
+    NX_TRY(find_person(services, event, subject, &person_text, &person, err));
     const struct nx_append_entry entry = {
         .stream = NX_STR("EVENTS"),
-        .subject = nx_str_slice(both, 0, subject_size),
+        .subject = subject,
         .headers = nx_buf_str(&services->scratch),
         .payload = event->data,
         .dedup_key = nx_str_slice(both, subject_size, both.len),
