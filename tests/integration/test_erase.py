@@ -56,7 +56,8 @@ def test_a_person_is_served_sealed_and_forgotten(project, servers):
     assert call["outcome"] == "ok" and "u42" in call["output"] and call["log_lines"]
     event = server.get(f"/events/{alices}")
     assert event["data"]["name"] == SECRET and event["personkey"] == PERSON
-    assert server.get(f"/events?type=user.welcomed")["events"][0]["event"]["data"]["user_id"] == "u42"
+    welcomed = server.get("/events?type=user.welcomed")["events"]
+    assert {i["event"]["data"]["user_id"] for i in welcomed} == {"u42", "u43", "u44"}
     assert json.loads(run_nexus("replay", alices, "--output", "json", cwd=project).stdout)["counts"]["identical"] == 1
 
     # The disk has nothing of it in clear; of nobody's event it does.
@@ -203,7 +204,7 @@ def test_erased_before_it_ran(project, servers):
     run_nexus("erase", "--person", PERSON, cwd=project)
     server.wait_until_idle()
     outcomes = [c["outcome"] for c in calls_of(server, event)]
-    assert outcomes[-1] in ("event-erased", "exit") and len(outcomes) <= 3
+    assert outcomes == ["exit", "event-erased"]
     assert not is_on_disk(server, SECRET)
     dead = server.get("/dlq")["dead_letters"]
     assert len(dead) == 1 and "name" not in json.dumps(dead[0]["cause"])

@@ -338,7 +338,8 @@ static void end_item(struct nx_dispatch *dispatch, struct nx_item *item) {
 
 static void retry_item(struct nx_dispatch *dispatch, struct nx_item *item, const struct nx_task *task) {
     nx_consumer_retry(item, task->invocation, task->finished_at_ns);
-    if (dispatch->bodies_size > NX_DISPATCH_BODIES_SIZE_MAX / 2) {
+    const bool is_personal = item->body != NULL && nx_record_is_sealed(&item->body->record);
+    if (is_personal || dispatch->bodies_size > NX_DISPATCH_BODIES_SIZE_MAX / 2) {
         drop_body(dispatch, item);
     }
     nx_dispatch_time_item(dispatch, item);

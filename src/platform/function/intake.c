@@ -20,6 +20,9 @@ enum {
 /* Hold the event in memory while there is room; else it is read again when its turn comes. */
 void nx_dispatch_hold_body(struct nx_dispatch *dispatch, struct nx_item *item,
                            const struct nx_record *record) {
+    if (nx_record_is_sealed(record)) {
+        return; /* it is read, or not to be read any more, when its turn comes */
+    }
     if (item->body != NULL || dispatch->bodies_size >= NX_DISPATCH_BODIES_SIZE_MAX) {
         return;
     }
