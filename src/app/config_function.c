@@ -7,7 +7,7 @@
 #include "codec/time_format.h"
 #include "codec/word.h"
 #include "io/clock.h"
-#include "platform/function/router.h"
+#include "platform/function/path_table.h"
 
 enum { DECODED_TYPE_SIZE_MAX = 1024 };
 

@@ -22,7 +22,7 @@ struct nx_registry {
     size_t count;
     struct nx_map by_name; /* name -> struct nx_registered */
     struct nx_map by_type; /* event type -> struct type_entry */
-    struct nx_router router;
+    struct nx_path_table paths;
     struct nx_person_rule *people;
     size_t people_count;
 };
@@ -126,7 +126,7 @@ static enum nx_status add_triggers(struct nx_registry *registry, struct nx_regis
         }
         /* The first function that claims a route names what it becomes. Two with the same event type both
          * run. */
-        NX_TRY(nx_router_add(&registry->router, trigger, err));
+        NX_TRY(nx_path_table_add(&registry->paths, trigger, err));
     }
     return NX_OK;
 }
@@ -179,7 +179,7 @@ enum nx_status nx_registry_new(const struct nx_registry_options *options, struct
     nx_arena_init(&registry->arena, REGISTRY_SIZE_MAX);
     nx_map_init(&registry->by_name, options->count + 1, nx_random_u64(&options->random));
     nx_map_init(&registry->by_type, triggers_max, nx_random_u64(&options->random));
-    nx_router_init(&registry->router, triggers_max, &registry->arena, nx_random_u64(&options->random));
+    nx_path_table_init(&registry->paths, triggers_max, &registry->arena, nx_random_u64(&options->random));
     registry->functions =
         nx_arena_alloc(&registry->arena, (options->count + 1) * sizeof *registry->functions);
     if (registry->functions == NULL) {
@@ -204,7 +204,7 @@ void nx_registry_unref(struct nx_registry *registry) {
     }
     nx_map_fini(&registry->by_name);
     nx_map_fini(&registry->by_type);
-    nx_router_fini(&registry->router);
+    nx_path_table_fini(&registry->paths);
     nx_arena_fini(&registry->arena);
     free(registry);
 }
@@ -229,7 +229,7 @@ struct nx_registered_list nx_registry_by_type(const struct nx_registry *registry
 
 bool nx_registry_route(const struct nx_registry *registry, struct nx_str method, struct nx_str path,
                        struct nx_route *route_out) {
-    return nx_router_find(&registry->router, method, path, route_out);
+    return nx_path_table_find(&registry->paths, method, path, route_out);
 }
 
 struct nx_str nx_registry_person_path(const struct nx_registry *registry, struct nx_str subject) {

@@ -14,7 +14,7 @@
 #include "codec/digest.h"
 #include "io/random.h"
 #include "platform/function/function.h"
-#include "platform/function/router.h"
+#include "platform/function/path_table.h"
 
 enum { NX_REGISTRY_FUNCTIONS_MAX = 10000 };
 

@@ -1,14 +1,14 @@
-/* src/platform/function/router.c: see router.h.
+/* src/platform/function/path_table.c: see path_table.h.
  *
  * A shape is the number of segments in its low byte and above it a bit for each segment that is a parameter,
  * the first segment's the highest: so of two shapes of one length the smaller one is literal first. */
-#include "platform/function/router.h"
+#include "platform/function/path_table.h"
 
 #include "base/assert.h"
 
 enum { SHAPE_BITS = 48, SHAPE_COUNT_BITS = 8 };
 
-struct nx_router_path {
+struct nx_path_row {
     const struct nx_trigger *triggers[NX_ROUTE_METHODS_MAX]; /* one for each method */
     size_t count;
 };
@@ -128,37 +128,37 @@ bool nx_path_same(struct nx_str a, struct nx_str b) {
     return true;
 }
 
-void nx_router_init(struct nx_router *router, size_t paths_max, struct nx_arena *arena, uint64_t seed) {
-    router->arena = arena;
-    router->shape_count = 0;
-    nx_map_init(&router->by_path, paths_max, seed);
+void nx_path_table_init(struct nx_path_table *table, size_t paths_max, struct nx_arena *arena,
+                        uint64_t seed) {
+    table->arena = arena;
+    table->shape_count = 0;
+    nx_map_init(&table->by_path, paths_max, seed);
 }
 
-void nx_router_fini(struct nx_router *router) {
-    nx_map_fini(&router->by_path);
+void nx_path_table_fini(struct nx_path_table *table) {
+    nx_map_fini(&table->by_path);
 }
 
-static enum nx_status add_shape(struct nx_router *router, uint64_t shape, struct nx_error *err) {
+static enum nx_status add_shape(struct nx_path_table *table, uint64_t shape, struct nx_error *err) {
     size_t at = 0;
-    while (at < router->shape_count && router->shapes[at] < shape) {
+    while (at < table->shape_count && table->shapes[at] < shape) {
         at++;
     }
-    if (at < router->shape_count && router->shapes[at] == shape) {
+    if (at < table->shape_count && table->shapes[at] == shape) {
         return NX_OK;
     }
-    if (router->shape_count == NX_ROUTER_SHAPES_MAX) {
+    if (table->shape_count == NX_PATH_SHAPES_MAX) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "parameters stand in more than %d different places",
-                       NX_ROUTER_SHAPES_MAX);
+                       NX_PATH_SHAPES_MAX);
     }
-    memmove(&router->shapes[at + 1], &router->shapes[at],
-            (router->shape_count - at) * sizeof router->shapes[0]);
-    router->shapes[at] = shape;
-    router->shape_count++;
+    memmove(&table->shapes[at + 1], &table->shapes[at], (table->shape_count - at) * sizeof table->shapes[0]);
+    table->shapes[at] = shape;
+    table->shape_count++;
     return NX_OK;
 }
 
-enum nx_status nx_router_add(struct nx_router *router, const struct nx_trigger *trigger,
-                             struct nx_error *err) {
+enum nx_status nx_path_table_add(struct nx_path_table *table, const struct nx_trigger *trigger,
+                                 struct nx_error *err) {
     struct segments segments;
     NX_AUTO(nx_buf) key;
     nx_buf_init(&key, 2 * NX_ROUTE_PATH_SIZE_MAX);
@@ -166,15 +166,15 @@ enum nx_status nx_router_add(struct nx_router *router, const struct nx_trigger *
     if (!cut(trigger->path, &segments) || !write_key(&key, &segments, shape_of(&segments))) {
         return nx_fail_memory(err);
     }
-    struct nx_router_path *path = nx_map_get(&router->by_path, nx_buf_str(&key));
+    struct nx_path_row *path = nx_map_get(&table->by_path, nx_buf_str(&key));
     if (path == NULL) {
-        path = nx_arena_alloc(router->arena, sizeof *path);
+        path = nx_arena_alloc(table->arena, sizeof *path);
         if (path == NULL) {
             return nx_fail_memory(err);
         }
-        *path = (struct nx_router_path){ 0 };
-        NX_TRY(nx_map_set(&router->by_path, nx_buf_str(&key), path, err));
-        NX_TRY(add_shape(router, shape_of(&segments), err));
+        *path = (struct nx_path_row){ 0 };
+        NX_TRY(nx_map_set(&table->by_path, nx_buf_str(&key), path, err));
+        NX_TRY(add_shape(table, shape_of(&segments), err));
     }
     for (size_t i = 0; i < path->count; i++) {
         if (nx_str_equal(path->triggers[i]->method, trigger->method)) {
@@ -187,7 +187,7 @@ enum nx_status nx_router_add(struct nx_router *router, const struct nx_trigger *
     return NX_OK;
 }
 
-static const struct nx_trigger *of_method(const struct nx_router_path *path, struct nx_str method) {
+static const struct nx_trigger *of_method(const struct nx_path_row *path, struct nx_str method) {
     for (size_t i = 0; i < path->count; i++) {
         if (nx_str_equal(path->triggers[i]->method, method)) {
             return path->triggers[i];
@@ -196,7 +196,7 @@ static const struct nx_trigger *of_method(const struct nx_router_path *path, str
     return NULL;
 }
 
-static void add_others(struct nx_route *route, const struct nx_router_path *path) {
+static void add_others(struct nx_route *route, const struct nx_path_row *path) {
     for (size_t i = 0; i < path->count; i++) {
         bool is_known = false;
         for (size_t k = 0; k < route->other_count; k++) {
@@ -222,8 +222,8 @@ static void read_parameters(struct nx_route *route, const struct segments *path)
     }
 }
 
-bool nx_router_find(const struct nx_router *router, struct nx_str method, struct nx_str path,
-                    struct nx_route *route_out) {
+bool nx_path_table_find(const struct nx_path_table *table, struct nx_str method, struct nx_str path,
+                        struct nx_route *route_out) {
     const struct nx_str wanted = nx_str_is(method, "HEAD") ? NX_STR("GET") : method;
     struct segments segments;
     NX_AUTO(nx_buf) key;
@@ -234,13 +234,13 @@ bool nx_router_find(const struct nx_router *router, struct nx_str method, struct
     if (!cut(path, &segments)) {
         return false;
     }
-    for (size_t i = 0; i < router->shape_count && route_out->trigger == NULL; i++) {
-        const uint64_t shape = router->shapes[i];
+    for (size_t i = 0; i < table->shape_count && route_out->trigger == NULL; i++) {
+        const uint64_t shape = table->shapes[i];
         if ((shape & ((1U << SHAPE_COUNT_BITS) - 1)) != segments.count ||
             !write_key(&key, &segments, shape)) {
             continue;
         }
-        const struct nx_router_path *found = nx_map_get(&router->by_path, nx_buf_str(&key));
+        const struct nx_path_row *found = nx_map_get(&table->by_path, nx_buf_str(&key));
         if (found != NULL) {
             add_others(route_out, found);
             route_out->trigger = of_method(found, wanted);

@@ -1,4 +1,5 @@
-/* src/platform/function/router_test.c: paths with parameters lead to one trigger, the most literal one. */
+/* src/platform/function/path_table_test.c: paths with parameters lead to one trigger, the most literal one.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "platform/function/router.h"
+#include "platform/function/path_table.h"
 
 #define TRIGGER(of_method, of_path)                                                          \
     {                                                                                        \
@@ -24,21 +25,21 @@ static const struct nx_trigger triggers[] = {
 };
 
 static struct nx_arena arena;
-static struct nx_router router;
+static struct nx_path_table table;
 
 static int set_up(void **state) {
     (void)state;
     nx_arena_init(&arena, 1 << 20);
-    nx_router_init(&router, 100, &arena, 1);
+    nx_path_table_init(&table, 100, &arena, 1);
     for (size_t i = 0; i < sizeof triggers / sizeof triggers[0]; i++) {
-        assert_int_equal(nx_router_add(&router, &triggers[i], NULL), NX_OK);
+        assert_int_equal(nx_path_table_add(&table, &triggers[i], NULL), NX_OK);
     }
     return 0;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    nx_router_fini(&router);
+    nx_path_table_fini(&table);
     nx_arena_fini(&arena);
     return 0;
 }
@@ -47,7 +48,7 @@ static int tear_down(void **state) {
 static const char *found(const char *method, const char *path) {
     static char text[256];
     struct nx_route route;
-    if (!nx_router_find(&router, nx_str_from_c(method), nx_str_from_c(path), &route)) {
+    if (!nx_path_table_find(&table, nx_str_from_c(method), nx_str_from_c(path), &route)) {
         return "404";
     }
     if (route.trigger == NULL) {
@@ -83,7 +84,7 @@ static void test_the_most_literal_path_with_the_method_wins(void **state) {
     assert_string_equal(found("GET", "/users/me/posts/x"), "/users/me/posts/x");
     assert_string_equal(found("GET", "/things/me/a/x"), "/{kind}/me/{what}/x kind=things what=a");
     struct nx_route route;
-    assert_true(nx_router_find(&router, NX_STR("DELETE"), NX_STR("/users/me"), &route));
+    assert_true(nx_path_table_find(&table, NX_STR("DELETE"), NX_STR("/users/me"), &route));
     assert_int_equal(route.other_count, 2);
 }
 
