@@ -8,7 +8,8 @@ import { readFileSync } from "node:fs";
 const LEVELS = ["DEBUG", "INFO", "WARN", "ERROR"];
 class Exit extends Error {}
 
-/** Run the module's handle_event. What comes back: outcome ("ok", "exit" or "trap"), output, lines, published, keys. */
+/** Run the module's handle_event. What comes back: outcome ("ok", "exit" or "trap"), output, lines, published,
+ * response (where it said something of its answer), keys. */
 export function call(path, event, { keys = {}, now = 0n, env = {} } = {}) {
   const stored = new Map(Object.entries(keys).map(([key, value]) => [key, Buffer.from(value)]));
   const input = Buffer.from(JSON.stringify(event));
@@ -32,6 +33,11 @@ export function call(path, event, { keys = {}, now = 0n, env = {} } = {}) {
       const contentType = text(c, d) || "application/json";
       const data = contentType === "application/json" ? JSON.parse(text(e, f)) : Buffer.from(bytes(e, f));
       done.published.push({ type: text(a, b), contentType, data });
+      return 0;
+    },
+    respond(status, a, b) {
+      if (status < 200 || status > 599) return 28;
+      done.response = { status, headers: text(a, b).split(/\r?\n/).filter((line) => line !== "") };
       return 0;
     },
     kv_get(a, b, buffer, size, length) {

@@ -11,6 +11,9 @@ func importLog(level int32, text unsafe.Pointer, textLength uint32, fields unsaf
 func importPublish(eventType unsafe.Pointer, eventTypeLength uint32, contentType unsafe.Pointer, contentTypeLength uint32,
 	data unsafe.Pointer, dataLength uint32) int32
 
+//go:wasmimport nexus respond
+func importRespond(status int32, headers unsafe.Pointer, headersLength uint32) int32
+
 //go:wasmimport nexus kv_get
 func importGet(key unsafe.Pointer, keyLength uint32, buffer unsafe.Pointer, size uint32, length unsafe.Pointer) int32
 
@@ -45,6 +48,11 @@ func hostPublish(eventType, contentType string, data []byte) int32 {
 	contentTypeAt, contentTypeLength := ofText(contentType)
 	dataAt, dataLength := ofBytes(data)
 	return importPublish(eventTypeAt, eventTypeLength, contentTypeAt, contentTypeLength, dataAt, dataLength)
+}
+
+func hostRespond(status int32, headers string) int32 {
+	headersAt, headersLength := ofText(headers)
+	return importRespond(status, headersAt, headersLength)
 }
 
 func hostGet(key string, buffer []byte) (length uint32, errno int32) {

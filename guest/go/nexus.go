@@ -22,6 +22,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sort"
+	"strings"
 	"time"
 )
 
@@ -163,6 +165,26 @@ func Publish(eventType string, data any) error {
 // PublishAs publishes an event whose data is of any content type.
 func PublishAs(eventType, contentType string, data []byte) error {
 	return errorOf(hostPublish(eventType, contentType, data))
+}
+
+// Respond sets the status (200 to 599) and the headers of the answer, whose body is what the handler returns: for functions
+// with `respond: result`. The last call counts.
+func Respond(status int, headers map[string][]string) error {
+	names := make([]string, 0, len(headers))
+	for name := range headers {
+		names = append(names, name)
+	}
+	sort.Strings(names) // the same answer each time
+	var lines strings.Builder
+	for _, name := range names {
+		for _, value := range headers[name] {
+			if strings.ContainsAny(name+value, "\r\n") {
+				return ErrInvalid
+			}
+			lines.WriteString(name + ": " + value + "\n")
+		}
+	}
+	return errorOf(hostRespond(int32(status), lines.String()))
 }
 
 // Get reads a key of the function's own store: this call's writes first, then what is committed.

@@ -107,6 +107,19 @@ func TestKeysAreReadWrittenAndDeleted(t *testing.T) {
 	}
 }
 
+func TestAnAnswerHasAStatusAndHeaders(t *testing.T) {
+	world := NewWorld()
+	if err := Respond(201, map[string][]string{"Location": {"/1"}, "Set-Cookie": {"a=1", "b=2"}}); err != nil {
+		t.Fatal(err)
+	}
+	if world.Response != (Response{201, "Location: /1\nSet-Cookie: a=1\nSet-Cookie: b=2\n"}) {
+		t.Fatal(world.Response)
+	}
+	if !errors.Is(Respond(99, nil), ErrInvalid) || !errors.Is(Respond(200, map[string][]string{"X": {"a\nb"}}), ErrInvalid) {
+		t.Fatal("not refused")
+	}
+}
+
 func TestClockAndRandomAreTheWorlds(t *testing.T) {
 	NewWorld().Time = 1_700_000_000_000_000_000
 	if Now().Unix() != 1_700_000_000 {

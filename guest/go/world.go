@@ -18,6 +18,12 @@ type Published struct {
 	Data        []byte
 }
 
+// Response is what the function said of its answer; Headers are lines. The status 0 says that it said nothing.
+type Response struct {
+	Status  int
+	Headers string
+}
+
 // World answers the host's calls outside of WebAssembly: what a function sees, and what it did.
 //
 //	world := nexus.NewWorld()
@@ -28,6 +34,7 @@ type World struct {
 	Keys      map[string][]byte
 	Lines     []Line
 	Published []Published
+	Response  Response
 	Time      int64 // what Now answers, in nanoseconds since 1970
 	random    *rand.Rand
 }
@@ -59,6 +66,14 @@ func hostPublish(eventType, contentType string, data []byte) int32 {
 		return invalid
 	}
 	world.Published = append(world.Published, Published{eventType, contentType, append([]byte{}, data...)})
+	return 0
+}
+
+func hostRespond(status int32, headers string) int32 {
+	if status < 200 || status > 599 {
+		return invalid
+	}
+	world.Response = Response{int(status), headers}
 	return 0
 }
 

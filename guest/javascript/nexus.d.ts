@@ -27,6 +27,7 @@ declare module "nexus" {
     setJSON(key: string, value: unknown): void;
     delete(key: string): void;
   };
+  function respond(status: number, headers?: Record<string, string | string[]> | Iterable<[string, string]>): void;
   function now(): bigint;
   function random(count: number): Uint8Array;
   function env(name: string): string | undefined;

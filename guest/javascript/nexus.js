@@ -74,6 +74,18 @@ export const kv = {
   delete: (key) => host().kvDelete(String(key)),
 };
 
+/** The status (200 to 599) and headers of the answer, whose body is what the handler returns: for functions with
+ * `respond: result`. `headers` is an object, whose values may be lists, or a Headers-like iterable of pairs. The last call
+ * counts. */
+export function respond(status, headers = {}) {
+  const pairs = typeof headers[Symbol.iterator] === "function" ? [...headers] : Object.entries(headers);
+  const lines = pairs.flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => `${name}: ${one}`));
+  if (lines.some((line) => /[\r\n]/.test(line))) {
+    throw new TypeError("a header's value has a line break");
+  }
+  host().respond(Number(status), lines.join("\n"));
+}
+
 /** Nanoseconds since 1970, as a BigInt. Date works too; a replay gives both the same again. */
 export const now = () => host().now();
 

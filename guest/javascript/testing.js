@@ -21,12 +21,13 @@ function checkName(name) {
 }
 
 /** Begin with a new world: keys as text, the time in nanoseconds, environment. What the function did is in `lines`,
- * `published` (data parsed where it is JSON) and `keys`. */
+ * `published` (data parsed where it is JSON), `response` (status and header lines, undefined without one) and `keys`. */
 export function newWorld({ keys = {}, now = 0n, env = {} } = {}) {
   const stored = new Map(Object.entries(keys).map(([key, value]) => [key, encoder.encode(value)]));
   const world = {
     lines: [],
     published: [],
+    response: undefined,
     get keys() {
       return Object.fromEntries([...stored].map(([key, value]) => [key, decoder.decode(value)]));
     },
@@ -39,6 +40,12 @@ export function newWorld({ keys = {}, now = 0n, env = {} } = {}) {
       checkName(type);
       const isJson = contentType === "application/json";
       world.published.push({ type, contentType, data: isJson ? JSON.parse(decoder.decode(bytes)) : bytes });
+    },
+    respond(status, headers) {
+      if (!(status >= 200 && status <= 599)) {
+        throw new Error("nexus: an argument is not allowed");
+      }
+      world.response = { status, headers: headers === "" ? [] : headers.split("\n") };
     },
     kvGet(key) {
       checkName(key);

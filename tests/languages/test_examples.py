@@ -116,3 +116,27 @@ def test_the_chain_goes_from_order_to_invoice(example):
     assert tree.index("order.placed") < tree.index("order.priced") < tree.index("invoice.issued")
     assert "order.placed" in run_nexus("why", "EVENTS:3", cwd=server.folder).stdout
     replays_identically(server, 11 + 11 + 1)
+
+
+def test_notes_are_made_read_changed_and_deleted_over_http(example):
+    server = example("notes", c)
+    text = fixture(server, "note.json")
+    as_json = {"content-type": "application/json"}
+    made = [server.request("POST", "/notes", text, {**as_json, "idempotency-key": "1"}) for _ in range(2)]
+    status, headers, note = made[0]
+    assert (status, headers["location"], note["text"]) == (201, f"/notes/{note['id']}", json.loads(text)["text"])
+    assert (made[1][0], made[1][2], made[1][1]["idempotent-replayed"]) == (201, note, "true")
+    path = headers["location"]
+    assert server.get(path) == note
+    assert server.request("PUT", path, {"text": "Milk"})[2] == {**note, "text": "Milk"}
+    assert server.request("HEAD", path)[0] == 200
+    assert server.request("DELETE", path)[0] == 204
+    status, _, problem = server.request("GET", path)
+    assert (status, problem["title"]) == (404, "there is no such note")
+    assert server.request("POST", "/notes", {"text": ""})[0] == 422
+    assert server.request("PATCH", path, {})[0] == 405
+    status, headers, _ = server.request("OPTIONS", path, headers={
+        "origin": "http://localhost:3000", "access-control-request-method": "PUT"})
+    assert (status, headers["access-control-allow-methods"]) == (204, "GET, HEAD, PUT, DELETE")
+    assert published(server, "note.made") == [{"id": note["id"]}]
+    replays_identically(server, 7)

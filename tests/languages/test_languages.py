@@ -128,7 +128,7 @@ def test_the_rust_helper_keeps_its_promises(tmp_path):
     if not needed.exists():
         pytest.skip(f"no toolchain for rust: {needed}")
     said = run(["cargo", "test", "--tests", "--quiet"], ROOT / "guest" / "rust", {**environment, "CARGO_TARGET_DIR": str(tmp_path)})
-    assert "test result: ok. 8 passed" in said
+    assert "test result: ok. 9 passed" in said
 
 
 def test_the_go_helper_keeps_its_promises():

@@ -25,6 +25,9 @@ declare function hostLog(level: i32, text: usize, textSize: usize, fields: usize
 @external("nexus", "publish")
 declare function hostPublish(type: usize, typeSize: usize, contentType: usize, contentTypeSize: usize, data: usize, dataSize: usize): i32;
 // @ts-ignore: decorator
+@external("nexus", "respond")
+declare function hostRespond(status: i32, headers: usize, headersSize: usize): i32;
+// @ts-ignore: decorator
 @external("nexus", "kv_get")
 declare function hostGet(key: usize, keySize: usize, buffer: usize, size: usize, length: usize): i32;
 // @ts-ignore: decorator
@@ -113,6 +116,13 @@ export function publishAs(type: string, contentType: string, data: ArrayBuffer):
   const name = String.UTF8.encode(type);
   const kind = String.UTF8.encode(contentType);
   check(hostPublish(addressOf(name), name.byteLength, addressOf(kind), kind.byteLength, addressOf(data), data.byteLength), "publish");
+}
+
+/** The status (200 to 599) and headers of the answer, whose body is what the handler returns: for functions with
+ * `respond: result`. Headers are lines: "Location: /notes/1\nX-Total: 3". The last call counts. */
+export function respond(status: i32, headers: string = ""): void {
+  const lines = String.UTF8.encode(headers);
+  check(hostRespond(status, addressOf(lines), lines.byteLength), "respond");
 }
 
 /** The function's own keys: this call's writes first, then what is committed. */

@@ -1,5 +1,5 @@
 // What helper.test.js calls: each case of `data.case` uses one part of the helper.
-import { Event, Json, env, fail, kv, log, now, publish, publishAs, random, run } from "../assembly/index";
+import { Event, Json, env, fail, kv, log, now, publish, publishAs, random, respond, run } from "../assembly/index";
 
 
 function all(event: Event): string {
@@ -29,6 +29,11 @@ function all(event: Event): string {
   } else if (which == "world") {
     const name = env("NAME");
     return Json.array().add(now()).add(random(4).length).add(name ? name : "none").add(env("NONE") == null).toString();
+  } else if (which == "respond") {
+    respond(500);
+    respond(201, "Location: /1\nX-A: b");
+  } else if (which == "respond badly") {
+    respond(99);
   } else if (which == "fail") {
     fail("mine");
   } else if (which == "throw") {

@@ -54,6 +54,11 @@ test("clock, random bytes and environment are the world's", () => {
   assert.equal(ask("world", {}, { now: 5n, env: { NAME: "v=1" } }).output, '[5,4,"v=1",true]');
 });
 
+test("an answer has a status and headers", () => {
+  assert.deepEqual(ask("respond").response, { status: 201, headers: ["Location: /1", "X-A: b"] });
+  assert.equal(ask("respond badly").outcome, "exit");
+});
+
 test("a failure and an exception are told apart, and logged", () => {
   assert.deepEqual([ask("fail").outcome, ask("fail").lines[0].text], ["exit", "mine"]);
   const thrown = ask("throw");

@@ -87,6 +87,22 @@ static JSValue host_publish(JSContext *ctx, JSValueConst self, int argc, JSValue
     return errno_ == NEXUS_OK ? JS_UNDEFINED : refuse(ctx, errno_);
 }
 
+static JSValue host_respond(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+    size_t headers_len = 0;
+    int32_t status;
+    (void)self, (void)argc;
+    if (check_in_call(ctx) || JS_ToInt32(ctx, &status, argv[0])) {
+        return JS_EXCEPTION;
+    }
+    const char *headers = JS_ToCStringLen(ctx, &headers_len, argv[1]);
+    if (headers == NULL) {
+        return JS_EXCEPTION;
+    }
+    const int32_t errno_ = nexus_respond_raw(status, headers, headers_len);
+    JS_FreeCString(ctx, headers);
+    return errno_ == NEXUS_OK ? JS_UNDEFINED : refuse(ctx, errno_);
+}
+
 static JSValue host_kv_get(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
     size_t key_len, len = 0, size = 1024;
     JSValue result;
@@ -225,6 +241,7 @@ static JSValue host_sleep(JSContext *ctx, JSValueConst self, int argc, JSValueCo
 static const JSCFunctionListEntry host_functions[] = {
     JS_CFUNC_DEF("log", 3, host_log),
     JS_CFUNC_DEF("publish", 3, host_publish),
+    JS_CFUNC_DEF("respond", 2, host_respond),
     JS_CFUNC_DEF("kvGet", 1, host_kv_get),
     JS_CFUNC_DEF("kvSet", 2, host_kv_set),
     JS_CFUNC_DEF("kvDelete", 1, host_kv_delete),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { env, kv, log, now, publish, random } from "../nexus.js";
+import { env, kv, log, now, publish, random, respond } from "../nexus.js";
 import { newWorld } from "../testing.js";
 
 test("without a world there is no host, and it says so", () => {
@@ -58,4 +58,15 @@ test("clock, random bytes and environment are the world's", () => {
   assert.notDeepEqual(first, random(16));
   newWorld();
   assert.deepEqual(random(16), first);
+});
+
+test("an answer has a status and headers", () => {
+  const world = newWorld();
+  respond(500);
+  respond(201, { Location: "/notes/1", "Set-Cookie": ["a=1", "b=2"] });
+  assert.deepEqual(world.response, { status: 201, headers: ["Location: /notes/1", "Set-Cookie: a=1", "Set-Cookie: b=2"] });
+  respond(200, new Map([["X-A", "1"]]));
+  assert.deepEqual(world.response, { status: 200, headers: ["X-A: 1"] });
+  assert.throws(() => respond(99), /not allowed/);
+  assert.throws(() => respond(200, { "X-A": "1\r\nX-B: 2" }), TypeError);
 });

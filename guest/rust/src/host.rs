@@ -14,6 +14,7 @@ mod imported {
                 data: *const u8,
                 data_len: usize,
             ) -> i32;
+            pub fn respond(status: i32, headers: *const u8, headers_len: usize) -> i32;
             pub fn kv_get(key: *const u8, key_len: usize, buffer: *mut u8, buffer_size: usize, len_out: *mut usize) -> i32;
             pub fn kv_set(key: *const u8, key_len: usize, value: *const u8, value_len: usize) -> i32;
             pub fn kv_delete(key: *const u8, key_len: usize) -> i32;
@@ -37,6 +38,9 @@ mod imported {
                 data.len(),
             )
         }
+    }
+    pub fn respond(status: i32, headers: &str) -> i32 {
+        unsafe { raw::respond(status, headers.as_ptr(), headers.len()) }
     }
     pub fn kv_get(key: &str, buffer: &mut [u8], len_out: &mut usize) -> i32 {
         unsafe { raw::kv_get(key.as_ptr(), key.len(), buffer.as_mut_ptr(), buffer.len(), len_out) }

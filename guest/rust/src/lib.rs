@@ -127,6 +127,22 @@ pub fn publish_as(event_type: &str, content_type: &str, data: &[u8]) -> Result<(
     check(host::publish(event_type, content_type, data))
 }
 
+/// The status (200 to 599) and headers of the answer, whose body is what the handler returns: for functions with
+/// `respond: result`. The last call counts.
+pub fn respond(status: u16, headers: &[(&str, &str)]) -> Result<(), Error> {
+    let mut lines = String::new();
+    for (name, value) in headers {
+        if name.contains(['\r', '\n']) || value.contains(['\r', '\n']) {
+            return Err(Error::Invalid);
+        }
+        lines.push_str(name);
+        lines.push_str(": ");
+        lines.push_str(value);
+        lines.push('\n');
+    }
+    check(host::respond(status.into(), &lines))
+}
+
 /// Wall time in nanoseconds since 1970. `std::time` works too; a replay gives both the same again.
 pub fn now() -> i64 {
     host::now()

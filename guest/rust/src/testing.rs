@@ -34,6 +34,8 @@ pub struct World {
     pub keys: BTreeMap<String, Vec<u8>>,
     pub lines: Vec<Line>,
     pub published: Vec<Published>,
+    /// Status and header lines of the answer, where the function said something of it.
+    pub response: Option<(i32, String)>,
     /// What [`crate::now`] answers.
     pub now: i64,
     /// What [`crate::random`] begins from.
@@ -78,6 +80,13 @@ pub(crate) mod host {
                 data: data.into(),
             })
         });
+        0
+    }
+    pub fn respond(status: i32, headers: &str) -> i32 {
+        if !(200..=599).contains(&status) {
+            return INVALID;
+        }
+        with(|world| world.response = Some((status, headers.into())));
         0
     }
     pub fn kv_get(key: &str, buffer: &mut [u8], len_out: &mut usize) -> i32 {

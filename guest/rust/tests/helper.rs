@@ -78,6 +78,14 @@ fn keys_are_read_written_and_deleted() {
 }
 
 #[test]
+fn an_answer_has_a_status_and_headers() {
+    nexus::respond(201, &[("Location", "/1"), ("X-A", "b")]).unwrap();
+    assert_eq!(testing::with(|world| world.response.clone()), Some((201, "Location: /1\nX-A: b\n".to_string())));
+    assert_eq!(nexus::respond(99, &[]), Err(Error::Invalid));
+    assert_eq!(nexus::respond(200, &[("X", "a\nb")]), Err(Error::Invalid));
+}
+
+#[test]
 fn clock_and_random_are_the_worlds() {
     testing::with(|world| world.now = 1_700_000_000_000_000_000);
     assert_eq!(nexus::now(), 1_700_000_000_000_000_000);
