@@ -348,8 +348,42 @@ static void test_seals_at_the_end_what_is_much_and_leaves_what_is_little(void **
     harness_fini(&harness);
 }
 
+/* Overwrite what a segment begins with. */
+static void destroy_start(const struct harness *harness, int segment, size_t size) {
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/journal/wal-%016d", harness->directory, segment);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    for (size_t i = 0; i < size; i++) {
+        assert_int_equal(fputc('?', file), '?');
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_the_newest_segment_without_headers_loses_nothing_and_no_sequence_comes_again(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    for (uint64_t i = 1; i <= 5; i++) {
+        assert_int_equal(harness_put(&harness, "EVENTS", "events.x", NULL, "before"), i);
+    }
+    for (int life = 1; life <= 2; life++) { /* also when a segment of another life is behind it */
+        harness_stop(&harness);
+        destroy_start(&harness, life, NX_SEGMENT_DATA_OFFSET);
+        harness_start(&harness);
+        assert_true(nx_str_find(nx_fabric_recovery_report(harness.fabric), NX_STR("both headers")) !=
+                    SIZE_MAX);
+        assert_int_equal(harness_put(&harness, "EVENTS", "events.x", NULL, "after"), 5 + life);
+    }
+    NX_AUTO(nx_read) *answer = harness_ask(&harness, harness_read_new(&harness, NX_READ_SCAN, "EVENTS", ""));
+    assert_int_equal(answer->record_count, 7);
+    assert_int_equal(answer->lost_count, 0);
+    harness_fini(&harness);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_newest_segment_without_headers_loses_nothing_and_no_sequence_comes_again),
         cmocka_unit_test(test_seals_at_the_end_what_is_much_and_leaves_what_is_little),
         cmocka_unit_test(test_seals_a_segment_only_when_it_was_read_to_its_end),
         cmocka_unit_test(test_reads_back_what_was_appended_also_after_a_restart),

@@ -21,6 +21,19 @@ uint32_t nx_crc32c_portable(uint32_t seed, const void *bytes, size_t len) {
     return ~crc;
 }
 
+uint32_t nx_crc32c_seed(uint32_t crc, const void *bytes, size_t len) {
+    const uint32_t polynomial = 0x82f63b78;
+    const uint8_t *p = bytes;
+    uint32_t state = ~crc;
+    for (size_t i = len; i-- > 0;) {
+        for (int bit = 0; bit < 8; bit++) {
+            state = (state & 0x80000000) != 0 ? (state ^ polynomial) << 1 | 1 : state << 1;
+        }
+        state ^= p[i];
+    }
+    return ~state;
+}
+
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t seed, const void *bytes, size_t len) {
     const uint8_t *p = bytes;

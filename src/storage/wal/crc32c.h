@@ -8,5 +8,7 @@
 
 /** The checksum of `len` bytes. `seed` is 0, the result of the bytes before, or a salt. */
 uint32_t nx_crc32c(uint32_t seed, const void *bytes, size_t len);
+/** The one seed with which these bytes have this checksum: for finding a salt that is destroyed. Slow. */
+uint32_t nx_crc32c_seed(uint32_t crc, const void *bytes, size_t len);
 /** The same without the processor's help: what other machines compute, and what the tests compare with. */
 uint32_t nx_crc32c_portable(uint32_t seed, const void *bytes, size_t len);

@@ -191,3 +191,35 @@ enum nx_status nx_segment_header_decode(const uint8_t *bytes, uint64_t len,
     }
     return all_zero ? nx_fail(err, NX_NOT_FOUND, "no header") : nx_fail(err, NX_DATA_LOSS, "damaged header");
 }
+
+uint64_t nx_frame_salt(const struct nx_frame_header *header, uint64_t offset, const uint8_t *body) {
+    const uint32_t low =
+        nx_crc32c_seed(header->header_crc, (const uint8_t *)header + sizeof header->header_crc,
+                       sizeof *header - sizeof header->header_crc);
+    const uint32_t high = nx_crc32c_seed(header->body_crc, body, header->body_size);
+    return (uint64_t)high << 32 | (low ^ (uint32_t)(offset / NX_FRAME_ALIGNMENT));
+}
+
+enum nx_status nx_segment_header_guess(const uint8_t *bytes, uint64_t len, uint64_t number,
+                                       struct nx_segment_header *header_out, struct nx_error *err) {
+    const uint64_t at = NX_SEGMENT_DATA_OFFSET;
+    struct nx_frame_header first;
+    struct nx_frame frame;
+    if (len < at + NX_FRAME_SIZE) {
+        return nx_fail(err, NX_DATA_LOSS, "damaged header");
+    }
+    memcpy(&first, bytes + at, sizeof first);
+    if (first.kind != NX_FRAME_BATCH || first.sequence != 1 || first.stream != at || !is_sound(&first) ||
+        first.body_size > len - at - NX_FRAME_SIZE) {
+        return nx_fail(err, NX_DATA_LOSS, "damaged header and first frame");
+    }
+    const uint64_t salt = nx_frame_salt(&first, at, bytes + at + NX_FRAME_SIZE);
+    const uint64_t next = at + nx_frame_size(first.body_size);
+    if (nx_frame_read(bytes, len, next, salt, &frame) != NX_FRAME_FOUND) {
+        return nx_fail(err, NX_DATA_LOSS, "damaged header and first frames");
+    }
+    *header_out = (struct nx_segment_header){
+        .number = number, .salt = salt, .size = len, .previous_number = number - 1
+    };
+    return NX_OK;
+}

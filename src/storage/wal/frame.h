@@ -116,6 +116,9 @@ size_t nx_frame_batch_count(const struct nx_frame *frame, bool previous);
 /** One of them; `index` below the count. */
 struct nx_batch_entry nx_frame_batch_entry(const struct nx_frame *frame, bool previous, size_t index);
 
+/** The salt with which a frame that stands at `offset` was sealed, as its checksums say; any bytes have one.
+ */
+uint64_t nx_frame_salt(const struct nx_frame_header *header, uint64_t offset, const uint8_t *body);
 /** The 64 bytes of a segment's header. */
 void nx_segment_header_encode(const struct nx_segment_header *header,
                               uint8_t bytes_out[NX_SEGMENT_HEADER_SIZE]);
@@ -126,3 +129,9 @@ void nx_segment_header_encode(const struct nx_segment_header *header,
 NX_MUST_CHECK enum nx_status nx_segment_header_decode(const uint8_t *bytes, uint64_t len,
                                                       struct nx_segment_header *header_out,
                                                       struct nx_error *err);
+/** What is left when both copies are destroyed: the salt, from the segment's first frame, which is the first
+ * BATCH and stands where no payload can; another frame, sealed alike, must follow. The segment before it and
+ * where that ends are not known. Errors: NX_DATA_LOSS */
+NX_MUST_CHECK enum nx_status nx_segment_header_guess(const uint8_t *bytes, uint64_t len, uint64_t number,
+                                                     struct nx_segment_header *header_out,
+                                                     struct nx_error *err);

@@ -471,6 +471,13 @@ static void judge_unreadable(struct walk_state *walker, const struct nx_segment 
     walker->unreadable = 0;
 }
 
+static void report_guessed(const struct nx_segment *segment, struct nx_wal_tracker *tracker) {
+    if (segment->is_guessed) {
+        tracker->segment_number = segment->number;
+        nx_wal_tracker_report(tracker, "both headers are destroyed: read by what its first frame says");
+    }
+}
+
 static enum nx_status walk_all(struct walk_state *walker, const struct nx_wal_look *look,
                                struct nx_wal_tracker *tracker, struct nx_wal_recovered *recovered,
                                struct nx_error *err) {
@@ -481,11 +488,15 @@ static enum nx_status walk_all(struct walk_state *walker, const struct nx_wal_lo
     judge_unreadable(walker, segment, live, tracker, recovered);
     while (segment != NULL) {
         NX_AUTO(nx_segment) *next = NULL;
+        report_guessed(segment, tracker);
         NX_TRY(open_next(walker, &next, err));
         if (next == NULL) {
             NX_TRY(live && segment->number > resting_until
                        ? recover_newest_live(segment, tracker, recovered, err)
                        : recover_newest(segment, live, tracker, recovered, err));
+        } else if (next->is_guessed) {
+            /* Its end is destroyed with the next one's header: it is found as at the start that made that. */
+            NX_TRY(recover_newest(segment, live, tracker, recovered, err));
         } else {
             /* Its end stands in the next one's header, unless that one goes on from another. */
             const bool adjacent = next->header.previous_number == segment->number;

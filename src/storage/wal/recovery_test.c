@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "io/sim.h"
+#include "storage/wal/crc32c.h"
 #include "storage/wal/recovery.h"
 #include "storage/wal/wal.h"
 
@@ -232,10 +233,46 @@ static void test_every_flipped_bit_costs_one_record_and_is_named(void **state) {
     }
 }
 
+static void test_a_segment_without_its_headers_is_read_by_its_first_frame(void **state) {
+    static const char bytes[2][4096] = { { 0 }, "rubbish" };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        struct told told;
+        struct nx_wal_recovered recovered;
+        struct nx_file *file = NULL;
+        world_init(&world, i == 0);
+        assert_int_equal(nx_file_open(world.disk, path, NX_FILE_WRITE, &file, NULL), NX_OK);
+        for (uint64_t at = 0; at < NX_SEGMENT_DATA_OFFSET; at += sizeof bytes[i]) {
+            const struct nx_str part = nx_str_of(bytes[i], sizeof bytes[i]);
+            assert_int_equal(nx_file_write_at(file, at, &part, 1, NULL), NX_OK);
+        }
+        nx_file_close(file);
+        recover(&world, &told, &recovered);
+        assert_int_equal(told.last, TOTAL);
+        for (uint64_t sequence = 1; sequence <= TOTAL; sequence++) {
+            assert_true(told.read[sequence]);
+        }
+        assert_int_equal(recovered.last_number, 1);
+        assert_int_equal(recovered.last_end, world.end);
+        nx_sim_close(world.sim);
+    }
+}
+
+static void test_a_checksum_tells_its_seed(void **state) {
+    const char bytes[] = "a frame's header, and its body";
+    (void)state;
+    for (uint32_t seed = 1; seed != 0; seed <<= 1) {
+        assert_int_equal(nx_crc32c_seed(nx_crc32c(seed, bytes, sizeof bytes), bytes, sizeof bytes), seed);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_whole_segment_is_read_without_a_word),
         cmocka_unit_test(test_every_cut_leaves_a_prefix),
+        cmocka_unit_test(test_a_segment_without_its_headers_is_read_by_its_first_frame),
+        cmocka_unit_test(test_a_checksum_tells_its_seed),
         cmocka_unit_test(test_every_flipped_bit_costs_one_record_and_is_named),
     };
     return cmocka_run_group_tests_name("storage/wal/recovery", tests, NULL, NULL);

@@ -53,8 +53,12 @@ enum nx_status nx_segment_open(struct nx_disk *disk, const char *directory, uint
         return nx_fail(err, NX_NOT_FOUND, "'%s' holds nothing yet", path);
     }
     NX_TRY(nx_file_map(segment->file, segment->size, &segment->bytes, err));
-    const enum nx_status status =
-        nx_segment_header_decode(segment->bytes, segment->size, &segment->header, err);
+    enum nx_status status = nx_segment_header_decode(segment->bytes, segment->size, &segment->header, err);
+    if ((status == NX_DATA_LOSS || status == NX_NOT_FOUND) &&
+        nx_segment_header_guess(segment->bytes, segment->size, number, &segment->header, NULL) == NX_OK) {
+        segment->is_guessed = true;
+        status = NX_OK;
+    }
     if (status != NX_OK) {
         return nx_wrap(err, status, "reading '%s'", path);
     }

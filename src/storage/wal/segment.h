@@ -18,6 +18,7 @@ enum {
 struct nx_segment {
     uint64_t number;
     struct nx_segment_header header;
+    bool is_guessed; /* both copies of the header are destroyed: see nx_segment_header_guess() */
     struct nx_file *file;
     const uint8_t *bytes; /* mapped */
     uint64_t size;        /* bytes of the file when it was opened */
