@@ -31,37 +31,47 @@ def test_getting_started_runs_as_written(tmp_path, servers):
     assert "OK fixtures/from-life.json\nOK 2 fixtures in " in said[-1]
 
 
-def test_events_guide_runs_as_written(project, servers):
-    blocks = re.findall(r"```sh\n(.*?)```", (GUIDES / "EVENTS.md").read_text(), re.S)
-    assert len(blocks) >= 6
-    server = servers(project)
+def run_as_written(page, server, home):
+    """Each block of commands in the server's project; what it printed."""
+    (home / "nexus").symlink_to(NEXUS)
+    environment = {"PATH": f"{home}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home)}
     said = []
-    for block in blocks:
-        done = subprocess.run(["bash", "-ec", block.replace("localhost:8080", f"localhost:{server.port}")],
-                              capture_output=True, text=True, timeout=120, check=False)
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.S):
+        done = subprocess.run(["bash", "-ec", "set -o pipefail\n" + block.replace("localhost:8080", f"localhost:{server.port}")],
+                              cwd=server.folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
         said.append(done.stdout)
         server.wait_until_idle()
+    return said
+
+
+def test_events_guide_runs_as_written(project, servers, tmp_path):
+    said = run_as_written(GUIDES / "EVENTS.md", servers(project), tmp_path)
+    assert len(said) >= 6
     assert said[0].count("published") == 1 and said[1].count("published") == 2 and said[2].count("published") == 2
     assert said[3].count("published") == 1 and said[3].count("duplicate") == 1
     assert said[5].count("data: ") == 5 + 5  # the orders; then what came behind the second event
 
 
 def test_privacy_guide_runs_as_written(project, servers, tmp_path):
-    blocks = re.findall(r"```sh\n(.*?)```", (GUIDES / "PRIVACY.md").read_text(), re.S)
-    assert len(blocks) == 4
-    server = servers(project)
-    (tmp_path / "nexus").symlink_to(NEXUS)
-    said = []
-    for block in blocks:
-        done = subprocess.run(["bash", "-ec", block.replace("localhost:8080", f"localhost:{server.port}")], cwd=project,
-                              env={"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
-                              capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        said.append(done.stdout)
-        server.wait_until_idle()
+    said = run_as_written(GUIDES / "PRIVACY.md", servers(project), tmp_path)
+    assert len(said) == 4
     assert "Alice" in said[1] and "identical" in said[1]
     assert "Alice" not in said[3] and '"withheld":"erased ' in said[3] and "as it should be" in said[3]
+
+
+def test_api_reference_runs_as_written_and_has_every_route(project, servers, tmp_path):
+    page = GUIDES / "API_REFERENCE.md"
+    server = servers(project)
+    parts = re.split(r"^### (.*)$", page.read_text(), flags=re.M)[1:]
+    described = {f"{method.upper()} {path}" for path, methods in server.get("/openapi.json")["paths"].items()
+                 for method in methods}
+    assert described == set(parts[::2])
+    assert all("```sh\ncurl " in text or "\n    curl " in text or "$(curl " in text for text in parts[1::2])
+    said = "\n".join(run_as_written(page, server, tmp_path))
+    assert said.count('"status":"published"') == 7 and said.count('"status":"duplicate"') == 1
+    assert '"identical": true' in said and "INVOCATIONS:" in said and "data: " in said and '"requeued":0' in said
+    assert "nexus_events_total" in said and "/openapi.json" in said
 
 
 def test_configuration_names_every_key_of_the_schema():
