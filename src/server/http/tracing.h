@@ -11,8 +11,8 @@
 #include "codec/cloudevents.h"
 #include "server/http/services.h"
 
-/** A request that may store something, before its handler; `route` is its pattern. Does nothing where no spans
- * are exported. */
+/** A request that may store something, before its handler; `route` is its pattern. Does nothing where no
+ * spans are exported. */
 void nx_http_span_begin(struct nx_http_services *services, struct nx_http_exchange *exchange,
                         const struct nx_http_request *request, struct nx_str route);
 /** Begin exchange->trace: a child of what the client sent, or a new trace. */
