@@ -11,6 +11,7 @@ extern const struct nx_command nx_command_dev;
 extern const struct nx_command nx_command_start;
 extern const struct nx_command nx_command_logs;
 extern const struct nx_command nx_command_events;
+extern const struct nx_command nx_command_top;
 extern const struct nx_command nx_command_trace;
 extern const struct nx_command nx_command_why;
 extern const struct nx_command nx_command_export;

@@ -318,6 +318,7 @@ static void count_task(struct nx_dispatch *dispatch, const struct nx_task *task)
                    1);
     nx_histogram_observe(nx_metric_histogram(metrics->duration, &function), task->duration_ns);
     nx_histogram_observe(nx_metric_histogram(metrics->memory, &function), task->memory_peak);
+    nx_counter_add(nx_metric_counter(metrics->fuel, &function), task->fuel);
     if (!is_ok) {
         nx_counter_add(nx_metric_counter(metrics->errors, (struct nx_str[]){ function, outcome }), 1);
     }
@@ -659,6 +660,12 @@ static enum nx_status add_metrics(struct nx_dispatch *dispatch, struct nx_metric
         .bucket_log2_first = 16,
         .bucket_log2_last = 32,
     };
+    static const struct nx_metric_options fuel = {
+        .name = "nexus_function_fuel_total",
+        .help = "Fuel that calls have used.",
+        .kind = NX_METRIC_COUNTER,
+        .labels = { "function" },
+    };
     static const struct nx_metric_options errors = {
         .name = "nexus_errors_total",
         .help = "Failed attempts, by function and outcome.",
@@ -670,6 +677,7 @@ static enum nx_status add_metrics(struct nx_dispatch *dispatch, struct nx_metric
     }
     NX_TRY(nx_metrics_add(metrics, &duration, &dispatch->metrics.duration, err));
     NX_TRY(nx_metrics_add(metrics, &memory, &dispatch->metrics.memory, err));
+    NX_TRY(nx_metrics_add(metrics, &fuel, &dispatch->metrics.fuel, err));
     NX_TRY(nx_metrics_add(metrics, &errors, &dispatch->metrics.errors, err));
     NX_TRY(nx_metrics_add(metrics, &attempts, &dispatch->metrics.attempts, err));
     return nx_metrics_add(metrics, &events, &dispatch->metrics.events, err);

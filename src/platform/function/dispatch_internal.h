@@ -70,6 +70,7 @@ struct nx_dispatch_metrics {
     struct nx_metric *attempts;
     struct nx_metric *duration;
     struct nx_metric *memory;
+    struct nx_metric *fuel;
     struct nx_metric *errors;
 };
 

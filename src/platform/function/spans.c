@@ -46,9 +46,8 @@ void nx_run_spans_host_call(struct nx_run_spans *spans, const char *module, cons
     nx_tracer_add(spans->tracer, &span);
 }
 
-void nx_run_spans_append(struct nx_run_spans *spans, const struct nx_call_result *result, int64_t now_ns) {
+void nx_run_spans_append(struct nx_run_spans *spans, int64_t now_ns) {
     spans->append_ns = now_ns;
-    spans->fuel = result->fuel_used;
 }
 
 static void add_dispatch(struct nx_run_spans *spans, const struct nx_task *task) {
@@ -140,7 +139,7 @@ void nx_run_spans_end(struct nx_run_spans *spans, const struct nx_task *task, in
     attributes[count++] = NX_SPAN_C("nexus.outcome", nx_outcome_name(task->outcome));
     attributes[count++] = NX_SPAN_C("error.type", has_failed ? nx_outcome_name(task->outcome) : "");
     attributes[count++] = NX_SPAN_I64("nexus.attempt", task->attempt);
-    attributes[count++] = NX_SPAN_I64("nexus.fuel", spans->fuel);
+    attributes[count++] = NX_SPAN_I64("nexus.fuel", task->fuel);
     attributes[count++] = NX_SPAN_I64("nexus.memory_peak", task->memory_peak);
     struct nx_span span = { .end_ns = now_ns, .has_failed = has_failed, .message = message };
     add_dispatch(spans, task);

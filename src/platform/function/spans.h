@@ -30,7 +30,6 @@ struct nx_run_spans {
     int64_t start_ns;             /* wall */
     int64_t append_ns;            /* wall; 0: nothing was written yet */
     unsigned host_call_count;
-    uint64_t fuel;
 };
 
 /** The run begins, or begins again. `parent` is the event's trace, NULL when it has none, or it is a live
@@ -42,7 +41,7 @@ void nx_run_spans_begin(struct nx_run_spans *spans, struct nx_tracer *tracer, co
 void nx_run_spans_host_call(struct nx_run_spans *spans, const char *module, const char *name,
                             int64_t start_ns, int64_t end_ns);
 /** What the run did is on its way to the log. */
-void nx_run_spans_append(struct nx_run_spans *spans, const struct nx_call_result *result, int64_t now_ns);
+void nx_run_spans_append(struct nx_run_spans *spans, int64_t now_ns);
 /** Its record is on disk; `task` has its answer. */
 void nx_run_spans_end(struct nx_run_spans *spans, const struct nx_task *task, int64_t now_ns);
 /** What it had read has changed: it is made again, unseen by anyone. */

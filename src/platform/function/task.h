@@ -61,6 +61,7 @@ struct nx_task {
     int64_t finished_at_ns; /* wall time of that record */
     uint64_t duration_ns;
     uint64_t memory_peak;
+    uint64_t fuel;
     struct nx_answer *answer_bytes; /* owned; NULL: it failed, nobody may wait for it, or no memory */
     struct nx_error error;
 };

@@ -338,10 +338,11 @@ static void commit(struct nx_worker *worker, struct slot *slot, struct nx_list *
     task->outcome = context.result->outcome;
     task->duration_ns = context.result->duration_ns < 0 ? 0 : (uint64_t)context.result->duration_ns;
     task->memory_peak = context.result->memory_peak;
+    task->fuel = context.result->fuel_used;
     (void)snprintf(task->error.message, sizeof task->error.message, "%.*s",
                    NX_STR_ARG(context.result->error));
     keep_answer(slot, context.result);
-    nx_run_spans_append(&slot->spans, context.result, now.wall_ns);
+    nx_run_spans_append(&slot->spans, now.wall_ns);
     if (!add_puts(worker, slot, context.result)) {
         (void)nx_fail_memory(&error);
         nx_list_remove(from, &slot->node);
