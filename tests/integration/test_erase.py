@@ -247,3 +247,40 @@ def test_lost_keys_are_said_and_can_be_put_back(project, servers):
     server = servers(project, "start")
     assert server.get(f"/events/{event}")["data"]["name"] == SECRET
     assert run_nexus("replay", event, cwd=project).returncode == 0
+
+
+LARGE_C = """
+#include <stdio.h>
+#include <string.h>
+static char event[700 * 1024];
+int main(void) {
+    size_t len = fread(event, 1, sizeof event - 1, stdin);
+    for (int i = 0; i < 5; i++) {
+        fwrite(event, 1, len, stdout);
+    }
+    return 0;
+}
+"""
+
+
+def test_large_outputs_are_sealed_as_objects(project, servers):
+    """An output of 400 KiB is an object of its own: sealed, replayed, and gone with the key."""
+    (project / "src" / "welcome.c").write_text(LARGE_C)
+    run_nexus("build", cwd=project)
+    server = servers(project, "start")
+    event = post_about(server, name=SECRET + " " + "x" * 80_000)
+    same = server.publish("user.created", data_of("u42", "y" * 80_000))
+    server.wait_until_idle()
+    call = calls_of(server, event)[0]
+    assert call["outcome"] == "ok" and call["output_stored"]["size"] > 400_000
+    assert calls_of(server, same)[0]["outcome"] == "ok"
+    assert not is_on_disk(server, SECRET) and is_on_disk(server, "y" * 80_000)
+    for known in (event, same):
+        assert run_nexus("replay", known, cwd=project).returncode == 0
+    server.stop()
+    assert run_nexus("replay", event, cwd=project).returncode == 0
+    run_nexus("erase", "--person", PERSON, cwd=project)
+    report = json.loads(run_nexus("replay", event, "--output", "json", cwd=project, status=1).stdout)
+    assert report["counts"]["erased"] == 1
+    assert run_nexus("replay", same, cwd=project).returncode == 0
+    assert run_nexus("journal", "verify", cwd=project).returncode == 0
