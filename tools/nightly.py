@@ -168,6 +168,8 @@ PARTS = [
          [*layer("platform"), "tests/simulation/dispatch_sim.c", "tests/simulation/seeds.h"]),
     Part("fidelity", "calls of each guest recorded and replayed", "10,000 of each guest",
          tests("fidelity", NEXUS_FIDELITY_EVENTS=(10000, 20)), [*PROGRAM, *HARNESS, *TOOLCHAINS, "tests/fidelity"]),
+    Part("compare", "the same code compared with its records, and each change of it found", "100,000 events",
+         tests("fidelity/test_compare", NEXUS_COMPARE_EVENTS=(100000, 200)), [*PROGRAM, *HARNESS, "tests/fidelity"]),
     Part("torture", "allocations of the unit tests made to fail, one a run", f"up to {TORTURE_ALLOCATIONS} of each program",
          torture, [*PROGRAM, *HARNESS, "tests/torture"], unit_tests=True),
     *fuzzers(),

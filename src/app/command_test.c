@@ -116,6 +116,22 @@ static enum nx_status replay_one(struct nx_args *args, struct nx_source *source,
     return status;
 }
 
+/* A file of the project is outside of what nexus erase reaches. */
+static void warn_of_person(const struct making *making, const char *path) {
+    NX_AUTO(nx_fixture) fixture = { 0 };
+    if (nx_fixture_parse(nx_buf_str(&making->text), &fixture, NULL) != NX_OK) {
+        return;
+    }
+    for (size_t i = 0; i < fixture.event.extension_count; i++) {
+        if (nx_str_is(fixture.event.extensions[i].name, "personkey")) {
+            (void)fprintf(stderr,
+                          "%s holds what the event and the call say of a person, in clear: replace it before you "
+                          "share the file; nexus erase does not reach it\n",
+                          path);
+        }
+    }
+}
+
 static enum nx_status write_fixture(struct nx_args *args, const struct making *making, struct nx_str folder,
                                     struct nx_error *err) {
     struct nx_disk *disk = nx_disk_system();
@@ -149,6 +165,7 @@ static enum nx_status write_fixture(struct nx_args *args, const struct making *m
     }
     NX_TRY(nx_disk_write_file(disk, path.ptr, nx_buf_str(&making->text), err));
     (void)printf("OK %s: the call as it was recorded; nexus test runs it\n", shown);
+    warn_of_person(making, shown);
     return NX_OK;
 }
 

@@ -101,6 +101,24 @@ def test_it_is_made_beside_the_running_server_too(lived, servers):
     assert "OK 2 fixtures in " in test(lived)
 
 
+def test_a_fixture_about_a_person_says_so(project, servers):
+    server = servers(project, "start")
+    server.publish("user.created", {"user_id": "u42"}, {"ce-personkey": "customer-1"})
+    server.wait_until_idle()
+    assert server.stop() == 0
+    done = run_nexus("test", "--from", "EVENTS:1", "--name", "person", cwd=project)
+    assert "fixtures/person.json holds what the event and the call say of a person, in clear" in done.stderr
+    assert read(project, "person")["event"]["personkey"] == "customer-1"
+    test(project, "person")
+    run_nexus("bisect", "EVENTS:1", cwd=project)
+    run_nexus("replay", "EVENTS:1", "--list-calls", cwd=project)
+    assert "1 identical" in run_nexus("replay", "EVENTS:1", "--on", "build/welcome.wasm", cwd=project).stdout
+    run_nexus("erase", "--person", "customer-1", cwd=project, status=None)
+    if run_nexus("replay", "EVENTS:1", cwd=project, status=None).returncode != 0:
+        for command in (["test", "--from", "EVENTS:1"], ["bisect", "EVENTS:1"], ["replay", "EVENTS:1", "--list-calls"]):
+            assert "forgotten" in run_nexus(*command, cwd=project, status=1).stderr
+
+
 @pytest.mark.parametrize("arguments, status, message", [
     (["--from", "EVENTS:1", "--name", "first-visit"], 1, "there is fixtures/first-visit.json already"),
     (["--from", "EVENTS:99"], 1, "EVENTS:99"),
