@@ -124,10 +124,11 @@ static void warn_of_person(const struct making *making, const char *path) {
     }
     for (size_t i = 0; i < fixture.event.extension_count; i++) {
         if (nx_str_is(fixture.event.extensions[i].name, "personkey")) {
-            (void)fprintf(stderr,
-                          "%s holds what the event and the call say of a person, in clear: replace it before you "
-                          "share the file; nexus erase does not reach it\n",
-                          path);
+            (void)fprintf(
+                stderr,
+                "%s holds what the event and the call say of a person, in clear: replace it before you "
+                "share the file; nexus erase does not reach it\n",
+                path);
         }
     }
 }
