@@ -130,6 +130,9 @@ static void append_event(struct nx_buf *line, const struct nx_json_value *item) 
     append_column(line, nx_json_get_str(event, "id"), ID_WIDTH);
     append_column(line, nx_json_get_str(event, "type"), TYPE_WIDTH);
     append_data(line, event);
+    if (nx_json_get(item, NX_STR("withheld")) != NULL) {
+        nx_buf_append_format(line, "withheld: %.*s", NX_STR_ARG(nx_json_get_str(event, "withheld")));
+    }
 }
 
 /* The cause is {"outcome", "error", "attempts", …}. */
@@ -305,8 +308,9 @@ const struct nx_command nx_command_events = {
         "when it was given up, the dead letter's place in the log, the event's, the function, the cause.\n"
         "An outcome is how a call ended: ok, exit, trap, deadline, memory-limit, stack-overflow,\n"
         "output-limit, log-limit, host-call-limit, effect-limit, tape-limit, host-error, module-invalid,\n"
-        "key-conflict, event-unreadable. With --outcome events stand in the order in which the calls ended,\n"
-        "each once; --since and --until are then the calls'.",
+        "key-conflict, event-unreadable, event-erased. With --outcome events stand in the order in which "
+        "the\n"
+        "calls ended, each once; --since and --until are then the calls'.",
     .example = "nexus events --type user.created --since 1h\n"
                "nexus events --source /shop --outcome trap\n"
                "nexus events --dlq --output json",

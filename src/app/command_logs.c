@@ -90,6 +90,25 @@ static void append_failure(struct nx_buf *out, const struct nx_lines_options *op
     nx_lines_write_failure(out, options, of, &invocation);
 }
 
+/* What a call about a person said, who was forgotten: that it cannot be told any more. */
+static void append_withheld(struct nx_buf *out, const struct nx_lines_options *options,
+                            const struct nx_lines_of *of, const struct nx_json_value *item) {
+    const struct nx_json_value *withheld = nx_json_get(item, NX_STR("withheld"));
+    char text[128];
+
+    if (withheld == NULL) {
+        return;
+    }
+    const struct nx_str time = nx_json_get_str(withheld, "time");
+    (void)snprintf(text, sizeof text, "what it said is withheld: %.*s%s%.*s",
+                   NX_STR_ARG(nx_json_get_str(withheld, "reason")), time.len > 0 ? " " : "",
+                   NX_STR_ARG(time));
+    const struct nx_invocation_log_line line = { .level = NX_LOG_INFO,
+                                                 .time_ns = time_of(item, "started"),
+                                                 .text = nx_str_from_c(text) };
+    nx_lines_write(out, options, of, &line);
+}
+
 static void append_item(struct nx_buf *out, const struct nx_lines_options *options,
                         const struct nx_json_value *item) {
     uint8_t trace_id[NX_TRACE_ID_SIZE] = { 0 };
@@ -106,6 +125,7 @@ static void append_item(struct nx_buf *out, const struct nx_lines_options *optio
     while (nx_json_next(&walk, NULL, &line)) {
         append_line(out, &with_tag, &of, line);
     }
+    append_withheld(out, &with_tag, &of, item);
     append_failure(out, &with_tag, &of, item);
 }
 

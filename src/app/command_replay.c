@@ -278,7 +278,7 @@ static size_t count_failed(const struct nx_replay_report *report) {
     size_t count = 0;
 
     for (size_t i = 0; i < report->item_count; i++) {
-        count += report->items[i].outcome != NX_OUTCOME_OK ? 1 : 0;
+        count += report->items[i].verdict != NX_REPLAY_RAN ? 1 : 0;
     }
     return count;
 }
@@ -329,7 +329,10 @@ static void append_end(struct nx_buf *out, const struct request *request,
 
 /* Told one by one; what differs under other code is told by its shape. */
 static bool is_trouble(const struct request *request, const struct nx_replay_item *item) {
-    return item->verdict != NX_REPLAY_IDENTICAL && request->question.mode != NX_REPLAY_LIVE &&
+    if (request->question.mode == NX_REPLAY_LIVE) { /* it was not run at all; how it ended was told */
+        return item->verdict == NX_REPLAY_ERASED || item->verdict == NX_REPLAY_EVENT_GONE;
+    }
+    return item->verdict != NX_REPLAY_IDENTICAL &&
            (item->verdict != NX_REPLAY_DIFFERENT || request->question.mode != NX_REPLAY_COMPARE);
 }
 

@@ -102,7 +102,7 @@ static enum nx_status write_event(struct collector *collector, uint64_t sequence
     nx_json_object_begin(&collector->json);
     nx_shown_copy_members(&collector->json, item, "reference", "stored", "cause", "error", NULL);
     nx_shown_copy_members(&collector->json, nx_json_get(item, NX_STR("event")), "id", "type", "source",
-                          "subject", "time", "traceparent", NULL);
+                          "subject", "time", "traceparent", "withheld", NULL);
     NX_TRY(write_calls(collector, sequence, err));
     nx_json_object_end(&collector->json);
     collector->depth--;
@@ -222,6 +222,7 @@ static void paint_event(struct painter *painter, const struct nx_json_value *eve
     nx_shown_member(painter->out, " ", event, "type");
     nx_shown_member(painter->out, " ", event, "id");
     nx_shown_member(painter->out, ": cannot be read: ", event, "error");
+    nx_shown_member(painter->out, ", withheld: ", event, "withheld");
     if (painter->began_ns == 0) {
         nx_shown_member(painter->out, " from ", event, "source");
         if (nx_time_parse(nx_json_get_str(event, "stored"), &painter->began_ns)) {

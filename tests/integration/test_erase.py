@@ -72,6 +72,8 @@ def test_a_person_is_served_sealed_and_forgotten(project, servers):
     assert not is_on_disk(server, key)
     check_forgotten(server, alices)
     check_others(server, bobs, nobodys)
+    live = run_nexus("replay", "--live", alices, cwd=project, status=1)
+    assert "FAIL" in live.stdout and "forgotten" in live.stdout and "OK Replay completed" not in live.stdout
     server.stop()
     server = servers(project, "start")
     check_forgotten(server, alices)
@@ -163,7 +165,8 @@ def test_the_directory_forgets_and_tells_while_no_server_runs(project, servers):
         assert done.returncode in (0, 1), (command, done.stderr)
         assert SECRET not in done.stdout and '"user_id":"u42"' not in done.stdout.replace("\\", ""), (command, done.stdout)
     assert "1 erased" in run_nexus("replay", "--since", "1h", cwd=project).stdout
-    assert "withheld" in run_nexus("events", "--output", "json", cwd=project).stdout
+    for command in ("events", "logs", f"trace {alices}", "events --output json"):
+        assert "withheld" in run_nexus(*command.split(), cwd=project).stdout, command
     assert run_nexus("replay", bobs, cwd=project).returncode == 0
     audit = run_nexus("journal", "dump", "--stream", "AUDIT", cwd=project).stdout
     assert '\\"erase\\"' in audit and PERSON not in audit

@@ -379,11 +379,31 @@ enum nx_status nx_key_store_secure(struct nx_key_store *store, struct nx_error *
     return nx_wrap(err, status, "new keys of people");
 }
 
+/* What cannot be read may be what is left of an erasure that was cut off: none of it stays. */
+static enum nx_status clear_unreadable(struct nx_key_store *store, struct nx_error *err) {
+    static const uint8_t zeros[NX_KEY_SLOT_SIZE];
+    const struct nx_str slot = nx_str_of(zeros, sizeof zeros);
+    if (store->unreadable_count == 0) {
+        return NX_OK;
+    }
+    NX_TRY(check_writable(store, err));
+    for (size_t i = 0; i < store->secured_count; i++) {
+        if (store->keys[i].state == NX_KEY_UNREADABLE) {
+            NX_TRY(nx_file_write_at(store->file, offset_of(i), &slot, 1, err));
+        }
+    }
+    store->unreadable_count = 0;
+    const enum nx_status status = nx_file_sync(store->file, err);
+    store->is_frozen = store->is_frozen || status != NX_OK;
+    return status;
+}
+
 enum nx_status nx_key_store_erase(struct nx_key_store *store, struct nx_str person, int64_t now_ns,
                                   const struct nx_person_key **key_out, struct nx_error *err) {
     uint8_t name[NX_KEY_ID_SIZE];
     uint8_t bytes[NX_KEY_SLOT_SIZE];
     NX_TRY(load(store, err));
+    NX_TRY(clear_unreadable(store, err));
     name_person(store, person, name);
     struct nx_person_key *key = look_up_person(store, name);
     if (key == NULL) {

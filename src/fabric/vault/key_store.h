@@ -79,8 +79,8 @@ NX_MUST_CHECK enum nx_status nx_key_store_find(struct nx_key_store *store, const
 /** Put new keys on disk, all with one sync. After a failure they are forgotten; if it was not for want of
  * room, no new ones are made until the store is opened again. Errors: NX_UNAVAILABLE; kind disk-full */
 NX_MUST_CHECK enum nx_status nx_key_store_secure(struct nx_key_store *store, struct nx_error *err);
-/** Destroy the person's key, on disk and in memory; `*key_out` is what is left of it, borrowed.
- * Errors:    NX_NOT_FOUND    the person has no key
+/** Destroy the person's key, on disk and in memory; `*key_out` is what is left of it, borrowed. Slots that
+ * cannot be read are overwritten too, whosever they were. Errors:    NX_NOT_FOUND    the person has no key
  *            NX_UNAVAILABLE  the disk refused: the key may or may not be there still */
 NX_MUST_CHECK enum nx_status nx_key_store_erase(struct nx_key_store *store, struct nx_str person,
                                                 int64_t now_ns, const struct nx_person_key **key_out,
