@@ -199,6 +199,7 @@ struct running {
     struct nx_json_writer writer;
     size_t total;
     size_t failed_count;
+    size_t differing_count; /* of the failed ones: those that ran */
     size_t updated_count;
 };
 
@@ -371,6 +372,7 @@ static enum nx_status judge(struct running *running, const struct nx_fixture *fi
         running->updated_count++;
     }
     running->failed_count += finding->is_good ? 0 : 1;
+    running->differing_count += finding->is_good ? 0 : 1;
     tell(running, finding);
     return NX_OK;
 }
@@ -503,10 +505,10 @@ static void tell_end(struct running *running, int64_t elapsed_ns) {
                         "Nothing to test: no such fixture in fixtures/. Make one of a recorded "
                         "call by: nexus test --from ID\n");
     } else if (running->failed_count > 0) {
-        nx_buf_append_format(&running->out,
-                             "FAIL %zu of %zu fixture%s in %.1fms; if that is as it should be: "
-                             "nexus test --update\n",
-                             running->failed_count, running->total, plural, ms);
+        nx_buf_append_format(
+            &running->out, "FAIL %zu of %zu fixture%s in %.1fms%s\n", running->failed_count, running->total,
+            plural, ms,
+            running->differing_count > 0 ? "; if that is as it should be: nexus test --update" : "");
     } else {
         nx_buf_append_format(&running->out, "OK %zu fixture%s in %.1fms\n", running->total, plural, ms);
     }

@@ -119,7 +119,7 @@ enum nx_status nx_fixture_parse(struct nx_str text, struct nx_fixture *fixture, 
     fixture->world = nx_json_get(root, NX_STR("world"));
     fixture->expect = nx_json_get(root, NX_STR("expect"));
     if (fixture->function.len == 0) {
-        return wrong(err, "'function' names none");
+        return wrong(err, "there is no 'function': whose call is it?");
     }
     if (fixture->world != NULL) {
         NX_TRY(check_members(fixture->world, "world", world, err));

@@ -135,6 +135,7 @@ def test_what_cannot_be_is_told(lived, arguments, status, message):
 @pytest.mark.parametrize("change, message", [
     (lambda f: f.pop("expect"), "there is no 'expect'"),
     (lambda f: f.pop("event"), "there is no 'event'"),
+    (lambda f: f.pop("function"), "there is no 'function'"),
     (lambda f: f.update(fixture=2), 'it begins with "fixture": 1'),
     (lambda f: f.update(functoin="x"), "did you mean 'function'?"),
     (lambda f: f.update(function="nobody"), "nexus.yaml has no function 'nobody'"),
@@ -153,6 +154,7 @@ def test_a_fixture_that_is_wrong_says_where(project, change, message):
     write(project, fixture)
     out = test(project, status=1)
     assert message in out and out.startswith(f"FAIL {FIRST}: "), out
+    assert "--update" not in out  # nothing ran that could be as it should be
 
 
 def test_a_file_that_is_no_json_says_where(project):
