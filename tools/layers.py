@@ -19,6 +19,7 @@ FOREIGN = [
     (re.compile(r"^(wasmtime|wasm|wasi)\b"), ["src/sandbox/"]),
     (re.compile(r"^uv\.h$|^uv/"), ["src/io/"]),
     (re.compile(r"^lz4\.h$"), ["src/storage/run"]),
+    (re.compile(r"^zlib\.h$"), ["src/codec/gzip"]),
     (re.compile(r"^yyjson\.h$"), ["src/codec/json"]),
     (re.compile(r"^libfyaml"), ["src/codec/yaml"]),
     (re.compile(r"^openssl/"), ["src/io/tls", "src/codec/digest", "src/codec/sealed"]),

@@ -1,4 +1,5 @@
 """HTTP functions: what a function prints is the answer."""
+import gzip
 import http.client
 import json
 import subprocess
@@ -267,3 +268,32 @@ def test_any_page_may_where_the_project_says_so_and_nowhere_else(routes, servers
     status, headers, _ = server.request("POST", "/open", "x", other)
     assert (status, headers["access-control-allow-origin"]) == (202, "*") and "vary" not in headers
     assert server.request("POST", "/events/x", "x", other)[0] == 403
+
+
+def test_large_answers_are_packed_for_those_who_take_it(api, servers):
+    server = servers(api)
+    plain = server.request("POST", "/api", "#large")
+    assert plain[1]["vary"] == "Accept-Encoding" and "content-encoding" not in plain[1]
+    for accepted in ("gzip", "br;q=1.0, gzip;q=0.8, *;q=0.1", "*"):
+        status, headers, body = server.request("POST", "/api", "#large", {"Accept-Encoding": accepted})
+        assert (status, headers["content-encoding"], headers["vary"]) == (200, "gzip", "Accept-Encoding")
+        assert len(body) == int(headers["content-length"]) < len(plain[2]) / 4 \
+            and gzip.decompress(body).splitlines()[:-1] == plain[2].splitlines()[:-1]
+    for refused in ("identity", "gzip;q=0", "br"):
+        assert "content-encoding" not in server.request("POST", "/api", "#large", {"Accept-Encoding": refused})[1]
+    _, headers, _ = server.request("POST", "/api", "x", {"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in headers and "vary" not in headers, "too small to be worth it"
+
+
+def test_a_body_may_come_packed(routes, servers):
+    server = servers(routes)
+    packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    status, _, seen = server.request("PUT", "/items/1/parts/2", gzip.compress(b'{"a": [1, 2]}'), packed)
+    assert (status, seen["body"]) == (200, {"a": [1, 2]}) and "content-encoding" not in seen["headers"]
+    status, headers, _ = server.request("POST", "/events/x", gzip.compress(b'{"b": 1}'), packed)
+    assert status == 202 and server.get(headers["location"])["data"] == {"b": 1}
+    assert server.request("POST", "/events/x", b"{}", packed)[0] == 400
+    status, _, problem = server.request("POST", "/events/x", gzip.compress(bytes(2 << 20)), packed)
+    assert (status, problem["kind"]) == (413, "too-large")
+    status, headers, problem = server.request("POST", "/events/x", b"x", {"Content-Encoding": "br"})
+    assert (status, problem["kind"], headers["accept-encoding"]) == (415, "unsupported-media-type", "gzip")

@@ -34,7 +34,7 @@ def root(deb, tmp_path_factory):
 def test_the_package_names_what_it_needs_and_keeps_the_owners_configuration(deb):
     fields = run("dpkg-deb", "-f", str(deb), "Package", "Depends", "Architecture")
     assert "Package: nexus" in fields
-    for library in ("libc6", "libuv1", "libfyaml0", "libssl3", "liblz4-1"):
+    for library in ("libc6", "libuv1", "libfyaml0", "libssl3", "liblz4-1", "zlib1g"):
         assert library in fields
     assert run("dpkg-deb", "-I", str(deb), "conffiles").strip() == "/etc/nexus/nexus.yaml"
 

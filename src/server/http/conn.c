@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "codec/gzip.h"
+#include "server/http/encoding.h"
 
 struct nx_http_conn {
     struct nx_list_node phase_node;
@@ -222,6 +224,7 @@ static struct nx_http_exchange *exchange_new(struct nx_http_conn *conn,
     exchange->is_head = request->method == NX_HTTP_HEAD;
     exchange->keep_alive = request->keep_alive;
     exchange->is_http_1_0 = request->version_minor == 0;
+    exchange->takes_gzip = nx_http_takes_gzip(request);
     nx_list_append(&conn->exchanges, &exchange->node);
     return exchange;
 }
@@ -253,6 +256,11 @@ static void handle(struct nx_http_conn *conn) {
         return;
     }
     conn->closing = conn->closing || !request->keep_alive;
+    if (nx_http_decode_body(request, &err) != NX_OK) {
+        const bool is_other = err.kind == NX_KIND_UNSUPPORTED_MEDIA;
+        nx_http_respond_error(exchange, &err, is_other ? NX_STR("Accept-Encoding: gzip\r\n") : NX_STR_EMPTY);
+        return;
+    }
     conn->shared->handle(conn->shared->data, exchange, request);
 }
 
@@ -497,6 +505,29 @@ static void release_answers(struct nx_http_conn *conn) {
     conn->broken = conn->broken || nx_buf_failed(&conn->out);
 }
 
+/* Head and body of an answer; packed, where that is wanted and there is memory for it. */
+static void write_answer(struct nx_buf *out, struct nx_http_exchange *exchange,
+                         const struct nx_http_response *response) {
+    struct nx_http_response answer = *response;
+    NX_AUTO(nx_buf) packed;
+    nx_buf_init(&packed, NX_HTTP_PACKED_SIZE_MAX);
+    if (!has_no_body(response->status) && nx_http_is_packable(response)) {
+        nx_buf_append(&exchange->headers, NX_STR("Vary: Accept-Encoding\r\n"));
+        if (exchange->takes_gzip && !exchange->is_head &&
+            nx_gzip_encode(&packed, response->body, NULL) == NX_OK && packed.len < response->body.len) {
+            nx_buf_append(&exchange->headers, NX_STR("Content-Encoding: gzip\r\n"));
+            answer.body = nx_buf_str(&packed);
+        }
+        if (nx_buf_failed(&exchange->headers)) {
+            exchange->conn->broken = true;
+        }
+    }
+    write_head(out, exchange, &answer);
+    if (!exchange->is_head && !has_no_body(response->status)) {
+        nx_buf_append(out, answer.body);
+    }
+}
+
 void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_response *response) {
     struct nx_http_conn *conn = exchange->conn;
     nx_assert(!exchange->answered);
@@ -517,10 +548,7 @@ void nx_http_respond(struct nx_http_exchange *exchange, const struct nx_http_res
     /* The answer whose turn it is goes straight to the output. */
     const bool is_first = nx_list_first(&conn->exchanges) == &exchange->node;
     struct nx_buf *out = is_first ? &conn->out : &exchange->out;
-    write_head(out, exchange, response);
-    if (!exchange->is_head && !has_no_body(response->status)) {
-        nx_buf_append(out, response->body);
-    }
+    write_answer(out, exchange, response);
     exchange->answered = true;
     release_answers(conn);
 }

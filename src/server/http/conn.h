@@ -136,6 +136,7 @@ struct nx_http_exchange {
     bool is_head;
     bool keep_alive;
     bool is_http_1_0;
+    bool takes_gzip;
     bool answered;
     bool streaming;    /* its answer has begun and is given piece by piece */
     struct nx_buf out; /* conn.c's own: the answer, while an earlier request has none */
