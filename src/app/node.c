@@ -126,7 +126,7 @@ static void signalled(void *data, int number) {
 static void tick(void *data) {
     struct nx_node *node = data;
 
-    nx_timer_start(node->loop, &node->tick, TICK_MS);
+    nx_timer_start(node->loop, &node->tick, node->options.tick_ms > 0 ? node->options.tick_ms : TICK_MS);
     if (node->options.invocation != NULL && !node->tailing) {
         tail(node);
     }

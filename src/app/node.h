@@ -21,8 +21,10 @@ struct nx_node_options {
     size_t worker_count;      /* 0: one for each core */
     /* A record of INVOCATIONS was written since the start; on the main thread. NULL: nobody looks on. */
     void (*invocation)(void *data, const struct nx_record *record);
-    /* Twice a second while it runs, on the main thread; or NULL. */
+    /* While it runs, on the main thread, every time so many milliseconds have passed; or NULL. 0: twice a
+     * second. */
     void (*tick)(void *data);
+    int64_t tick_ms;
     void *data;
 };
 
