@@ -19,7 +19,7 @@
 #include "platform/function/function.h"
 
 enum {
-    NX_CONFIG_FUNCTIONS_MAX = 256,
+    NX_CONFIG_FUNCTIONS_MAX = 1024,
     NX_CONFIG_STREAMS_MAX = 64,
     NX_CONFIG_PROBLEMS_SIZE_MAX = 64 * 1024, /* bytes of explanations */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/map.h"
 #include "codec/json.h"
 
 enum {
@@ -90,7 +91,8 @@ struct nx_metric {
     struct nx_metric *next;
     struct series *series[NX_METRIC_SERIES_MAX + 1]; /* the last: "other" */
     struct nx_counter series_count;                  /* raised after the series is whole */
-    struct nx_counter spare_counter;                 /* counts what there is no memory to count apart */
+    struct nx_map by_labels;         /* labels -> struct series; of the thread that adds them */
+    struct nx_counter spare_counter; /* counts what there is no memory to count apart */
     struct nx_histogram *spare_histogram;
 };
 
@@ -112,6 +114,7 @@ static void metric_free(struct nx_metric *metric) {
     for (size_t i = 0; i <= NX_METRIC_SERIES_MAX; i++) {
         free(metric->series[i]);
     }
+    nx_map_fini(&metric->by_labels);
     free(metric->spare_histogram);
     free(metric);
 }
@@ -136,6 +139,7 @@ enum nx_status nx_metrics_add(struct nx_metrics *metrics, const struct nx_metric
         return nx_fail_memory(err);
     }
     metric->options = *options;
+    nx_map_init(&metric->by_labels, NX_METRIC_SERIES_MAX + 1, 0); /* labels are ours, never a stranger's */
     if (options->kind == NX_METRIC_HISTOGRAM) {
         metric->spare_histogram = calloc(1, sizeof *metric->spare_histogram);
         if (metric->spare_histogram == NULL) {
@@ -187,13 +191,7 @@ static void append_labels(struct nx_buf *out, const struct nx_metric *metric, co
 }
 
 static struct series *find(const struct nx_metric *metric, struct nx_str labels) {
-    const uint64_t count = nx_counter_get(&metric->series_count);
-    for (uint64_t i = 0; i < count; i++) {
-        if (nx_str_equal(metric->series[i]->labels, labels)) {
-            return metric->series[i];
-        }
-    }
-    return NULL;
+    return nx_map_get(&metric->by_labels, labels);
 }
 
 /* A series without a value yet, not shown before publish(); NULL when there is no memory. */
@@ -213,10 +211,16 @@ static struct series *series_new(const struct nx_metric *metric, struct nx_str l
     return series;
 }
 
-static void publish(struct nx_metric *metric, struct series *series) {
+/* False: no memory to find it again; it is freed. */
+static bool publish(struct nx_metric *metric, struct series *series) {
+    if (nx_map_set(&metric->by_labels, series->labels, series, NULL) != NX_OK) {
+        free(series);
+        return false;
+    }
     const uint64_t at = nx_counter_get(&metric->series_count);
     metric->series[at] = series;
     nx_counter_set(&metric->series_count, at + 1);
+    return true;
 }
 
 /* The series with these label values, made when it is new and `make` says so. */
@@ -241,10 +245,7 @@ static struct series *find_or_make(struct nx_metric *metric, const struct nx_str
         }
     }
     series = series_new(metric, nx_buf_str(&labels), metric->options.kind == NX_METRIC_HISTOGRAM);
-    if (series != NULL) {
-        publish(metric, series);
-    }
-    return series;
+    return series != NULL && publish(metric, series) ? series : NULL;
 }
 
 struct nx_counter *nx_metric_counter(struct nx_metric *metric, const struct nx_str *values) {
@@ -279,7 +280,9 @@ static void borrow(struct nx_metric *metric, const struct nx_str *values, struct
     if (series != NULL) {
         series->counter = counter;
         series->histogram = histogram;
-        publish(metric, series);
+        if (!publish(metric, series)) {
+            return; /* it is not shown */
+        }
     }
 }
 

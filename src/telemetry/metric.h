@@ -24,7 +24,7 @@ enum {
     NX_HISTOGRAM_LOG2_MAX = 44, /* values from 2^44 on (4.8 hours in ns, 16 TiB) share the last bucket */
     NX_HISTOGRAM_BUCKET_COUNT = (NX_HISTOGRAM_LOG2_MAX - NX_HISTOGRAM_SUB_BITS + 1) << NX_HISTOGRAM_SUB_BITS,
     NX_METRIC_LABELS_MAX = 4,   /* of one family */
-    NX_METRIC_SERIES_MAX = 1024 /* of one family; later ones share one series with the label values "other" */
+    NX_METRIC_SERIES_MAX = 4096 /* of one family; later ones share one series with the label values "other" */
 };
 
 struct nx_histogram { /* starts zeroed */
