@@ -142,3 +142,35 @@ def test_while_functions_keep_up_the_budget_is_held_and_nobody_is_refused(tmp_pa
     assert set(statuses[:first]) == {410} and set(statuses[first:]) == {200}, (first, statuses)
     assert (count - first) * SIZE > BUDGET // 2, first
     assert server.request("GET", "/readyz")[0] == 200
+
+
+def test_a_slow_function_is_named_and_writing_goes_on_as_it_catches_up(tmp_path, servers):
+    folder = tmp_path / "p"
+    folder.mkdir()
+    (folder / "nexus.yaml").write_text(
+        "version: v1\ndisk_budget: 64MiB\nfunctions:\n"
+        "  - {name: quick, on: {event: {type: load}}, code: quick.wasm}\n"
+        "  - {name: slow, on: {event: {type: load}}, code: slow.wasm, max_concurrency: 1, timeout: 60s}\n")
+    (folder / "quick.wasm").write_bytes(spinning(1000))
+    (folder / "slow.wasm").write_bytes(spinning(40_000_000))
+    server = servers(folder, "start")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    count = 0
+    refused = 0
+    with Watch(folder) as watch:
+        deadline = time.monotonic() + 60
+        while refused == 0 or count < EVENTS_MAX // 5:
+            assert count < EVENTS_MAX, "never refused"
+            status, answer = post(server, connection, count)
+            if status == 202:
+                count += 1
+                continue
+            refused += 1
+            assert status == 507 and answer["kind"] == "disk-budget-full" and "'slow'" in answer["detail"], answer
+            assert time.monotonic() < deadline, (count, refused, answer)
+            time.sleep(0.05)
+        server.wait_until_idle(60)
+    assert watch.largest <= BUDGET + BEYOND, watch.largest / MIB
+    for state in server.get("/functions")["functions"]:
+        assert state["succeeded"] == count, state
+    assert post(server, connection, count)[0] == 202

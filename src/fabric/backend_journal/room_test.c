@@ -6,7 +6,7 @@
 
 enum { SEGMENT_SIZE = 64 * 1024, PAYLOAD_SIZE = 20 * 1000 };
 
-static void send_one(struct harness *harness, size_t size) {
+static void send_to(struct harness *harness, const char *stream, const char *subject, size_t size) {
     struct nx_append *append = harness_append_new(harness, 1, 0);
     NX_AUTO_FREE char *payload = malloc(size + 1);
     nx_assert(payload != NULL);
@@ -14,8 +14,12 @@ static void send_one(struct harness *harness, size_t size) {
         payload[i] = (char)('a' + nx_random_u64(&harness->options.random) % 26);
     }
     payload[size] = '\0';
-    harness_add(append, "EVENTS", "a.b", "", payload, NULL);
+    harness_add(append, stream, subject, "", payload, NULL);
     assert_true(nx_mailbox_send(nx_fabric_appends(harness->fabric), &append->message));
+}
+
+static void send_one(struct harness *harness, size_t size) {
+    send_to(harness, "EVENTS", "a.b", size);
 }
 
 static void step(struct harness *harness, int actor) {
@@ -208,11 +212,40 @@ static void test_an_old_wish_is_said_anew_before_anybody_is_refused_and_then_nam
     harness_fini(&harness);
 }
 
+static void test_a_budget_full_of_what_stays_says_so(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_open(&harness, SEGMENT_SIZE);
+    harness_stop(&harness);
+    harness.options.disk_budget = (uint64_t)16 * SEGMENT_SIZE;
+    harness_start(&harness);
+    protect(&harness, "reader", true, 1);
+    enum nx_status status = NX_OK;
+    for (int i = 0; i < 200 && status == NX_OK; i++) {
+        char subject[32];
+        (void)snprintf(subject, sizeof subject, "$O.x.C.%d", i);
+        send_to(&harness, "OBJ_x", subject, PAYLOAD_SIZE);
+        harness_run(&harness);
+        NX_AUTO(nx_append) *answer = take_answer(&harness);
+        assert_non_null(answer);
+        status = answer->status;
+    }
+    assert_int_equal(status, NX_RESOURCE_EXHAUSTED); /* at the end of the allowance these are refused too */
+    send_one(&harness, 100);
+    harness_run(&harness);
+    NX_AUTO(nx_append) *answer = take_answer(&harness);
+    assert_non_null(answer);
+    assert_int_equal(answer->error.kind, NX_KIND_BUDGET_FULL);
+    assert_non_null(strstr(answer->error.message, "keys and objects"));
+    harness_fini(&harness);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_waits_to_be_sealed_has_a_limit_which_is_waited_for),
         cmocka_unit_test(test_when_sealing_does_not_come_writing_is_refused_by_name_until_it_does),
         cmocka_unit_test(test_an_append_larger_than_a_segment_is_taken),
+        cmocka_unit_test(test_a_budget_full_of_what_stays_says_so),
         cmocka_unit_test(test_an_old_wish_is_said_anew_before_anybody_is_refused_and_then_named),
     };
     return cmocka_run_group_tests_name("fabric/backend_journal/room", tests, NULL, NULL);
