@@ -367,7 +367,11 @@ static bool retain_budget(struct nx_library *library, int64_t now_ns) {
     }
     const uint64_t before = size_of_all(library, size_of_runs(library));
     const uint64_t size = drop_oldest(library, before, &held, &is_done);
-    const bool is_over = size > budget && is_done;
+    /* Once it is full it is so until there is room for a segment, not again and again for a moment. */
+    const bool is_full = nx_counter_get(&library->board->budget_full) != 0;
+    const uint64_t margin =
+        is_full && budget > library->options->segment_size ? library->options->segment_size : 0;
+    const bool is_over = size > budget - margin && is_done;
     library->is_held = held != NULL && size > budget_goal(library);
     library->is_answered = library->is_answered && library->is_held;
     const bool is_asked = library->is_held && ask_holders(library, now_ns);
