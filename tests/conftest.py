@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -148,6 +149,64 @@ class Server:
     def end(self):
         if self.process.poll() is None:
             self.kill()
+
+
+class Walkthrough:
+    """Follows a page as a person would: one shell in which its commands run as they stand, and `nexus dev` beside it.
+
+    What a test must know better than the page is in `means`: words of it (an id that only a run can tell) -> a function of
+    all that was printed so far, or text. After each command the server is let finish what it set off.
+    """
+
+    def __init__(self, folder, servers, environment=None, means=None):
+        self.servers, self.environment, self.means = servers, environment or {}, means or {}
+        self.server, self.said = None, ""
+        home = folder / "home"
+        home.mkdir()
+        (home / "nexus").symlink_to(NEXUS)
+        path = f"{home}{os.pathsep}{self.environment.get('PATH', os.environ['PATH'])}"
+        self.shell = subprocess.Popen(["bash"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True, env={**os.environ, **self.environment, "PATH": path})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.shell.stdin.close()
+        self.shell.stdout.close()
+        self.shell.wait(30)
+
+    def run(self, block):
+        """The commands of a block, one after the other; each must succeed."""
+        for line in re.sub(r"\\\n", "", block).splitlines():
+            command = re.sub(r"(^|\s+)#( .*|$)", "", line).strip()
+            if command.endswith("nexus dev"):
+                self._run(command.removesuffix("nexus dev").strip().removesuffix("&&") or "true")
+                self.server = self.servers(self._run("pwd").strip(), environment=self.environment)
+            elif command:
+                self._run(command)
+        return self.said
+
+    def _run(self, command):
+        for word, meaning in self.means.items():
+            command = re.sub(word, lambda _: meaning if isinstance(meaning, str) else meaning(self.said), command)
+        if self.server:
+            command = command.replace("localhost:8080", f"localhost:{self.server.port}")
+        if command.startswith("nexus logs -f"):  # it goes on until somebody ends it
+            command = f"timeout 2 {command} || [ $? = 124 ]"
+        self.shell.stdin.write(f"{command}\necho; echo \"--- $?\"\n")
+        self.shell.stdin.flush()
+        printed = []
+        for line in self.shell.stdout:
+            if line.startswith("--- "):
+                break
+            printed.append(line)
+        text = "".join(printed)
+        assert line == "--- 0\n", f"{command}\n{text}"
+        self.said += text
+        if self.server:
+            self.server.wait_until_idle()
+        return text
 
 
 def guest(body):

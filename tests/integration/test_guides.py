@@ -1,9 +1,10 @@
 """The guides say what is so: commands in them run, and what they list is complete."""
 import json
 import re
+import shutil
 import subprocess
 
-from conftest import NEXUS, ROOT
+from conftest import NEXUS, ROOT, Walkthrough
 
 GUIDES = ROOT / "docs" / "guides"
 
@@ -58,6 +59,33 @@ def test_privacy_guide_runs_as_written(project, servers, tmp_path):
     assert len(said) == 4
     assert "Alice" in said[1] and "identical" in said[1]
     assert "Alice" not in said[3] and '"withheld":"erased ' in said[3] and "as it should be" in said[3]
+
+
+def test_readme_runs_as_written(tmp_path, servers):
+    by_hand = (ROOT / "README.md").read_text().split("## By hand")[1].split("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", by_hand, re.S)
+    assert len(blocks) == 2
+    means = {"01J…": lambda said: re.findall(r'"event_id":"(\w+)"', said)[-1]}
+    with Walkthrough(tmp_path, servers, means=means) as walk:
+        for block in blocks:
+            walk.run(block)
+        for promised in ("Processing user event", "user.created", "user.welcomed", "because user-welcome published it",
+                         "identical output"):
+            assert promised in walk.said
+
+
+def test_replay_guide_runs_as_written(project, servers, tmp_path):
+    blocks = re.findall(r"```sh\n(.*?)```", (GUIDES / "REPLAY.md").read_text(), re.S)
+    assert len(blocks) >= 3
+    shutil.copy(project / "build" / "welcome.wasm", project / "build" / "welcome-old.wasm")
+    server = servers(project)
+    for number in range(17):  # its examples ask for EVENTS:17
+        server.publish("user.created", {"user_id": f"u{number}"})
+    server.wait_until_idle()
+    with Walkthrough(tmp_path, servers) as walk:
+        walk.run(f"cd {project}")
+        for block in blocks:
+            walk.run(block)
 
 
 def test_api_reference_runs_as_written_and_has_every_route(project, servers, tmp_path):
