@@ -47,6 +47,8 @@ struct nx_node {
     struct nx_exporter *exporter; /* NULL: no spans are exported */
     struct nx_message exporter_stop;
     struct nx_nats_server *nats; /* NULL: not served */
+    struct nx_actor library;
+    struct nx_thread *library_thread; /* with functions: theirs too */
     struct nx_thread *threads[THREADS_MAX];
     size_t thread_count;
     struct nx_timer tick;
@@ -166,7 +168,6 @@ static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
     const struct nx_config *config = node->options.config;
     struct nx_stream_config streams[STREAMS_MAX];
     struct nx_actor journal;
-    struct nx_actor library;
 
     for (size_t i = 0; i < STREAMS_MAX; i++) {
         streams[i] = nx_functions_streams()[i];
@@ -191,9 +192,9 @@ static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
         .retention_waits_for = NX_FUNCTIONS_CONSUMER,
     };
     NX_TRY(nx_fabric_open(&options, &node->fabric, err));
-    nx_fabric_actors(node->fabric, &journal, &library);
+    nx_fabric_actors(node->fabric, &journal, &node->library);
     NX_TRY(start_thread(node, &journal, err));
-    return start_thread(node, &library, err);
+    return nx_thread_start(&node->library, 1, &node->clock, &node->library_thread, err);
 }
 
 /* One a core, unless told otherwise. */
@@ -342,6 +343,19 @@ static void stop_exporter(struct nx_node *node) {
     }
 }
 
+/* What of the functions wants to be where the library is. Until now it ran alone: what the functions need
+ * was read by it. */
+static enum nx_status share_library_thread(struct nx_node *node, const struct nx_actor *actors,
+                                           struct nx_error *err) {
+    struct nx_actor together[1 + NX_FUNCTIONS_TOGETHER] = { node->library };
+
+    for (size_t i = 0; i < NX_FUNCTIONS_TOGETHER; i++) {
+        together[1 + i] = actors[i];
+    }
+    nx_thread_stop(NX_TAKE(node->library_thread));
+    return nx_thread_start(together, 1 + NX_FUNCTIONS_TOGETHER, &node->clock, &node->library_thread, err);
+}
+
 static enum nx_status open_functions(struct nx_node *node, struct nx_error *err) {
     struct nx_actor actors[NX_FUNCTIONS_ACTORS_MAX];
     const struct nx_functions_options options = {
@@ -360,7 +374,8 @@ static enum nx_status open_functions(struct nx_node *node, struct nx_error *err)
     };
     NX_TRY(nx_functions_open(&options, &node->functions, err));
     const size_t count = nx_functions_actors(node->functions, actors);
-    for (size_t i = 0; i < count; i++) {
+    NX_TRY(share_library_thread(node, actors, err));
+    for (size_t i = NX_FUNCTIONS_TOGETHER; i < count; i++) {
         NX_TRY(start_thread(node, &actors[i], err));
     }
     node->functions_run = true;
@@ -647,6 +662,7 @@ void nx_node_close(struct nx_node *node) {
     if (nx_node_stop(node, NULL) != NX_OK) {
         /* Whoever wants to know has called it before. */
     }
+    nx_thread_stop(node->library_thread);
     while (node->thread_count > 0) {
         nx_thread_stop(node->threads[--node->thread_count]);
     }

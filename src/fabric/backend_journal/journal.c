@@ -415,6 +415,9 @@ void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
         const uint64_t segment = nx_wal_position(journal->wal, &end);
         nx_counter_set(&journal->board->committed, nx_board_position(segment, end));
         owe_notice(journal, now);
+        /* Before the answers: what waits for the event has the longer way to go. */
+        const int64_t again_ns = tell_library(journal, now);
+        (void)again_ns; /* asked for again at the end of the step */
     }
     journal->batch_needs_sync = false;
     answer_batch(journal, NX_OK, NULL);

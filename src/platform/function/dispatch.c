@@ -9,6 +9,8 @@
 enum {
     CONSUMERS_MAX = 4 * NX_REGISTRY_FUNCTIONS_MAX,
     TIMERS_MAX = 64 * 1024 * 1024,
+    AT_HAND_CALLS = 4,                 /* of the worker on our thread; others take what comes beside them */
+    QUICK_NS = NX_NS_PER_MS,           /* a call that took less may be followed by one at hand */
     PROTECT_EVENTS = 4096,             /* new events after which retention is told that they were looked at */
     HELD_WAIT_NS = 500 * NX_NS_PER_MS, /* before a call that could not be written is tried again */
 };
@@ -137,7 +139,7 @@ static void drop_body(struct nx_dispatch *dispatch, struct nx_item *item) {
 
 struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch) {
     struct nx_dispatch_worker *best = NULL;
-    for (size_t i = 0; i < dispatch->worker_count; i++) {
+    for (size_t i = 1; i < dispatch->worker_count; i++) {
         struct nx_dispatch_worker *worker = &dispatch->workers[i];
         if (worker->task_count < NX_WORKER_CALLS_MAX &&
             (best == NULL || worker->task_count < best->task_count)) {
@@ -145,6 +147,15 @@ struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch) 
         }
     }
     return best;
+}
+
+/* Few calls run at hand, where no other thread has to be woken for them, and only of functions that were
+ * quick before: there everybody waits for them. NULL when the others have as many as they take. */
+static struct nx_dispatch_worker *worker_for(struct nx_dispatch *dispatch,
+                                             const struct nx_consumer *consumer) {
+    struct nx_dispatch_worker *at_hand = &dispatch->workers[0];
+    return consumer->is_quick && at_hand->task_count < AT_HAND_CALLS ? at_hand
+                                                                     : nx_dispatch_least_busy(dispatch);
 }
 
 bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
@@ -218,8 +229,7 @@ static bool may_run(const struct nx_consumer *consumer) {
 }
 
 /* Start the next item of this consumer; false when it could not be. */
-static bool run_next(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
-                     struct nx_consumer *consumer) {
+static bool run_next(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
     if (!may_run(consumer)) {
         return true; /* it comes back when an item of it ends */
     }
@@ -239,7 +249,7 @@ static bool run_next(struct nx_dispatch *dispatch, struct nx_dispatch_worker *wo
         item->state = NX_ITEM_FETCHING;
         is_sent = nx_dispatch_ask_item(dispatch, item);
     } else {
-        is_sent = run_item(dispatch, worker, item, NULL);
+        is_sent = run_item(dispatch, worker_for(dispatch, consumer), item, NULL);
     }
     if (!is_sent) {
         nx_consumer_put_back(item);
@@ -253,12 +263,12 @@ static bool run_next(struct nx_dispatch *dispatch, struct nx_dispatch_worker *wo
 static void pump(struct nx_dispatch *dispatch) {
     bool is_going = dispatch->phase == NX_DISPATCH_RUNNING;
     while (is_going) {
-        struct nx_dispatch_worker *worker = nx_dispatch_least_busy(dispatch);
-        struct nx_list_node *node = worker == NULL ? NULL : nx_list_take_first(&dispatch->ready);
+        const bool has_room = nx_dispatch_least_busy(dispatch) != NULL;
+        struct nx_list_node *node = has_room ? nx_list_take_first(&dispatch->ready) : NULL;
         if (node == NULL) {
             return;
         }
-        is_going = run_next(dispatch, worker, nx_container_of(node, struct nx_consumer, in_ready));
+        is_going = run_next(dispatch, nx_container_of(node, struct nx_consumer, in_ready));
     }
 }
 
@@ -291,7 +301,7 @@ static void take_item(struct nx_dispatch *dispatch, struct nx_item *item, struct
         item->body = nx_event_copy_new(&read->records[0]);
         dispatch->bodies_size += item->body == NULL ? 0 : item->body->size;
     }
-    struct nx_dispatch_worker *worker = nx_dispatch_least_busy(dispatch);
+    struct nx_dispatch_worker *worker = worker_for(dispatch, consumer);
     if (dispatch->phase == NX_DISPATCH_RUNNING && worker != NULL && consumer->registered != NULL &&
         (is_gone || item->body != NULL) && run_item(dispatch, worker, item, is_gone ? &read->error : NULL)) {
         return;
@@ -380,6 +390,7 @@ static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, stru
     item->body = NX_TAKE(task->event);
     if (task->answer != NX_TASK_NOT_RUN) {
         consumer->held = false;
+        consumer->is_quick = task->outcome == NX_OUTCOME_OK && task->duration_ns < QUICK_NS;
         dispatch->checkpoint_changed = true;
     }
     switch (task->answer) {

@@ -29,7 +29,7 @@ enum {
 struct nx_dispatch_options {
     struct nx_mailbox *appends; /* borrowed, as all pointers here, for the dispatch's life */
     struct nx_mailbox *reads;
-    struct nx_mailbox *const *workers;
+    struct nx_mailbox *const *workers; /* the first one is at hand: on the same thread as dispatch */
     size_t worker_count;
     struct nx_mailbox *replayer; /* where replay requests go on to */
     struct nx_mailbox *loader;

@@ -251,7 +251,7 @@ void nx_dispatch_note_ready(struct nx_dispatch *dispatch, struct nx_consumer *co
  * not loaded. */
 bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
                            struct nx_task *task, struct nx_item *item, struct nx_message *live);
-/** The worker with the fewest tasks; NULL when all have as many as they take. */
+/** The worker with the fewest tasks, but for the one at hand; NULL when all have as many as they take. */
 struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch);
 /** What the read is about. A copy that has no memory is found by nx_dispatch_ask(). */
 void nx_dispatch_name_records(struct nx_read *read, struct nx_str stream, struct nx_str subject);

@@ -12,18 +12,18 @@ struct nx_functions {
     struct nx_dispatch *dispatch;
     struct nx_replayer *replayer;
     struct nx_loader *loader;
-    struct nx_worker *workers[NX_FUNCTIONS_WORKERS_MAX];
+    struct nx_worker *workers[1 + NX_FUNCTIONS_WORKERS_MAX]; /* the first one is at hand */
     size_t worker_count;
 };
 
 uint32_t nx_functions_calls_max(size_t worker_count) {
     nx_assert(worker_count <= NX_FUNCTIONS_WORKERS_MAX);
-    return (uint32_t)worker_count * NX_WORKER_CALLS_MAX + REPLAYER_CALLS;
+    return (1 + (uint32_t)worker_count) * NX_WORKER_CALLS_MAX + REPLAYER_CALLS;
 }
 
 static enum nx_status open_workers(struct nx_functions *functions, const struct nx_functions_options *options,
                                    struct nx_error *err) {
-    const struct nx_worker_options worker_options = {
+    struct nx_worker_options worker_options = {
         .appends = options->appends,
         .reads = options->reads,
         .guests = options->guests,
@@ -32,7 +32,8 @@ static enum nx_status open_workers(struct nx_functions *functions, const struct 
         .log = options->log,
         .tracing = options->tracing,
     };
-    for (size_t i = 0; i < options->worker_count; i++) {
+    for (size_t i = 0; i < 1 + options->worker_count; i++) {
+        worker_options.is_at_hand = i == 0;
         NX_TRY(nx_worker_open(&worker_options, &functions->workers[i], err));
         functions->worker_count++;
     }
@@ -41,7 +42,7 @@ static enum nx_status open_workers(struct nx_functions *functions, const struct 
 
 static enum nx_status open_dispatch(struct nx_functions *functions,
                                     const struct nx_functions_options *options, struct nx_error *err) {
-    struct nx_mailbox *mailboxes[NX_FUNCTIONS_WORKERS_MAX];
+    struct nx_mailbox *mailboxes[1 + NX_FUNCTIONS_WORKERS_MAX];
     for (size_t i = 0; i < functions->worker_count; i++) {
         mailboxes[i] = nx_worker_mailbox(functions->workers[i]);
     }
@@ -108,9 +109,10 @@ size_t nx_functions_actors(struct nx_functions *functions,
                            struct nx_actor actors_out[NX_FUNCTIONS_ACTORS_MAX]) {
     size_t count = 0;
     actors_out[count++] = nx_dispatch_actor(functions->dispatch);
+    actors_out[count++] = nx_worker_actor(functions->workers[0]);
     actors_out[count++] = nx_replayer_actor(functions->replayer);
     actors_out[count++] = nx_loader_actor(functions->loader);
-    for (size_t i = 0; i < functions->worker_count; i++) {
+    for (size_t i = 1; i < functions->worker_count; i++) {
         actors_out[count++] = nx_worker_actor(functions->workers[i]);
     }
     return count;

@@ -34,7 +34,8 @@
 
 enum {
     NX_FUNCTIONS_WORKERS_MAX = 64,
-    NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 3,
+    NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 4,
+    NX_FUNCTIONS_TOGETHER = 2, /* of the actors: those that share the library's thread */
     NX_FUNCTIONS_STREAMS_COUNT = 7,
     NX_FUNCTIONS_REGISTRATIONS_KEPT = 256, /* of each function: the modules it had */
 };
@@ -56,7 +57,7 @@ struct nx_functions_options {
     struct nx_metrics *metrics;  /* may be NULL */
     struct nx_tracing *tracing;  /* NULL: no spans */
     const char *node_name;       /* for audit records */
-    size_t worker_count;         /* 1 .. NX_FUNCTIONS_WORKERS_MAX */
+    size_t worker_count;         /* beside the one at hand: 1 .. NX_FUNCTIONS_WORKERS_MAX */
     int64_t checkpoint_every_ns; /* 0: 5 s */
     bool is_watched; /* somebody is shown the INVOCATIONS: failures need no line in the log as well */
 };
@@ -72,7 +73,9 @@ uint32_t nx_functions_calls_max(size_t worker_count);
 NX_MUST_CHECK enum nx_status nx_functions_open(const struct nx_functions_options *options,
                                                struct nx_functions **functions_out, struct nx_error *err);
 void nx_functions_close(struct nx_functions *functions); /* NULL allowed */
-/** The actors to be run: dispatch, the replayer, the loader, then the workers, which want a thread each. */
+/** The actors to be run: dispatch and the worker at hand, which run on the library's thread, so that an event
+ * that comes alone wakes nobody on its way; the replayer, the loader, and the other workers, which want a
+ * thread each. */
 size_t nx_functions_actors(struct nx_functions *functions,
                            struct nx_actor actors_out[NX_FUNCTIONS_ACTORS_MAX]);
 /** Where requests go. Any thread. */

@@ -16,6 +16,7 @@
 
 enum {
     SLICES_PER_STEP = 64,                 /* about a millisecond, then messages are looked at again */
+    SLICES_AT_HAND = 8,                   /* the same for a worker at hand */
     APPEND_RETRY_NS = 250 * NX_NS_PER_MS, /* after which a log without room is asked again */
     CONFLICT_WAIT_NS = NX_NS_PER_MS,      /* the most that a run waits after its keys changed */
     STOP_GRACE_NS = NX_NS_PER_S,          /* how long a stopping worker goes on asking a log without room */
@@ -594,7 +595,8 @@ static int64_t step(void *state, struct nx_now now, struct nx_message_queue *inb
     bool is_sent = nx_outbox_flush(&worker->appends);
     is_sent = nx_outbox_flush(&worker->reads) && is_sent;
     (void)wake_waiting(worker, now);
-    for (unsigned i = 0; i < SLICES_PER_STEP && !nx_list_is_empty(&worker->runnable); i++) {
+    const unsigned slices = worker->options.is_at_hand ? SLICES_AT_HAND : SLICES_PER_STEP;
+    for (unsigned i = 0; i < slices && !nx_list_is_empty(&worker->runnable); i++) {
         run_slice(worker, slot_of(nx_list_first(&worker->runnable)));
     }
     int64_t next_ns = wake_waiting(worker, now);

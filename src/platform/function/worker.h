@@ -30,6 +30,7 @@ struct nx_worker_options {
     struct nx_mailbox *appends; /* borrowed, as all pointers here, for the worker's life */
     struct nx_mailbox *reads;
     const struct nx_guest_kind *guests;
+    bool is_at_hand;       /* it shares its thread with others, who come to their turn soon */
     struct nx_clock clock; /* read between slices */
     struct nx_random random;
     const struct nx_log *log;
