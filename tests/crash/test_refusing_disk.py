@@ -1,5 +1,6 @@
 """A disk that fails a sync or a write, and one that is full: what clients are told, and that nothing is lost."""
 
+import concurrent.futures
 import os
 import subprocess
 import threading
@@ -70,18 +71,25 @@ def test_a_full_disk_refuses_and_recovers_by_itself(small_disk, servers):
         assert server.get(f"/events/{event}")["id"] == event
 
 
+def post_until_refused(server, size):
+    accepted = []
+    while True:
+        status, _, content = server.request("POST", "/events/ledger.input", {"fill": "x" * size})
+        if status != 202:
+            assert (status, content["kind"]) == (507, "disk-full")
+            return accepted
+        accepted.append(content["event_id"])
+
+
 def fill(server, folder):
-    """Leave no room on the disk: what was still accepted."""
+    """Leave no room on the disk: what was still accepted. At last by many at once, so that the function is behind."""
     free = os.statvfs(folder)
     (folder / "ballast").write_bytes(b"\0" * max(0, free.f_bavail * free.f_frsize - 4096))
     accepted = []
-    for size in (900_000, 20_000, 1_000, 10):
-        status = 202
-        while status == 202:
-            status, _, content = server.request("POST", "/events/ledger.input", {"fill": "x" * size})
-            if status == 202:
-                accepted.append(content["event_id"])
-        assert (status, content["kind"]) == (507, "disk-full")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for size in (900_000, 20_000, 1_000, 10):
+            for part in pool.map(lambda _, size=size: post_until_refused(server, size), range(8)):
+                accepted += part
     return accepted
 
 

@@ -111,8 +111,8 @@ struct nx_consumer {
     uint64_t succeeded_count;
     uint64_t failed_count;
     uint64_t dead_letter_count;
-    bool held;     /* its last call could not be written */
-    bool is_quick; /* its last call was */
+    bool held;            /* its last call could not be written */
+    uint32_t quick_count; /* of its last calls, how many in a row were quick and met no conflict */
     /* dispatch's own: */
     struct nx_list_node in_ready; /* consumers that may have something to run */
     uint64_t protected_from;      /* what retention was last told to keep for it */

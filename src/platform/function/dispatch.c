@@ -10,7 +10,8 @@ enum {
     CONSUMERS_MAX = 4 * NX_REGISTRY_FUNCTIONS_MAX,
     TIMERS_MAX = 64 * 1024 * 1024,
     AT_HAND_CALLS = 4,                 /* of the worker on our thread; others take what comes beside them */
-    QUICK_NS = NX_NS_PER_MS,           /* a call that took less may be followed by one at hand */
+    QUICK_NS = NX_NS_PER_MS,           /* a call that takes less is quick */
+    QUICK_CALLS = 8,                   /* in a row, after which a function runs at hand */
     PROTECT_EVENTS = 4096,             /* new events after which retention is told that they were looked at */
     HELD_WAIT_NS = 500 * NX_NS_PER_MS, /* before a call that could not be written is tried again */
 };
@@ -154,8 +155,9 @@ struct nx_dispatch_worker *nx_dispatch_least_busy(struct nx_dispatch *dispatch) 
 static struct nx_dispatch_worker *worker_for(struct nx_dispatch *dispatch,
                                              const struct nx_consumer *consumer) {
     struct nx_dispatch_worker *at_hand = &dispatch->workers[0];
-    return consumer->is_quick && at_hand->task_count < AT_HAND_CALLS ? at_hand
-                                                                     : nx_dispatch_least_busy(dispatch);
+    return consumer->quick_count >= QUICK_CALLS && at_hand->task_count < AT_HAND_CALLS
+               ? at_hand
+               : nx_dispatch_least_busy(dispatch);
 }
 
 bool nx_dispatch_send_task(struct nx_dispatch *dispatch, struct nx_dispatch_worker *worker,
@@ -385,12 +387,20 @@ static void tell_given_up(const struct nx_dispatch *dispatch, const struct nx_co
                 NX_F_C("outcome", nx_outcome_name(task->outcome)), NX_F_C("error", task->error.message));
 }
 
+/* Calls that change the same keys run at hand or beside it, not both: those at hand would win each time. */
+static void note_quick(struct nx_consumer *consumer, const struct nx_task *task) {
+    const bool is_quick =
+        task->outcome == NX_OUTCOME_OK && task->conflicts == 0 && task->duration_ns < QUICK_NS;
+    const uint32_t more = consumer->quick_count < QUICK_CALLS ? 1 : 0;
+    consumer->quick_count = is_quick ? consumer->quick_count + more : 0;
+}
+
 static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, struct nx_task *task) {
     struct nx_consumer *consumer = item->consumer;
     item->body = NX_TAKE(task->event);
     if (task->answer != NX_TASK_NOT_RUN) {
         consumer->held = false;
-        consumer->is_quick = task->outcome == NX_OUTCOME_OK && task->duration_ns < QUICK_NS;
+        note_quick(consumer, task);
         dispatch->checkpoint_changed = true;
     }
     switch (task->answer) {

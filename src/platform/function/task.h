@@ -62,6 +62,7 @@ struct nx_task {
     uint64_t duration_ns;
     uint64_t memory_peak;
     uint64_t fuel;
+    uint32_t conflicts;             /* how many times it ran anew because keys had changed under it */
     struct nx_answer *answer_bytes; /* owned; NULL: it failed, nobody may wait for it, or no memory */
     struct nx_error error;
 };

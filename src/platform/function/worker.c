@@ -455,6 +455,7 @@ static void committed(struct nx_worker *worker, struct slot *slot, const struct 
     struct nx_task *task = slot->task;
     const struct nx_append_entry *entry = nx_invocation_entry(append);
     task->invocation = entry->sequence;
+    task->conflicts = slot->conflicts;
     task->finished_at_ns = entry->time_ns;
     task->answer = task->outcome == NX_OUTCOME_OK                                ? NX_TASK_SUCCEEDED
                    : task->replay_of == 0 && task->attempt >= task->attempts_max ? NX_TASK_DEAD
