@@ -423,7 +423,7 @@ void nx_dispatch_take_requeue(struct nx_dispatch *dispatch, struct nx_consumer *
         }
     }
     if (read->at_end || read->status == NX_NOT_FOUND) {
-        consumer->requeue_next = consumer->requeue_end;
+        consumer->requeue_next = read->to_sequence + 1; /* meanwhile more may be to go back */
     } else if (read->next_sequence > consumer->requeue_next) {
         consumer->requeue_next = read->next_sequence;
     }
