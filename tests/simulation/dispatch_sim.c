@@ -85,10 +85,10 @@ struct run {
     struct nx_object_put put;
     unsigned stored; /* modules in the object store */
     bool is_storing;
-    uint64_t requeued_end[FUNCTIONS]; /* DLQ: letters before this go back, as was answered */
-    bool put_back[EVENTS_MAX];        /* by DLQ sequence */
-    bool live_answered[EVENTS_MAX];   /* by INVOCATIONS sequence */
-    size_t live_count;                /* of them */
+    uint64_t requeued_end[FUNCTIONS];    /* DLQ: letters before this go back, as was answered */
+    bool put_back[EVENTS_MAX];           /* by DLQ sequence */
+    bool live_answered[16 * EVENTS_MAX]; /* by INVOCATIONS sequence */
+    size_t live_count;                   /* of them */
     bool is_ready;
     bool was_ready; /* in some life: every function has its start */
     bool is_stopped;
@@ -239,7 +239,7 @@ static void send_live(struct run *run) {
 static void take_live(struct run *run, struct nx_functions_replay *replay) {
     for (size_t i = 0; replay->status == NX_OK && i < replay->report.item_count; i++) {
         const uint64_t invocation = replay->report.items[i].live_invocation;
-        EXPECT(run, invocation < EVENTS_MAX, "too many invocations");
+        EXPECT(run, invocation < sizeof run->live_answered, "too many invocations");
         if (invocation != 0) {
             run->live_answered[invocation] = true;
             run->live_count++;
@@ -547,7 +547,7 @@ static void visit_invocation(struct run *run, const struct nx_record *record) {
     EXPECT(run, nx_invocation_decode_head(record->payload, &invocation, NULL) == NX_OK, "damaged");
     if ((invocation.flags & NX_INVOCATION_LIVE_REPLAY) != 0) {
         EXPECT(run, function == SLEEPER, "%s was not replayed", models[function].name);
-        run->live_count -= run->live_answered[record->sequence];
+        run->live_count -= run->live_answered[record->sequence % sizeof run->live_answered];
         return;
     }
     if (invocation.series != story->series) {
