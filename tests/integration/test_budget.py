@@ -152,14 +152,14 @@ def test_a_slow_function_is_named_and_writing_goes_on_as_it_catches_up(tmp_path,
         "  - {name: quick, on: {event: {type: load}}, code: quick.wasm}\n"
         "  - {name: slow, on: {event: {type: load}}, code: slow.wasm, max_concurrency: 1, timeout: 60s}\n")
     (folder / "quick.wasm").write_bytes(spinning(1000))
-    (folder / "slow.wasm").write_bytes(spinning(40_000_000))
+    (folder / "slow.wasm").write_bytes(spinning(30_000_000))
     server = servers(folder, "start")
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     count = 0
     refused = 0
     with Watch(folder) as watch:
         deadline = time.monotonic() + 60
-        while refused == 0 or count < EVENTS_MAX // 5:
+        while refused == 0 or count < EVENTS_MAX // 7:
             assert count < EVENTS_MAX, "never refused"
             status, answer = post(server, connection, count)
             if status == 202:
