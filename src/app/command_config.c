@@ -77,6 +77,7 @@ static void write_function(struct nx_json_writer *json, const struct nx_function
     nx_json_member_u64(json, "max_concurrency", function->concurrency_max);
     nx_json_member_str(json, "order_key", function->order_key);
     nx_json_member_c(json, "input", function->input_is_data ? "data" : "event");
+    nx_json_member_c(json, "values", function->values_are_about ? "person" : "shared");
     nx_json_object_end(json);
 }
 

@@ -486,6 +486,16 @@ static void read_input(struct nx_config_reader *reader, const struct nx_yaml_nod
     }
 }
 
+static void read_values(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const char *const words[] = { "shared", "person" };
+    struct nx_function *function = target;
+    size_t index;
+
+    if (nx_config_read_word(reader, node, words, 2, &index)) {
+        function->values_are_about = index == 1;
+    }
+}
+
 static const struct nx_config_field function_fields[] = {
     { .key = "name", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_name },
     { .key = "on", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_on },
@@ -515,6 +525,7 @@ static const struct nx_config_field function_fields[] = {
       .max = 1024 },
     { .key = "from", .kind = NX_FIELD_CUSTOM, .read = read_from },
     { .key = "input", .kind = NX_FIELD_CUSTOM, .read = read_input },
+    { .key = "values", .kind = NX_FIELD_CUSTOM, .read = read_values },
 };
 
 /* An HTTP path that is no event's stores the type http.<function>; which needs the name, and to be the only

@@ -287,3 +287,25 @@ def test_large_outputs_are_sealed_as_objects(project, servers):
     assert report["counts"]["erased"] == 1
     assert run_nexus("replay", same, cwd=project).returncode == 0
     assert run_nexus("journal", "verify", cwd=project).returncode == 0
+
+
+def test_values_about_a_person_go_with_them(project, servers):
+    """values: person: what a call stores is sealed; afterwards the key is not there, and counting begins anew."""
+    config = (project / "nexus.yaml").read_text()
+    (project / "nexus.yaml").write_text(config + "    values: person\n")
+    server = servers(project, "start")
+
+    def visits(event):
+        server.wait_until_idle()
+        return json.loads(calls_of(server, event)[0]["output"])["visits"]
+
+    assert [visits(post_about(server)) for _ in range(3)] == [1, 2, 3]
+    server.stop()
+    server = servers(project, "start")
+    last = post_about(server)
+    assert visits(last) == 4 and run_nexus("replay", last, cwd=project).returncode == 0
+    run_nexus("erase", "--person", PERSON, cwd=project)
+    assert [visits(post_about(server)) for _ in range(2)] == [1, 2]
+    assert visits(server.publish("user.created", data_of())) == 3  # nobody's: in clear from now on
+    run_nexus("erase", "--person", PERSON, cwd=project)
+    assert visits(server.publish("user.created", data_of())) == 4

@@ -110,5 +110,6 @@ struct nx_function {
     enum nx_function_from_kind from;
     int64_t from_time_ns;
     uint64_t from_sequence;
-    bool input_is_data; /* standard input holds the data alone, not the whole CloudEvent */
+    bool input_is_data;    /* standard input holds the data alone, not the whole CloudEvent */
+    bool values_are_about; /* what a call stores under a key is about the person of its event, and sealed */
 };

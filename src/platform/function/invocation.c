@@ -211,8 +211,13 @@ static enum nx_status add_kv_write(struct conversion *conversion, const struct n
     if (write->deleted) {
         nx_buf_append(&headers, NX_STR("KV-Operation: DEL\r\n"));
     }
-    NX_TRY(add_entry(conversion, nx_buf_str(&stream), &subject, &headers,
-                     write->deleted ? NX_STR_EMPTY : write->value, err));
+    if (write->deleted || !conversion->context->task->registered->function->values_are_about) {
+        NX_TRY(add_entry(conversion, nx_buf_str(&stream), &subject, &headers,
+                         write->deleted ? NX_STR_EMPTY : write->value, err));
+    } else {
+        NX_TRY(add_personal(conversion, nx_buf_str(&stream), &subject, &headers, write->value, NX_STR_EMPTY,
+                            err));
+    }
     struct nx_effect_summary *summary = &conversion->effects[conversion->effect_count++];
     summary->kind = write->deleted ? NX_EFFECT_KEY_DELETE : NX_EFFECT_KEY_SET;
     summary->name = write->key;

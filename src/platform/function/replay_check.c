@@ -599,8 +599,8 @@ void nx_check_give_key(struct nx_check *check, const struct nx_record *record, c
         guests->call_provide_kv_error(check->call, why);
         return;
     }
-    const bool is_found =
-        record != NULL && (!nx_headers_find(record->headers, NX_STR("KV-Operation"), &operation) ||
+    const bool is_found = record != NULL && nx_record_withheld(record).len == 0 &&
+                          (!nx_headers_find(record->headers, NX_STR("KV-Operation"), &operation) ||
                            nx_str_is(operation, "PUT"));
     guests->call_provide_kv(check->call, is_found, is_found ? record->payload : NX_STR_EMPTY,
                             record == NULL ? 0 : record->sequence);

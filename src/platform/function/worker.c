@@ -142,8 +142,9 @@ static void provide_key(const struct nx_guest_kind *guests, struct nx_call *call
     if (read->status == NX_OK && read->record_count > 0) {
         const struct nx_record *record = &read->records[0];
         struct nx_str operation;
-        const bool is_deleted = nx_headers_find(record->headers, NX_STR("KV-Operation"), &operation) &&
-                                !nx_str_is(operation, "PUT");
+        const bool is_deleted = (nx_headers_find(record->headers, NX_STR("KV-Operation"), &operation) &&
+                                 !nx_str_is(operation, "PUT")) ||
+                                nx_record_withheld(record).len > 0;
         guests->call_provide_kv(call, !is_deleted, is_deleted ? NX_STR_EMPTY : record->payload,
                                 record->sequence);
     } else if (read->status == NX_OK || read->status == NX_NOT_FOUND) {
