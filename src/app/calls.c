@@ -215,6 +215,12 @@ static void tell_effects(void *data, const struct nx_check_subject *subject,
         }
         nx_buf_append_c(out, "\n");
     }
+    if (result->response.status != 0) {
+        nx_buf_append_format(out, "[REPLAY] %.*s would answer %" PRIu32 " ", NX_STR_ARG(function),
+                             result->response.status);
+        nx_calls_append_shown(out, result->response.headers, DATA_SHOWN_MAX);
+        nx_buf_append_c(out, "\n");
+    }
 }
 
 struct nx_replay_observer nx_calls_effects_observer(struct nx_buf *out) {

@@ -101,8 +101,8 @@ enum nx_status nx_fixture_parse(struct nx_str text, struct nx_fixture *fixture, 
     static const char *const top[] = { "fixture", "function", "recorded", "event", "world", "expect", NULL };
     static const char *const world[] = { "start",   "seed", "environment", "traceparent",
                                          "answers", "fuel", NULL };
-    static const char *const expect[] = { "outcome", "output", "output_base64", "log", "published",
-                                          "stored",  NULL };
+    static const char *const expect[] = { "outcome",   "output", "output_base64", "log",
+                                          "published", "stored", "response",      NULL };
     uint64_t version = 0;
     nx_arena_init(&fixture->arena, ARENA_SIZE_MAX);
     fixture->text = nx_arena_copy(&fixture->arena, text);
@@ -534,6 +534,43 @@ static enum nx_status expect_stored(const struct nx_fixture *fixture, struct nx_
     return NX_OK;
 }
 
+/* {"status": 201, "headers": ["Location: /users/1"]}, or null */
+static enum nx_status expect_response(const struct nx_fixture *fixture, struct nx_buf *out,
+                                      struct nx_error *err) {
+    static const char *const names[] = { "status", "headers", NULL };
+    const struct nx_json_value *response = nx_json_get(fixture->expect, NX_STR("response"));
+    struct nx_json_iterator walk = nx_json_iterate(nx_json_get(response, NX_STR("headers")));
+    const struct nx_json_value *header;
+    uint64_t status = 0;
+    if (nx_json_kind(response) == NX_JSON_ABSENT || nx_json_kind(response) == NX_JSON_NULL) {
+        return NX_OK;
+    }
+    NX_TRY(check_members(response, "expect.response", names, err));
+    if (!nx_json_to_u64(nx_json_get(response, NX_STR("status")), &status)) {
+        return wrong(err, "expect.response: 'status' is a number such as 201");
+    }
+    nx_buf_append_format(out, "%" PRIu64, status);
+    while (nx_json_next(&walk, NULL, &header)) {
+        struct nx_str text = NX_STR_EMPTY;
+        (void)nx_json_to_str(header, &text);
+        nx_buf_append_c(out, "\n");
+        append_content(out, text, false);
+    }
+    return NX_OK;
+}
+
+static void append_response(struct nx_buf *out, const struct nx_call_response *response) {
+    struct nx_str rest = response->headers;
+    struct nx_str line;
+    nx_buf_append_format(out, "%" PRIu32, response->status);
+    while (rest.len > 0 && nx_str_split(&rest, '\n', &line)) {
+        if (nx_str_trim(line).len > 0) {
+            nx_buf_append_c(out, "\n");
+            append_content(out, nx_str_trim(line), false);
+        }
+    }
+}
+
 enum nx_status nx_fixture_expected(const struct nx_fixture *fixture, struct nx_fixture_parts *parts,
                                    struct nx_error *err) {
     struct nx_str output = NX_STR_EMPTY;
@@ -541,7 +578,8 @@ enum nx_status nx_fixture_expected(const struct nx_fixture *fixture, struct nx_f
         const struct nx_str name = nx_str_from_c(nx_fixture_part_name((enum nx_fixture_part)i));
         const struct nx_json_value *value = nx_json_get(fixture->expect, name);
         parts->has[i] = value != NULL;
-        if (i >= NX_FIXTURE_LOG && value != NULL && nx_json_kind(value) != NX_JSON_ARRAY) {
+        if (i >= NX_FIXTURE_LOG && i != NX_FIXTURE_RESPONSE && value != NULL &&
+            nx_json_kind(value) != NX_JSON_ARRAY) {
             return wrong(err, "expect.%.*s is %s, not an array", NX_STR_ARG(name),
                          nx_json_kind_name(nx_json_kind(value)));
         }
@@ -552,7 +590,8 @@ enum nx_status nx_fixture_expected(const struct nx_fixture *fixture, struct nx_f
     NX_TRY(expect_outcome(fixture, &parts->text[NX_FIXTURE_OUTCOME], err));
     NX_TRY(expect_log(fixture, &parts->text[NX_FIXTURE_LOG], err));
     NX_TRY(expect_published(fixture, &parts->text[NX_FIXTURE_PUBLISHED], err));
-    return expect_stored(fixture, &parts->text[NX_FIXTURE_STORED], err);
+    NX_TRY(expect_stored(fixture, &parts->text[NX_FIXTURE_STORED], err));
+    return expect_response(fixture, &parts->text[NX_FIXTURE_RESPONSE], err);
 }
 
 void nx_fixture_actual(const struct nx_call_result *result, struct nx_fixture_parts *parts) {
@@ -571,5 +610,8 @@ void nx_fixture_actual(const struct nx_call_result *result, struct nx_fixture_pa
     for (size_t i = 0; is_ok && i < result->kv_write_count; i++) {
         const struct nx_call_kv_write *write = &result->kv_writes[i];
         append_stored(&parts->text[NX_FIXTURE_STORED], write->key, write->deleted, write->value);
+    }
+    if (is_ok && result->response.status != 0) {
+        append_response(&parts->text[NX_FIXTURE_RESPONSE], &result->response);
     }
 }

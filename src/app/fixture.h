@@ -23,7 +23,8 @@ enum { NX_FIXTURE_VERSION = 1, NX_FIXTURE_SIZE_MAX = 8 * 1024 * 1024 };
     X(NX_FIXTURE_OUTPUT, "output")       \
     X(NX_FIXTURE_LOG, "log")             \
     X(NX_FIXTURE_PUBLISHED, "published") \
-    X(NX_FIXTURE_STORED, "stored")
+    X(NX_FIXTURE_STORED, "stored")       \
+    X(NX_FIXTURE_RESPONSE, "response")
 #define NX_FIXTURE_PART_MEMBER(part, name) part,
 enum nx_fixture_part { NX_FIXTURE_PART_TABLE(NX_FIXTURE_PART_MEMBER) NX_FIXTURE_PART_COUNT };
 #undef NX_FIXTURE_PART_MEMBER

@@ -220,6 +220,22 @@ static void append_stored(struct nx_buf *out, const struct nx_call_result *resul
     nx_buf_append_c(out, count == 0 ? "]" : "\n    ]");
 }
 
+static void append_response(struct nx_buf *out, const struct nx_call_response *response) {
+    struct nx_str rest = response->headers;
+    struct nx_str line;
+    bool is_first = true;
+    nx_buf_append_format(out, ",\n    \"response\": {\"status\": %" PRIu32 ", \"headers\": [",
+                         response->status);
+    while (rest.len > 0 && nx_str_split(&rest, '\n', &line)) {
+        if (nx_str_trim(line).len > 0) {
+            nx_buf_append_c(out, is_first ? "" : ", ");
+            append_string(out, nx_str_trim(line));
+            is_first = false;
+        }
+    }
+    nx_buf_append_c(out, "]}");
+}
+
 /* The value of "expect". */
 static void append_expect(struct nx_buf *out, const struct nx_call_result *result) {
     struct nx_str output = result->output;
@@ -236,6 +252,9 @@ static void append_expect(struct nx_buf *out, const struct nx_call_result *resul
     append_log(out, result);
     append_published(out, result);
     append_stored(out, result);
+    if (result->outcome == NX_OUTCOME_OK && result->response.status != 0) {
+        append_response(out, &result->response);
+    }
     nx_buf_append_c(out, "\n  }");
 }
 

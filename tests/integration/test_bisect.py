@@ -70,7 +70,8 @@ def test_the_first_module_whose_output_differs_is_named(shop):
     assert modules[0]["module"] == modules[4]["module"] and modules[0]["output"] == "one\n"
     assert report["first"] == modules[2]["module"]
     assert modules[2]["difference"] == {"what": "output", "offset": 0, "before": "one\n", "after": "two\n"}
-    assert "effect 1" in modules[3]["difference"]["what"]
+    assert modules[3]["difference"]["what"] == "effect 1"
+    assert modules[3]["difference"]["after"] == "finished"
     assert [m["registered"] for m in modules] == sorted(m["registered"] for m in modules)
 
 

@@ -207,6 +207,32 @@ def test_clocks_and_waits_and_randomness_are_part_of_it(tmp_path, servers):
     test(project, "all")
 
 
+def test_what_an_http_function_answers_is_part_of_it(tmp_path, servers):
+    run_nexus("new", "app", "--lang=c", cwd=tmp_path)
+    project = tmp_path / "app"
+    (project / "src" / "welcome.c").write_text(
+        '#include <stdio.h>\n#include "nexus.h"\nint main(void) {\n'
+        '    nexus_respond(201, "Location: /users/1\\nX-Kind: new");\n    puts("made");\n    return 0;\n}\n')
+    run_nexus("build", cwd=project)
+    server = servers(project, "start")
+    server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    assert server.stop() == 0
+    test(project, "--from", "EVENTS:1", "--name", "made")
+    fixture = read(project, "made")
+    assert fixture["expect"]["response"]["status"] == 201
+    assert "Location: /users/1" in "".join(fixture["expect"]["response"]["headers"]).replace("location", "Location")
+    test(project, "made")
+    fixture["expect"]["response"]["status"] = 200
+    write(project, fixture, "made")
+    assert "    - 200\n    + 201\n" in test(project, "made", status=1)
+    fixture["expect"]["response"] = None
+    write(project, fixture, "made")
+    test(project, "made", status=1)
+    module = "build/welcome.wasm"
+    assert "1 identical" in run_nexus("replay", "EVENTS:1", "--on", module, "--against", module, cwd=project).stdout
+
+
 def test_colours_are_for_terminals_only(project):
     fixture = read(project)
     fixture["expect"]["output"] = "x"

@@ -322,7 +322,34 @@ static bool same_lines(struct nx_check *check, const struct nx_call_result *resu
     return same_number(check, "number of log lines", recorded->log_line_count, result->log_line_count);
 }
 
-static bool same_effect(struct nx_check *check, size_t index, enum nx_effect_kind kind, struct nx_str name,
+/* What an effect of a call holds: data, value or headers. */
+static struct nx_str content_of(const struct nx_call_result *result, size_t index) {
+    if (index < result->publish_count) {
+        return result->publishes[index].data;
+    }
+    index -= result->publish_count;
+    return index < result->kv_write_count ? result->kv_writes[index].value : result->response.headers;
+}
+
+/* The record has a fingerprint of what the effect held; both are known where both were run. */
+static bool same_content(struct nx_check *check, const struct nx_call_result *result, size_t index,
+                         const uint8_t fingerprint[NX_FINGERPRINT_SIZE]) {
+    char what[64];
+    if (memcmp(check->recorded->effects[index].fingerprint, fingerprint, NX_FINGERPRINT_SIZE) == 0) {
+        return true;
+    }
+    (void)snprintf(what, sizeof what, "content of effect %zu", index + 1);
+    if (check->base_call != NULL) {
+        const struct nx_call_result *base = check->options.guests->call_result(check->base_call);
+        if (!same_bytes(check, what, 0, content_of(base, index), content_of(result, index))) {
+            return false;
+        }
+    }
+    return differ(check, 0, NX_STR_EMPTY, content_of(result, index), "%s", what);
+}
+
+static bool same_effect(struct nx_check *check, const struct nx_call_result *result, size_t index,
+                        enum nx_effect_kind kind, struct nx_str name,
                         const uint8_t fingerprint[NX_FINGERPRINT_SIZE]) {
     const struct nx_effect_summary *old = &check->recorded->effects[index];
     char what[64];
@@ -334,8 +361,7 @@ static bool same_effect(struct nx_check *check, size_t index, enum nx_effect_kin
     if (!same_bytes(check, "effect", index + 1, kind == NX_EFFECT_PUBLISH ? old->type : old->name, name)) {
         return false;
     }
-    return memcmp(old->fingerprint, fingerprint, NX_FINGERPRINT_SIZE) == 0 ||
-           differ(check, 0, NX_STR_EMPTY, NX_STR_EMPTY, "content of effect %zu", index + 1);
+    return same_content(check, result, index, fingerprint);
 }
 
 static bool same_effects(struct nx_check *check, const struct nx_call_result *result) {
@@ -351,14 +377,14 @@ static bool same_effects(struct nx_check *check, const struct nx_call_result *re
     }
     for (size_t i = 0; i < result->publish_count; i++) {
         nx_publish_fingerprint(&result->publishes[i], fingerprint);
-        if (!same_effect(check, i, NX_EFFECT_PUBLISH, result->publishes[i].type, fingerprint)) {
+        if (!same_effect(check, result, i, NX_EFFECT_PUBLISH, result->publishes[i].type, fingerprint)) {
             return false;
         }
     }
     for (size_t i = 0; i < result->kv_write_count; i++) {
         const struct nx_call_kv_write *write = &result->kv_writes[i];
         nx_kv_write_fingerprint(write, fingerprint);
-        if (!same_effect(check, result->publish_count + i,
+        if (!same_effect(check, result, result->publish_count + i,
                          write->deleted ? NX_EFFECT_KEY_DELETE : NX_EFFECT_KEY_SET, write->key,
                          fingerprint)) {
             return false;
@@ -368,7 +394,7 @@ static bool same_effects(struct nx_check *check, const struct nx_call_result *re
         char status[16];
         const int len = snprintf(status, sizeof status, "%" PRIu32, result->response.status);
         nx_response_fingerprint(&result->response, fingerprint);
-        return same_effect(check, before_response, NX_EFFECT_RESPOND, nx_str_of(status, (size_t)len),
+        return same_effect(check, result, before_response, NX_EFFECT_RESPOND, nx_str_of(status, (size_t)len),
                            fingerprint);
     }
     return true;
@@ -494,7 +520,7 @@ static enum nx_status make_base(struct nx_check *check, const struct nx_call_res
                                 struct nx_error *err) {
     struct nx_arena *arena = &check->base_arena;
     struct nx_invocation *base = &check->base;
-    const size_t effect_count = result->publish_count + result->kv_write_count;
+    size_t effect_count = result->publish_count + result->kv_write_count;
     nx_arena_fini(arena);
     nx_arena_init(arena, BASE_SIZE_MAX);
     struct nx_effect_summary *effects = nx_arena_alloc(arena, (effect_count + 1) * sizeof *effects);
@@ -515,6 +541,14 @@ static enum nx_status make_base(struct nx_check *check, const struct nx_call_res
             (struct nx_effect_summary){ .kind = write->deleted ? NX_EFFECT_KEY_DELETE : NX_EFFECT_KEY_SET,
                                         .name = write->key };
         nx_kv_write_fingerprint(write, effect->fingerprint);
+    }
+    if (result->response.status != 0) {
+        char status[16];
+        const int len = snprintf(status, sizeof status, "%" PRIu32, result->response.status);
+        effects[effect_count] =
+            (struct nx_effect_summary){ .kind = NX_EFFECT_RESPOND,
+                                        .name = nx_arena_copy(arena, nx_str_of(status, (size_t)len)) };
+        nx_response_fingerprint(&result->response, effects[effect_count++].fingerprint);
     }
     for (size_t i = 0; i < result->log_line_count; i++) {
         const struct nx_call_log_line *line = &result->log_lines[i];
