@@ -9,7 +9,7 @@
 #include "io/clock.h"
 #include "platform/function/path_table.h"
 
-enum { DECODED_TYPE_SIZE_MAX = 1024 };
+enum { DECODED_TYPE_SIZE_MAX = 1024, ENV_NAME_SIZE_MAX = 255 };
 
 /* Paths the server answers itself; what lies under one with a slash at its end, too. */
 static const char *const system_paths[] = {
@@ -330,6 +330,39 @@ static bool is_environment_name(struct nx_str name) {
     return good;
 }
 
+/* {from_env: NAME, default: …}: what the server's own environment says, so that no secret stands in the file.
+ * That it is not there is told by who needs it: a server, not who only reads the log. */
+static void read_from_env(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                          struct nx_env_entry *entry) {
+    static const struct nx_config_field fields[] = {
+        { .key = "from_env",
+          .kind = NX_FIELD_TEXT,
+          .required = true,
+          .offset = offsetof(struct nx_env_entry, from_env) },
+        { .key = "default", .kind = NX_FIELD_TEXT, .offset = offsetof(struct nx_env_entry, value) },
+    };
+    char name[ENV_NAME_SIZE_MAX + 1];
+
+    if (!nx_config_read_mapping(reader, node, "env", fields, 2, entry)) {
+        return;
+    }
+    if (!is_environment_name(entry->from_env) || entry->from_env.len > ENV_NAME_SIZE_MAX) {
+        if (entry->from_env.len > 0) {
+            nx_config_problem(reader, nx_yaml_get(node, "from_env"),
+                              "'%.*s' cannot name an environment variable",
+                              NX_STR_ARG(nx_str_slice(entry->from_env, 0, 100)));
+        }
+        return;
+    }
+    memcpy(name, entry->from_env.ptr, entry->from_env.len);
+    name[entry->from_env.len] = '\0';
+    const char *value = getenv(name);
+    if (value != NULL) {
+        entry->value = nx_arena_copy(&reader->config->arena, nx_str_from_c(value));
+    }
+    entry->is_missing = value == NULL && nx_yaml_get(node, "default") == NULL;
+}
+
 static void read_env(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
     struct nx_function *function = target;
     struct nx_error err = { 0 };
@@ -350,6 +383,10 @@ static void read_env(struct nx_config_reader *reader, const struct nx_yaml_node 
             nx_config_problem_at_key(reader, child, "a function has at most %d environment variables",
                                      NX_FUNCTION_ENV_MAX);
             return;
+        } else if (child->kind == NX_YAML_MAPPING) {
+            struct nx_env_entry *entry = &function->env[function->env_count++];
+            *entry = (struct nx_env_entry){ .name = nx_arena_copy(&reader->config->arena, child->key) };
+            read_from_env(reader, child, entry);
         } else if (nx_yaml_to_str(child, &value, &err) != NX_OK) {
             nx_config_problem_from(reader, &err);
         } else {

@@ -157,6 +157,38 @@ static void test_tells_what_is_wrong_with_paths_methods_and_cors(void **state) {
         "project/nexus.yaml:13:5: 'cors' goes with an HTTP path of the function's own\n");
 }
 
+static void test_takes_values_from_the_environment_of_the_server(void **state) {
+    static const char text[] = "version: v1\n"
+                               "functions:\n"
+                               "  - name: a\n"
+                               "    on: {event: {type: x}}\n"
+                               "    code: a.wasm\n"
+                               "    env:\n"
+                               "      HERE: {from_env: NX_CONFIG_TEST, default: other}\n"
+                               "      NOT: {from_env: NX_CONFIG_TEST_2, default: other}\n"
+                               "      GONE: {from_env: NX_CONFIG_TEST_2}\n";
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems = { 0 };
+
+    (void)state;
+    assert_int_equal(setenv("NX_CONFIG_TEST", "a secret", 1), 0);
+    assert_int_equal(parse(text, &config, &problems, NULL), NX_OK);
+    const struct nx_function *function = &config->functions[0];
+    assert_true(nx_str_is(function->env[0].value, "a secret"));
+    assert_true(nx_str_is(function->env[1].value, "other"));
+    assert_false(function->env[1].is_missing);
+    assert_true(function->env[2].is_missing);
+    assert_problems("version: v1\n"
+                    "functions:\n"
+                    "  - name: a\n"
+                    "    on: {event: {type: x}}\n"
+                    "    code: a.wasm\n"
+                    "    env: {A: {from_env: '1'}, B: {from: X}}\n",
+                    "project/nexus.yaml:6:25: '1' cannot name an environment variable\n"
+                    "project/nexus.yaml:6:35: env has no key 'from': expected from_env or default\n"
+                    "project/nexus.yaml:6:34: env needs the key 'from_env'\n");
+}
+
 static void test_tells_every_mistake_at_once_with_its_place(void **state) {
     (void)state;
     assert_problems(
@@ -425,6 +457,7 @@ int main(void) {
         cmocka_unit_test(test_reads_every_key),
         cmocka_unit_test(test_a_function_that_only_answers_is_tried_once),
         cmocka_unit_test(test_tells_what_is_wrong_with_paths_methods_and_cors),
+        cmocka_unit_test(test_takes_values_from_the_environment_of_the_server),
         cmocka_unit_test(test_tells_every_mistake_at_once_with_its_place),
         cmocka_unit_test(test_counts_the_mistakes),
         cmocka_unit_test(test_refuses_paths_that_the_server_answers_itself),

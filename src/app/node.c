@@ -241,10 +241,25 @@ static enum nx_status store_module(struct nx_node *node, struct nx_str wasm, str
     }
 }
 
+/* What nexus.yaml takes from our environment must be there. */
+static enum nx_status check_environment(const struct nx_function *function, struct nx_error *err) {
+    for (size_t i = 0; i < function->env_count; i++) {
+        const struct nx_env_entry *entry = &function->env[i];
+        if (entry->is_missing) {
+            (void)nx_fail(err, NX_FAILED_PRECONDITION, "function %.*s: %.*s is not set, which is its '%.*s'",
+                          NX_STR_ARG(function->name), NX_STR_ARG(entry->from_env), NX_STR_ARG(entry->name));
+            nx_hint(err, "set it in the environment of the server, or give it a default");
+            return NX_FAILED_PRECONDITION;
+        }
+    }
+    return NX_OK;
+}
+
 /* Read the function's module, see that it can run, and store it. */
 static enum nx_status take_module(struct nx_node *node, const struct nx_function *function,
                                   struct nx_buf *wasm, struct nx_error *err) {
     nx_buf_init(wasm, NX_MODULE_SIZE_MAX);
+    NX_TRY(check_environment(function, err));
     NX_TRY(nx_code_read(nx_disk_system(), function, wasm, err));
     enum nx_status status = nx_module_check(node->engine, nx_buf_str(wasm), function->memory_max, err);
     if (status == NX_OK) {

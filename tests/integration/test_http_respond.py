@@ -297,3 +297,19 @@ def test_a_body_may_come_packed(routes, servers):
     assert (status, problem["kind"]) == (413, "too-large")
     status, headers, problem = server.request("POST", "/events/x", b"x", {"Content-Encoding": "br"})
     assert (status, problem["kind"], headers["accept-encoding"]) == (415, "unsupported-media-type", "gzip")
+
+
+def test_a_value_comes_from_the_environment_of_the_server(project, servers):
+    config = (project / "nexus.yaml").read_text()
+    assert "    env:" in config
+    lines = ["    env: {LOG_LEVEL: {from_env: TEST_SECRET}}" if "    env:" in line else line for line in config.splitlines()]
+    (project / "nexus.yaml").write_text("\n".join(lines) + "\n")
+    refused = run_nexus("start", "--http", "127.0.0.1:0", cwd=project, status=1)
+    assert "TEST_SECRET is not set" in refused.stderr and "hint: " in refused.stderr
+    server = servers(project, environment={"TEST_SECRET": "s3cret"})
+    server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    assert "s3cret" not in json.dumps(server.get("/functions")) + run_nexus("config", "--output", "json", cwd=project).stdout
+    server.stop()
+    # Who only reads needs no secret.
+    assert "1 identical" in run_nexus("replay", "--since", "1h", "--verify", cwd=project).stdout

@@ -17,7 +17,7 @@ from test_languages import c, go, install_packages, node, run, rust
 def example(tmp_path, servers):
     """example(name, toolchain): the project, copied, built and served; everything in it is still new."""
 
-    def start(name, toolchain, packages=False):
+    def start(name, toolchain, packages=False, variables=None):
         environment, needed = toolchain()
         if not needed.exists():
             pytest.skip(f"no toolchain for {name}: {needed}")
@@ -27,7 +27,7 @@ def example(tmp_path, servers):
         if packages:
             install_packages(project)
         run_nexus("build", cwd=project, environment=environment, timeout=300)
-        return servers(project)
+        return servers(project, environment=variables)
 
     return start
 
@@ -68,7 +68,7 @@ def test_welcome_mail_is_asked_for_once_per_address(example):
 
 
 def test_the_webhook_lets_only_signed_bodies_through(example):
-    server = example("webhook", go)
+    server = example("webhook", go, variables={"WEBHOOK_SECRET": "change-me"})
 
     def post(body, signature):
         headers = {"content-type": "application/json", **({"x-signature-256": signature} if signature else {})}

@@ -77,6 +77,8 @@ static inline struct nx_str nx_trigger_function(const struct nx_trigger *trigger
 struct nx_env_entry {
     struct nx_str name;
     struct nx_str value;
+    struct nx_str from_env; /* the variable of the server's own environment that it is; empty: none */
+    bool is_missing;        /* which is not set, and there is no default */
 };
 
 struct nx_retry_policy {

@@ -76,6 +76,7 @@ static enum nx_status copy_function(struct nx_registry *registry, const struct n
     for (size_t i = 0; i < copy->env_count; i++) {
         is_copied &= copy_str(arena, &copy->env[i].name);
         is_copied &= copy_str(arena, &copy->env[i].value);
+        is_copied &= copy_str(arena, &copy->env[i].from_env);
     }
     if (!is_copied) {
         return nx_fail_memory(err);
