@@ -1,7 +1,8 @@
 /* src/app/node.h: one running node: the log, the functions and the HTTP face, put together.
  *
  *   main thread: a loop for signals, answers and the console's lines
- *   threads:     journal · library · dispatch · replayer · a worker a core · an HTTP loop · the exporter of spans
+ *   threads:     journal · library · dispatch · replayer · a worker a core · an HTTP loop ·
+ *                the exporter of spans
  *
  * Only here are the parts connected; none of them knows the whole. Everything is called on the main thread,
  * which must not have started other threads before. */
