@@ -131,7 +131,10 @@ static void send_event(struct run *run) {
     const struct nx_append_entry entry = { .stream = NX_STR("EVENTS"),
                                            .subject = NX_STR("events.hello"),
                                            .headers = nx_str_from_c(headers),
-                                           .payload = nx_str_from_c(data) };
+                                           .payload = nx_str_from_c(data),
+                                           /* Some are about people: sealed, and opened for whoever reads. */
+                                           .person =
+                                               run->sent % 4 == 0 ? nx_str_from_c(data) : NX_STR_EMPTY };
     EXPECT(run, nx_append_new(1, 0, &append, NULL) == NX_OK, "no memory");
     EXPECT(run, nx_append_add(append, &entry, NULL) == NX_OK, "no memory");
     append->message.reply_to = run->mailbox;
@@ -512,6 +515,9 @@ static void visit_event(struct run *run, const struct nx_record *record) {
     EXPECT(run, record->sequence < EVENTS_MAX, "too many events");
     EXPECT(run, !nx_str_is(record->subject, "events.never"), "a failed call published");
     struct event *event = &run->events[record->sequence];
+    const struct nx_str withheld = nx_record_withheld(record);
+    EXPECT(run, withheld.len == 0, "EVENTS:%" PRIu64 " is withheld: %.*s", record->sequence,
+           NX_STR_ARG(withheld));
     event->is_there = true;
     event->is_made = nx_str_is(record->subject, "events.made");
     event->key = event->is_made ? 0 : (unsigned)(record->payload.ptr[5] - '0');

@@ -210,6 +210,33 @@ static enum nx_status read_slots(struct nx_key_store *store, struct nx_error *er
     return NX_OK;
 }
 
+/* A process that was killed, or whose sync failed, may have left what we see in memory alone, not on disk.
+ * Before anything is sealed with a key that was found, it is written again where it lies, and so are the
+ * names. */
+static enum nx_status secure_found(struct nx_key_store *store, struct nx_error *err) {
+    uint64_t size = 0;
+    NX_AUTO_FREE uint8_t *chunk = calloc(CHUNK_SLOTS, NX_KEY_SLOT_SIZE);
+    if (chunk == NULL) {
+        return nx_fail_memory(err);
+    }
+    NX_TRY(nx_file_size(store->file, &size, err));
+    for (uint64_t at = 0; at < size;) {
+        size_t len = 0;
+        NX_TRY(nx_file_read_at(store->file, at, chunk, (size_t)CHUNK_SLOTS * NX_KEY_SLOT_SIZE, &len, err));
+        if (len == 0) {
+            break;
+        }
+        const struct nx_str bytes = nx_str_of(chunk, len);
+        const enum nx_status status = nx_file_write_at(store->file, at, &bytes, 1, err);
+        explicit_bzero(chunk, len);
+        NX_TRY(status);
+        at += len;
+    }
+    NX_TRY(nx_file_sync(store->file, err));
+    NX_TRY(nx_disk_sync_directory(store->disk, store->directory, err));
+    return nx_disk_sync_directory(store->disk, store->data_directory, err);
+}
+
 static enum nx_status load(struct nx_key_store *store, struct nx_error *err) {
     if (store->is_loaded) {
         return NX_OK;
@@ -224,6 +251,12 @@ static enum nx_status load(struct nx_key_store *store, struct nx_error *err) {
     }
     NX_TRY(read_header(store, err));
     NX_TRY(read_slots(store, err));
+    if (!store->read_only && !store->is_secured) {
+        const enum nx_status status = secure_found(store, err);
+        store->is_found_unsafe = status != NX_OK; /* it can be read all the same */
+        store->is_frozen = store->is_frozen || status != NX_OK;
+        store->is_secured = true;
+    }
     store->is_loaded = true;
     return NX_OK;
 }
@@ -234,17 +267,21 @@ static enum nx_status create(struct nx_key_store *store, struct nx_error *err) {
     memcpy(header, magic, sizeof magic - 1);
     nx_random_fill(&store->random, header + SECRET_AT, sizeof store->secret);
     put_checksum(header);
-    NX_TRY(nx_disk_make_directory(store->disk, store->directory, err));
-    NX_TRY(nx_disk_write_file(store->disk, store->path, nx_str_of(header, sizeof header), err));
-    return load(store, err);
+    enum nx_status status = nx_disk_make_directory(store->disk, store->directory, err);
+    if (status == NX_OK) {
+        status = nx_disk_write_file(store->disk, store->path, nx_str_of(header, sizeof header), err);
+    }
+    return status == NX_OK ? load(store, err)
+                           : status; /* what is there after a failure is secured by load() */
 }
 
 static enum nx_status check_writable(const struct nx_key_store *store, struct nx_error *err) {
     if (store->is_frozen) {
-        return nx_fail(err, NX_UNAVAILABLE,
-                       "'%s' could not be written before: nothing is known about it until "
-                       "the next start",
-                       store->path);
+        (void)nx_fail_kind(err, NX_KIND_LOG_FROZEN,
+                           "'%s' could not be written: nothing is known about it until it is read again",
+                           store->path);
+        nx_hint(err, "look at the disk, then start the server again");
+        return NX_UNAVAILABLE;
     }
     nx_assert(!store->read_only);
     return NX_OK;
@@ -258,6 +295,10 @@ enum nx_status nx_key_store_init(struct nx_key_store *store, struct nx_disk *dis
     *store = (struct nx_key_store){ .disk = disk, .random = *random, .read_only = read_only };
     if (asprintf(&store->directory, "%s/keys", data_directory) < 0) {
         store->directory = NULL;
+        return nx_fail_memory(err);
+    }
+    store->data_directory = strdup(data_directory);
+    if (store->data_directory == NULL) {
         return nx_fail_memory(err);
     }
     if (asprintf(&store->path, "%s/persons", store->directory) < 0) {
@@ -276,6 +317,7 @@ void nx_key_store_fini(struct nx_key_store *store) {
     free(store->by_id);
     free(store->by_person);
     free(store->directory);
+    free(store->data_directory);
     free(store->path);
     *store = (struct nx_key_store){ 0 };
 }
@@ -297,7 +339,7 @@ enum nx_status nx_key_store_obtain(struct nx_key_store *store, struct nx_str per
     }
     name_person(store, person, key.person);
     *key_out = look_up_person(store, key.person);
-    if (*key_out != NULL) {
+    if (*key_out != NULL && !(store->is_frozen && store->is_found_unsafe)) {
         return NX_OK;
     }
     NX_TRY(check_writable(store, err));
@@ -376,7 +418,7 @@ enum nx_status nx_key_store_secure(struct nx_key_store *store, struct nx_error *
     for (size_t i = 0; i < store->count; i++) {
         enter_key(store, i);
     }
-    return nx_wrap(err, status, "new keys of people");
+    return store->is_frozen ? check_writable(store, err) : nx_wrap(err, status, "new keys of people");
 }
 
 /* What cannot be read may be what is left of an erasure that was cut off: none of it stays. */

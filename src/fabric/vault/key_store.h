@@ -41,10 +41,13 @@ struct nx_person_key {
 struct nx_key_store {
     struct nx_disk *disk;
     struct nx_random random;
+    char *data_directory;
     char *directory; /* `keys/` */
     char *path;
     bool read_only;
     bool is_loaded;
+    bool is_secured;      /* what was found in the file was written and synced again */
+    bool is_found_unsafe; /* that failed: nothing may be sealed with what was found */
     bool is_frozen; /* a write or sync failed: nothing is known about the file until it is opened again */
     struct nx_file *file; /* NULL: there is none yet */
     uint8_t secret[32];
@@ -67,7 +70,7 @@ NX_MUST_CHECK enum nx_status nx_key_store_init(struct nx_key_store *store, struc
 void nx_key_store_fini(struct nx_key_store *store);
 /** The person's key, a new one where there is none; `*key_out` is borrowed until the next call.
  * Errors:    NX_RESOURCE_EXHAUSTED  out of memory, too many keys, or kind disk-full
- *            NX_UNAVAILABLE         the file cannot be read, or could not be written before
+ *            NX_UNAVAILABLE         the file cannot be read; kind log-frozen: it could not be written before
  *            NX_FAILED_PRECONDITION kind format-version */
 NX_MUST_CHECK enum nx_status nx_key_store_obtain(struct nx_key_store *store, struct nx_str person,
                                                  int64_t now_ns, const struct nx_person_key **key_out,

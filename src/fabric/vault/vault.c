@@ -86,6 +86,9 @@ static enum nx_status choose_key(struct nx_vault *vault, const struct nx_append_
                        NX_STR_ARG(nx_str_slice(entry->person_key, 0, 64)));
     }
     NX_TRY(nx_key_store_find(&vault->store, id, &key, err));
+    if (key != NULL && key->state == NX_KEY_LIVE && vault->store.is_found_unsafe) {
+        return nx_fail_kind(err, NX_KIND_LOG_FROZEN, "the keys of people could not be secured on disk");
+    }
     if (key != NULL && key->state == NX_KEY_LIVE) {
         *key_out = *key;
         return NX_OK;
