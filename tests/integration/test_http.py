@@ -283,7 +283,7 @@ def test_health_readiness_metrics_and_description(server):
     families = re.findall(r"^# TYPE (\S+)", metrics, re.M)
     assert len(families) == len(set(families))
     description = server.get("/openapi.json")
-    assert "/events/{type}" in description["paths"]
+    assert "/events/{name}" in description["paths"]
     assert description["openapi"] == "3.1.0"
     for path in description["paths"]:
         if "{" not in path and "get" in description["paths"][path]:
