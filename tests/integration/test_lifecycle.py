@@ -208,7 +208,7 @@ def test_repair_puts_a_file_aside_that_cannot_be_read(project, servers):
     server.stop()
     segment = sorted((project / ".nexus" / "journal").glob("wal-*"))[0]
     content = bytearray(segment.read_bytes())
-    content[0:4096] = b"\xff" * 4096
+    content[0:65536] = b"\xff" * 65536  # its headers and, from which they could be told, its frames
     segment.write_bytes(content)
     done = run_nexus("journal", "repair", cwd=project)
     assert f"{segment.name}: put aside: it cannot be read" in done.stdout and "OK repaired" in done.stdout
