@@ -3,8 +3,11 @@
 
     tools/analyze.py gcc | cppcheck | clang-tidy | coverage
 
-Two checks are off because they cry leak at `cleanup` variables, which LeakSanitizer watches: clang-analyzer-unix.Malloc
-of clang-tidy 14 and memleak of cppcheck 2.10. That cppcheck also cannot read `x ? (struct y){ 0 } : z` and takes
+Three checks are off because they cry leak at `cleanup` variables and at what a list holds, which LeakSanitizer watches:
+clang-analyzer-unix.Malloc of clang-tidy 14, memleak of cppcheck 2.10, malloc-leak of gcc 12. The last one's
+use-after-free takes the element that a list gave away for the one behind it. Of clang-tidy's bugprone checks four are
+off that find fault with what is meant: sizeof of an array's pointers, an X-macro's arguments as designators, two
+branches that do the same for different reasons, assignments in conditions. That cppcheck also cannot read `x ? (struct y){ 0 } : z` and takes
 hexadecimal floats for integers; it warns of a NULL behind the last argument (ours is a pointer) and of negative numbers
 shifted to the right (ours keep their sign), and takes a member's address for one that NULL was compared with
 (nullPointerRedundantCheck). Coverage runs the unit tests of build/coverage and compares the branches
@@ -22,10 +25,12 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATABASE = ROOT / "build" / "release" / "compile_commands.json"
+GCC_OFF = ["-Wno-analyzer-malloc-leak", "-Wno-analyzer-use-after-free"]
 BRANCH_FLOORS = {"base": 90, "codec": 90, "storage": 90}  # per cent
 TIDY_CHECKS = ("-*,bugprone-*,clang-analyzer-*,cert-err34-c,misc-redundant-expression,"
                "-clang-analyzer-unix.Malloc,-bugprone-easily-swappable-parameters,"
                "-bugprone-reserved-identifier,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,"
+               "-bugprone-branch-clone,-bugprone-macro-parentheses,-bugprone-sizeof-expression,"
                "-bugprone-assignment-in-if-condition,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-*")
 
 
@@ -47,7 +52,7 @@ def gcc():
     commands = []
     for _, arguments in sources():
         kept = [a for a in arguments if not re.match(r"-M|-o$|.*\.o(\.d)?$", a)]
-        commands.append([*kept, "-fanalyzer", "-Werror", "-o", "/dev/null"])
+        commands.append([*kept, "-fanalyzer", *GCC_OFF, "-Werror", "-o", "/dev/null"])
     return failures_of(commands)
 
 

@@ -46,7 +46,7 @@ static enum nx_status start(struct nx_error *err, enum nx_status status, enum nx
     return status;
 }
 
-enum nx_status nx_fail(struct nx_error *err, enum nx_status status, const char *format, ...) {
+enum nx_status(nx_fail)(struct nx_error *err, enum nx_status status, const char *format, ...) {
     va_list args;
     va_start(args, format);
     (void)start(err, status, NX_KIND_NONE, format, args);
@@ -54,7 +54,7 @@ enum nx_status nx_fail(struct nx_error *err, enum nx_status status, const char *
     return status;
 }
 
-enum nx_status nx_fail_kind(struct nx_error *err, enum nx_kind kind, const char *format, ...) {
+enum nx_status(nx_fail_kind)(struct nx_error *err, enum nx_kind kind, const char *format, ...) {
     va_list args;
     va_start(args, format);
     (void)start(err, kind_statuses[kind], kind, format, args);
@@ -62,7 +62,7 @@ enum nx_status nx_fail_kind(struct nx_error *err, enum nx_kind kind, const char 
     return kind_statuses[kind];
 }
 
-enum nx_status nx_wrap(struct nx_error *err, enum nx_status status, const char *format, ...) {
+enum nx_status(nx_wrap)(struct nx_error *err, enum nx_status status, const char *format, ...) {
     if (err == NULL) {
         return status;
     }
@@ -78,7 +78,7 @@ enum nx_status nx_wrap(struct nx_error *err, enum nx_status status, const char *
     return status;
 }
 
-enum nx_status nx_fail_memory(struct nx_error *err) {
+enum nx_status(nx_fail_memory)(struct nx_error *err) {
     return nx_fail_kind(err, NX_KIND_OUT_OF_MEMORY, "out of memory");
 }
 

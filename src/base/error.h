@@ -84,6 +84,18 @@ enum nx_status nx_fail_kind(struct nx_error *err, enum nx_kind kind, const char 
 enum nx_status nx_wrap(struct nx_error *err, enum nx_status status, const char *format, ...) NX_PRINTF(3, 4);
 /** The one message for a failed allocation. */
 enum nx_status nx_fail_memory(struct nx_error *err);
+/* What these four return is never NX_OK: said here once, so that compilers and analyzers, which do not see
+ * error.c, know of every caller that it failed and wrote no output. */
+static inline enum nx_status nx_status_of_failure(enum nx_status status) {
+    if (status == NX_OK) {
+        __builtin_unreachable();
+    }
+    return status;
+}
+#define nx_fail(...) nx_status_of_failure(nx_fail(__VA_ARGS__))
+#define nx_fail_kind(...) nx_status_of_failure(nx_fail_kind(__VA_ARGS__))
+#define nx_wrap(...) nx_status_of_failure(nx_wrap(__VA_ARGS__))
+#define nx_fail_memory(err) nx_status_of_failure(nx_fail_memory(err))
 /** Say what the person can do next. */
 void nx_hint(struct nx_error *err, const char *format, ...) NX_PRINTF(2, 3);
 

@@ -186,7 +186,7 @@ static enum nx_status write_zeros(struct nx_file *file, uint64_t from, uint64_t 
 }
 
 static enum nx_status system_preallocate(struct nx_file *file, uint64_t size, struct nx_error *err) {
-    uint64_t size_now;
+    uint64_t size_now = 0;
     NX_TRY(system_size(file, &size_now, err));
     if (size == 0) {
         return NX_OK;

@@ -134,6 +134,7 @@ static struct nx_message_queue take_first(struct nx_message_queue *from, size_t 
 
 /** Move what there is room for from `queue` to the mailbox, and wake its receiver. */
 static void put(struct nx_mailbox *mailbox, struct nx_message_queue *queue, bool is_request) {
+    nx_assert(mailbox != NULL);
     lock(mailbox);
     size_t count = queue->count;
     if (is_request) {

@@ -530,6 +530,7 @@ static bool sim_is_locked(struct nx_disk *base, const char *path, uint64_t *hold
 /* ---- crashes ---- */
 
 static void lose_power_of_node(struct nx_sim_disk *disk, struct nx_sim_node *node) {
+    nx_assert(node != NULL);
     settle_changes(disk, node, false);
     nx_sim_directory_settle(&disk->tree, node, nx_sim_below(disk->sim, node->renames.count + 1));
     nx_sim_names_drop(&disk->tree, &node->names);

@@ -30,6 +30,7 @@ struct nx_sim_node *nx_sim_node_new(struct nx_sim_tree *tree, bool is_directory)
 }
 
 struct nx_sim_node *nx_sim_node_ref(struct nx_sim_node *node) {
+    nx_assert(node != NULL);
     node->ref_count++;
     return node;
 }

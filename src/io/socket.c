@@ -133,7 +133,7 @@ static int bind_first(const struct sockaddr_storage *address, socklen_t len) {
 }
 
 static uint16_t port_of(int fd) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = { 0 };
     socklen_t len = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
         return 0;

@@ -103,7 +103,7 @@ static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
     const struct nx_wal_visitor visitor = {
         .data = &witness, .stream = see_stream, .record = see_record, .gap = see_gap
     };
-    struct nx_wal_recovered recovered;
+    struct nx_wal_recovered recovered = { 0 };
     struct nx_wal_tracker tracker;
     nx_wal_tracker_init(&tracker, &visitor, &fabric->report);
     const enum nx_status status = recover_all(fabric, &tracker, witness.now_ns, &recovered, err);

@@ -67,6 +67,7 @@ static enum nx_status find_stream(struct nx_journal *journal, struct nx_str name
         return nx_fail(err, NX_NOT_FOUND, "there is no stream '%.*s'", NX_STR_ARG(name));
     }
     NX_TRY(add_stream(journal, name, stream_out, err));
+    nx_assert(*stream_out != NULL);
     nx_stream_bucket_config(&(*stream_out)->config, (*stream_out)->name);
     return NX_OK;
 }
@@ -436,12 +437,15 @@ static enum nx_status find_streams(struct nx_journal *journal, const struct nx_a
     bool all_protected = append->entry_count > 0;
     for (size_t i = 0; i < append->entry_count; i++) {
         const struct nx_append_entry *entry = &append->entries[i];
-        NX_TRY(find_stream(journal, entry->stream, &streams[i], err));
-        if (!nx_stream_takes(&streams[i]->config, entry->subject)) {
+        struct nx_journal_stream *stream = NULL;
+        NX_TRY(find_stream(journal, entry->stream, &stream, err));
+        nx_assert(stream != NULL);
+        if (!nx_stream_takes(&stream->config, entry->subject)) {
             return nx_fail(err, NX_INVALID_ARGUMENT, "stream '%.*s' does not take the subject '%.*s'",
                            NX_STR_ARG(entry->stream), NX_STR_ARG(nx_str_slice(entry->subject, 0, 128)));
         }
-        all_protected = all_protected && streams[i]->is_protected;
+        all_protected = all_protected && stream->is_protected;
+        streams[i] = stream;
     }
     if (all_protected && !append->makes_room && nx_counter_get(&journal->board->budget_full) != 0) {
         char text[NX_BOARD_TEXT_WORDS * 8];

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/backend_journal/library_internal.h"
 
@@ -25,6 +26,7 @@ static struct nx_protect *next_of(const struct nx_protect *wish) {
 }
 
 void nx_library_protect(struct nx_library *library, struct nx_protect *wish) {
+    nx_assert(wish != NULL);
     struct nx_library_stream *stream = nx_map_get(&library->streams, nx_str_from_c(wish->stream));
     const char *last = library->options->retention_waits_for;
     if (!library->may_retain && last != NULL && strcmp(wish->consumer, last) == 0) {

@@ -753,6 +753,7 @@ void nx_replay_run_free(struct nx_replay_run *run) {
     if (run == NULL) {
         return;
     }
+    nx_assert(run->event_reads != NULL || run->event_read_count == 0);
     for (size_t i = 0; i < run->event_read_count; i++) {
         nx_read_free(run->event_reads[i]);
     }

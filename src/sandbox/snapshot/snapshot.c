@@ -126,7 +126,7 @@ static struct nx_str view(struct machine *machine) {
 }
 
 static enum nx_status fail_as_runtime_says(struct machine *machine, struct nx_error *err) {
-    uint32_t address;
+    uint32_t address = 0;
     NX_TRY(ask(machine, "nexus_failure", NULL, 0, &address, err));
     const struct nx_str memory = view(machine);
     const struct nx_str text = nx_str_slice(memory, address, memory.len);
@@ -144,8 +144,8 @@ static enum nx_status load(struct machine *machine, struct nx_str name, struct n
     /* "<script>\0<name>" */
     const size_t size = script.len + 1 + name.len;
     const int32_t sizes[] = { (int32_t)size, (int32_t)name.len };
-    uint32_t answer;
-    uint32_t address;
+    uint32_t answer = 0;
+    uint32_t address = 0;
 
     NX_TRY(ask(machine, "nexus_boot", NULL, 0, &answer, err));
     if (answer != 0) {

@@ -122,7 +122,7 @@ static void event_found(struct nx_http_exchange *exchange, struct nx_message *me
 static enum nx_status ask_by_event(struct nx_http_exchange *exchange, struct nx_str event,
                                    struct nx_str function, struct nx_error *err) {
     struct nx_http_services *services = nx_http_services_of(exchange);
-    uint64_t sequence;
+    uint64_t sequence = 0;
     if (nx_http_parse_reference(event, events_stream, &sequence)) {
         ask_by_reference(exchange, sequence, function);
         return NX_OK;
@@ -245,7 +245,7 @@ void nx_http_get_invocation(struct nx_http_services *services, struct nx_http_ex
                             const struct nx_http_request *request, struct nx_str parameter) {
     struct nx_error err = { 0 };
     struct nx_read *read = NULL;
-    uint64_t sequence;
+    uint64_t sequence = 0;
     NX_AUTO(nx_buf) id;
     (void)request;
     nx_buf_init(&id, NX_HTTP_HEADERS_SIZE_MAX);

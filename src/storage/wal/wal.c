@@ -284,6 +284,7 @@ static void put(struct nx_wal *wal, const void *bytes, size_t len) {
     }
     const char *at = wal->copy.ptr + wal->copy.len;
     nx_buf_append(&wal->copy, nx_str_of(bytes, len));
+    nx_assert(wal->parts != NULL);
     struct nx_str *last = wal->part_count == 0 ? NULL : &wal->parts[wal->part_count - 1];
     if (last != NULL && last->ptr + last->len == at) {
         last->len += len;
