@@ -4,7 +4,8 @@
     tools/tidy.py [--warnings]
 
 C: banned functions; system calls outside src/io; atomics outside their homes; a file comment first in every
-header, then #pragma once; #if inside functions; functions over 100 lines (over 70 with --warnings).
+header, then #pragma once; #if inside functions; functions over 100 lines (over 70 with --warnings); a name that two
+headers give to two functions or structs, which static libraries would hide until it crashes.
 All text: files over 800 lines of code, tabs, trailing whitespace, missing newline at the end, notes to
 ourselves, paths of one machine, host names of package registries.
 """
@@ -151,6 +152,25 @@ def check(path, text):
     return sorted(problems)
 
 
+PUBLIC = re.compile(r"^(?!static\b|return\b|typedef\b)[A-Za-z_][\w \t\n*]*?\b(nx_\w+)\([^;{}]*\)[^;{}]*;"
+                    r"|^struct (nx_\w+) \{", re.MULTILINE)
+STAND_INS = ("src/platform/function/guest_script.h",)  # has the names of what it takes the place of in tests
+
+
+def clashes(headers):
+    """[(path, line, message)] for names that more than one header declares; `headers` is {path: text}."""
+    first = {}
+    found = []
+    for path, text in sorted(headers.items()):
+        code = source.code_only(text)
+        for match in PUBLIC.finditer(code):
+            name = f"{match[1]}()" if match[1] else f"struct {match[2]}"
+            if first.setdefault(name, path) != path:
+                line = code.count("\n", 0, match.end()) + 1
+                found.append((path, line, f"{name} is {first[name]}'s already: public names are unique"))
+    return found
+
+
 def is_text(path):
     name = path.rsplit("/", 1)[-1]
     return name in TEXT_NAMES or path.endswith(TEXT)
@@ -159,6 +179,7 @@ def is_text(path):
 def main():
     show_warnings = "--warnings" in sys.argv[1:]
     failed = False
+    headers = {}
     for path in filter(is_text, source.files()):
         try:
             text = (source.ROOT / path).read_text()
@@ -171,6 +192,11 @@ def main():
             failed = failed or not is_warning
             if show_warnings or not is_warning:
                 print(f"{path}:{line}: {message}")
+        if path.startswith("src/") and path.endswith(".h") and not GUESTS.search(path) and path not in STAND_INS:
+            headers[path] = text
+    for path, line, message in clashes(headers):
+        print(f"{path}:{line}: {message}")
+        failed = True
     sys.exit(1 if failed else 0)
 
 

@@ -80,3 +80,11 @@ def test_long_files():
 
 def test_names_file_and_line():
     assert tidy.check(SOURCE, "ok();\n\natoi(x);\n")[0][0] == 3
+
+
+def test_a_public_name_belongs_to_one_header():
+    one = "/* x */\nstruct nx_x {\n};\nNX_MUST_CHECK enum nx_status\nnx_x_add(struct nx_x *x, int a);\n"
+    again = "/* y */\nvoid nx_x_free(struct nx_x *x);\nNX_MUST_CHECK enum nx_status nx_x_add(struct nx_y *y,\n    int b);\n"
+    inline = "/* z */\nstatic inline void nx_x_add(int z) {\n}\n"
+    headers = {"src/a.h": one, "src/b.h": again, "src/c.h": inline}
+    assert tidy.clashes(headers) == [("src/b.h", 4, "nx_x_add() is src/a.h's already: public names are unique")]

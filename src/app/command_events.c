@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/list.h"
+#include "app/pages.h"
 #include "app/lookup.h"
 #include "app/terminal.h"
 #include "app/times.h"
@@ -198,12 +198,12 @@ static enum nx_status show(struct listing *listing, const struct nx_json_value *
     return NX_OK;
 }
 
-static enum nx_status print_all(struct nx_list *list, struct listing *listing, struct nx_error *err) {
+static enum nx_status print_all(struct nx_pages *list, struct listing *listing, struct nx_error *err) {
     while (!list->at_end) {
         NX_AUTO(nx_json_doc) *page = NULL;
         const struct nx_json_value *items;
         const struct nx_json_value *item;
-        NX_TRY(nx_list_next(list, &page, &items, err));
+        NX_TRY(nx_pages_next(list, &page, &items, err));
         struct nx_json_iterator walk = nx_json_iterate(items);
         while (nx_json_next(&walk, NULL, &item)) {
             NX_TRY(show(listing, item, err));
@@ -260,7 +260,7 @@ static enum nx_status check_flags(struct nx_args *args, struct listing *listing,
     return nx_args_output_is_json(args, &listing->json, err);
 }
 
-static enum nx_status list_all(const struct nx_args *args, struct nx_list *list, struct listing *listing,
+static enum nx_status list_all(const struct nx_args *args, struct nx_pages *list, struct listing *listing,
                                struct nx_error *err) {
     NX_TRY(print_all(list, listing, err));
     if (listing->count == 0 && !listing->json) {
@@ -279,9 +279,9 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     const int64_t now_ns = nx_clock_read(&clock).wall_ns;
 
     NX_TRY(check_flags(args, &listing, err));
-    struct nx_list list = {
+    struct nx_pages list = {
         .source = &source,
-        .kind = listing.dlq ? NX_LIST_DEAD_LETTERS : NX_LIST_EVENTS,
+        .kind = listing.dlq ? NX_PAGES_DEAD_LETTERS : NX_PAGES_EVENTS,
         .type = nx_str_from_c(nx_args_value(args, "type")),
         .event_source = nx_str_from_c(nx_args_value(args, "source")),
         .event_subject = nx_str_from_c(nx_args_value(args, "subject")),

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/list.h"
+#include "app/pages.h"
 #include "app/times.h"
 #include "io/clock.h"
 
@@ -52,12 +52,12 @@ static enum nx_status export_event(struct request *request, const struct nx_json
     return NX_OK;
 }
 
-static enum nx_status export_all(struct nx_list *list, struct request *request, struct nx_error *err) {
+static enum nx_status export_all(struct nx_pages *list, struct request *request, struct nx_error *err) {
     while (!list->at_end && ferror(stdout) == 0) {
         NX_AUTO(nx_json_doc) *page = NULL;
         const struct nx_json_value *items;
         const struct nx_json_value *item;
-        NX_TRY(nx_list_next(list, &page, &items, err));
+        NX_TRY(nx_pages_next(list, &page, &items, err));
         struct nx_json_iterator walk = nx_json_iterate(items);
         while (nx_json_next(&walk, NULL, &item)) {
             NX_TRY(export_event(request, item, err));
@@ -80,9 +80,9 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     struct request request = { .outside = nx_args_has(args, "outside") };
     const struct nx_clock clock = nx_clock_system();
     const char *format = nx_args_value(args, "format");
-    struct nx_list list = {
+    struct nx_pages list = {
         .source = &source,
-        .kind = NX_LIST_EVENTS,
+        .kind = NX_PAGES_EVENTS,
         .type = nx_str_from_c(nx_args_value(args, "type")),
     };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "app/lines.h"
-#include "app/list.h"
+#include "app/pages.h"
 #include "app/lookup.h"
 #include "app/times.h"
 #include "codec/hex.h"
@@ -134,7 +134,7 @@ static bool is_wanted(const struct request *request, const struct nx_json_value 
            nx_str_equal_ignore_case(request->trace, nx_json_get_str(item, "trace_id"));
 }
 
-static enum nx_status print_all(struct nx_list *list, const struct request *request, bool *said_out,
+static enum nx_status print_all(struct nx_pages *list, const struct request *request, bool *said_out,
                                 struct nx_error *err) {
     while (request->follow || !list->at_end) {
         NX_AUTO(nx_json_doc) *page = NULL;
@@ -142,7 +142,7 @@ static enum nx_status print_all(struct nx_list *list, const struct request *requ
         const struct nx_json_value *items;
         const struct nx_json_value *item;
         nx_buf_init(&out, OUTPUT_SIZE_MAX);
-        NX_TRY(nx_list_next(list, &page, &items, err));
+        NX_TRY(nx_pages_next(list, &page, &items, err));
         struct nx_json_iterator walk = nx_json_iterate(items);
         while (nx_json_next(&walk, NULL, &item)) {
             if (is_wanted(request, item)) {
@@ -184,7 +184,7 @@ static enum nx_status find_trace(struct nx_source *source, struct request *reque
     NX_AUTO(nx_json_doc) *doc = NULL;
     const struct nx_json_value *item;
     struct nx_traceparent parent;
-    struct nx_reference reference = { .kind = NX_LIST_EVENTS };
+    struct nx_reference reference = { .kind = NX_PAGES_EVENTS };
     uint8_t trace_id[NX_TRACE_ID_SIZE];
 
     if (request->trace.len == 0 || nx_hex_read(request->trace, trace_id, sizeof trace_id)) {
@@ -205,9 +205,9 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     struct request request = { .lines = { .format = NX_LOG_TEXT } };
     const struct nx_clock clock = nx_clock_system();
     const int64_t now_ns = nx_clock_read(&clock).wall_ns;
-    struct nx_list list = {
+    struct nx_pages list = {
         .source = &source,
-        .kind = NX_LIST_INVOCATIONS,
+        .kind = NX_PAGES_INVOCATIONS,
         .function = nx_str_from_c(nx_args_value(args, "function")),
     };
 

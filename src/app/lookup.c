@@ -16,9 +16,9 @@ static const struct {
     const char *stream;
     const char *name; /* of the member that holds the reference */
 } kinds[] = {
-    [NX_LIST_EVENTS] = { "EVENTS", "reference" },
-    [NX_LIST_INVOCATIONS] = { "INVOCATIONS", "id" },
-    [NX_LIST_DEAD_LETTERS] = { "DLQ", "id" },
+    [NX_PAGES_EVENTS] = { "EVENTS", "reference" },
+    [NX_PAGES_INVOCATIONS] = { "INVOCATIONS", "id" },
+    [NX_PAGES_DEAD_LETTERS] = { "DLQ", "id" },
 };
 
 struct nx_str nx_reference_format(struct nx_reference reference, char text_out[NX_REFERENCE_TEXT_SIZE]) {
@@ -37,7 +37,7 @@ bool nx_reference_parse(struct nx_str text, struct nx_reference *reference_out) 
     }
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (nx_str_is(stream, kinds[i].stream)) {
-            *reference_out = (struct nx_reference){ .kind = (enum nx_list_kind)i, .sequence = sequence };
+            *reference_out = (struct nx_reference){ .kind = (enum nx_pages_kind)i, .sequence = sequence };
             return true;
         }
     }
@@ -115,10 +115,10 @@ enum nx_status nx_lookup_record(struct nx_source *source, struct nx_reference re
     const struct nx_json_value *items;
     const struct nx_json_value *item = NULL;
     char text[NX_REFERENCE_TEXT_SIZE];
-    struct nx_list list = { .source = source, .kind = reference.kind, .count_max = 1 };
+    struct nx_pages list = { .source = source, .kind = reference.kind, .count_max = 1 };
 
     (void)snprintf(list.cursor, sizeof list.cursor, "a%" PRIu64, reference.sequence);
-    NX_TRY(nx_list_next(&list, &doc, &items, err));
+    NX_TRY(nx_pages_next(&list, &doc, &items, err));
     struct nx_json_iterator walk = nx_json_iterate(items);
     const bool is_any = nx_json_next(&walk, NULL, &item);
     const struct nx_str wanted = nx_reference_format(reference, text);
@@ -136,12 +136,12 @@ enum nx_status nx_lookup_calls(struct nx_source *source, uint64_t event_sequence
                                struct nx_json_doc **doc_out, const struct nx_json_value **calls_out,
                                struct nx_error *err) {
     char text[NX_REFERENCE_TEXT_SIZE];
-    struct nx_list list = {
+    struct nx_pages list = {
         .source = source,
-        .kind = NX_LIST_INVOCATIONS,
+        .kind = NX_PAGES_INVOCATIONS,
         .event = nx_reference_format((struct nx_reference){ .sequence = event_sequence }, text),
     };
-    return nx_list_next(&list, doc_out, calls_out, err);
+    return nx_pages_next(&list, doc_out, calls_out, err);
 }
 
 /* "00-<trace>-<span>-01" */
@@ -155,7 +155,7 @@ static bool is_of_trace(const struct nx_json_value *item, const uint8_t *trace_i
 
 enum nx_status nx_lookup_trace(struct nx_source *source, struct nx_str trace,
                                struct nx_reference *reference_out, struct nx_error *err) {
-    struct nx_list list = { .source = source, .kind = NX_LIST_EVENTS };
+    struct nx_pages list = { .source = source, .kind = NX_PAGES_EVENTS };
     uint8_t trace_id[NX_TRACE_ID_SIZE];
 
     if (!nx_hex_read(trace, trace_id, sizeof trace_id)) {
@@ -165,7 +165,7 @@ enum nx_status nx_lookup_trace(struct nx_source *source, struct nx_str trace,
         NX_AUTO(nx_json_doc) *page = NULL;
         const struct nx_json_value *items;
         const struct nx_json_value *item;
-        NX_TRY(nx_list_next(&list, &page, &items, err));
+        NX_TRY(nx_pages_next(&list, &page, &items, err));
         struct nx_json_iterator walk = nx_json_iterate(items);
         while (nx_json_next(&walk, NULL, &item)) {
             if (is_of_trace(item, trace_id) &&
@@ -191,10 +191,10 @@ enum nx_status nx_lookup_event(struct nx_source *source, struct nx_str id, uint6
         status = nx_lookup_trace(source, id, &reference, err);
     }
     NX_TRY(status);
-    if (reference.kind != NX_LIST_EVENTS) {
+    if (reference.kind != NX_PAGES_EVENTS) {
         NX_TRY(nx_lookup_record(source, reference, &doc, &item, err));
         const struct nx_str event = nx_json_get_str(item, "event");
-        if (!nx_reference_parse(event, &reference) || reference.kind != NX_LIST_EVENTS) {
+        if (!nx_reference_parse(event, &reference) || reference.kind != NX_PAGES_EVENTS) {
             return nx_fail(err, NX_DATA_LOSS, "'%.*s' names no event", NX_STR_ARG(id));
         }
     }

@@ -95,7 +95,7 @@ static enum nx_status write_event(struct collector *collector, uint64_t sequence
     const struct nx_json_value *item;
 
     NX_TRY(nx_lookup_record(collector->source,
-                            (struct nx_reference){ .kind = NX_LIST_EVENTS, .sequence = sequence }, &doc,
+                            (struct nx_reference){ .kind = NX_PAGES_EVENTS, .sequence = sequence }, &doc,
                             &item, err));
     collector->event_count++;
     collector->depth++;

@@ -18,7 +18,7 @@ enum {
 };
 
 /** Append the trace of EVENTS:`event_sequence` as JSON.
- * Errors: NX_NOT_FOUND (there is no such event), and as nx_list_next() */
+ * Errors: NX_NOT_FOUND (there is no such event), and as nx_pages_next() */
 NX_MUST_CHECK enum nx_status nx_trace_collect(struct nx_source *source, uint64_t event_sequence,
                                               struct nx_buf *out, struct nx_error *err);
 /** Append a trace as a tree of lines; pure. Failures are the buffer's. */

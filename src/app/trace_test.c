@@ -52,7 +52,7 @@ static void test_reads_references_and_nothing_else(void **state) {
 
     (void)state;
     assert_true(nx_reference_parse(NX_STR("DLQ:18446744073709551615"), &reference));
-    assert_int_equal(reference.kind, NX_LIST_DEAD_LETTERS);
+    assert_int_equal(reference.kind, NX_PAGES_DEAD_LETTERS);
     assert_true(nx_str_is(nx_reference_format(reference, text), "DLQ:18446744073709551615"));
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_false(nx_reference_parse(nx_str_from_c(wrong[i]), &reference));

@@ -35,7 +35,7 @@ static void end_walk(struct walk *walk, const char *step, const char *reason) {
 /* Look for the call on `event` next. */
 static enum nx_status seek_call(struct walk *walk, struct nx_str event, struct nx_str function,
                                 struct nx_str left, bool left_is_event, struct nx_error *err) {
-    if (!nx_reference_parse(event, &walk->at) || walk->at.kind != NX_LIST_EVENTS) {
+    if (!nx_reference_parse(event, &walk->at) || walk->at.kind != NX_PAGES_EVENTS) {
         end_walk(walk, "unfinished", "its record does not name an event");
         return NX_OK;
     }
@@ -159,12 +159,12 @@ static enum nx_status step_to_record(struct walk *walk, bool is_first, struct nx
     }
     NX_TRY(status);
     switch (walk->at.kind) {
-    case NX_LIST_DEAD_LETTERS:
+    case NX_PAGES_DEAD_LETTERS:
         return write_dead_letter(walk, item, err);
-    case NX_LIST_INVOCATIONS:
+    case NX_PAGES_INVOCATIONS:
         write_call(walk, item);
         return NX_OK;
-    case NX_LIST_EVENTS:
+    case NX_PAGES_EVENTS:
         break;
     }
     return write_event(walk, item, err);

@@ -17,7 +17,7 @@ enum {
 };
 
 /** Append the chain that begins at `reference` as JSON.
- * Errors: NX_NOT_FOUND (there is no such record), and as nx_list_next() */
+ * Errors: NX_NOT_FOUND (there is no such record), and as nx_pages_next() */
 NX_MUST_CHECK enum nx_status nx_why_collect(struct nx_source *source, struct nx_reference reference,
                                             struct nx_buf *out, struct nx_error *err);
 /** Append a chain as lines, each a step deeper; pure. Failures are the buffer's. */

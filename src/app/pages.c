@@ -1,5 +1,5 @@
-/* src/app/list.c */
-#include "app/list.h"
+/* src/app/pages.c */
+#include "app/pages.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,12 +28,12 @@ static const struct {
     const char *stream;
     const char *subject_prefix;
 } kinds[] = {
-    [NX_LIST_EVENTS] = { "/events", "events", "EVENTS", "events." },
-    [NX_LIST_INVOCATIONS] = { "/invocations", "invocations", "INVOCATIONS", "invocations." },
-    [NX_LIST_DEAD_LETTERS] = { "/dlq", "dead_letters", "DLQ", "dlq." },
+    [NX_PAGES_EVENTS] = { "/events", "events", "EVENTS", "events." },
+    [NX_PAGES_INVOCATIONS] = { "/invocations", "invocations", "INVOCATIONS", "invocations." },
+    [NX_PAGES_DEAD_LETTERS] = { "/dlq", "dead_letters", "DLQ", "dlq." },
 };
 
-static size_t page_count(const struct nx_list *list) {
+static size_t page_count(const struct nx_pages *list) {
     return list->count_max == 0 ? PAGE_COUNT_MAX : list->count_max;
 }
 
@@ -55,12 +55,12 @@ static void append_text(struct nx_buf *target, const char *name, struct nx_str t
     }
 }
 
-static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
+static enum nx_status ask_page(struct nx_pages *list, struct nx_buf *page, struct nx_error *err) {
     NX_AUTO(nx_buf) target = { 0 };
 
     nx_buf_init(&target, TARGET_SIZE_MAX);
     nx_buf_append_format(&target, "%s?limit=%zu", kinds[list->kind].path, page_count(list));
-    if (list->kind == NX_LIST_INVOCATIONS) {
+    if (list->kind == NX_PAGES_INVOCATIONS) {
         nx_buf_append_c(&target, "&details=true");
     }
     append_text(&target, "type", list->type);
@@ -75,7 +75,7 @@ static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct
         nx_buf_append_format(&target, "&cursor=%s", list->cursor);
     }
     if (list->wait && list->at_end) {
-        nx_buf_append_format(&target, "&wait=%ds", NX_LIST_WAIT_S);
+        nx_buf_append_format(&target, "&wait=%ds", NX_PAGES_WAIT_S);
     }
     NX_TRY(nx_buf_check(&target, err));
     return nx_client_request(&list->source->client, "GET", nx_buf_str(&target), NX_STR_EMPTY, page, err);
@@ -83,26 +83,26 @@ static enum nx_status ask_page(struct nx_list *list, struct nx_buf *page, struct
 
 /* From the directory: the same JSON. */
 
-static void write_item(struct nx_json_writer *json, const struct nx_list *list,
+static void write_item(struct nx_json_writer *json, const struct nx_pages *list,
                        const struct nx_record *record) {
     NX_AUTO(nx_arena) arena = { 0 };
 
     nx_arena_init(&arena, ARENA_SIZE_MAX);
     switch (list->kind) {
-    case NX_LIST_EVENTS:
+    case NX_PAGES_EVENTS:
         nx_http_write_event(json, record, &arena);
         break;
-    case NX_LIST_INVOCATIONS:
+    case NX_PAGES_INVOCATIONS:
         nx_http_write_invocation(json, record, true, &arena);
         break;
-    case NX_LIST_DEAD_LETTERS:
+    case NX_PAGES_DEAD_LETTERS:
         nx_http_write_dead_letter(json, record);
         break;
     }
 }
 
 /* The records' subject that the list asks for, with wildcards; empty: any. */
-static enum nx_status find_subject(const struct nx_list *list, struct nx_arena *arena,
+static enum nx_status find_subject(const struct nx_pages *list, struct nx_arena *arena,
                                    struct nx_str *subject_out, struct nx_error *err) {
     NX_AUTO(nx_buf) subject = { 0 };
 
@@ -132,7 +132,7 @@ static enum nx_status find_header(struct nx_str value, struct nx_arena *arena, s
     return header_out->ptr == NULL ? nx_fail_memory(err) : NX_OK;
 }
 
-static enum nx_status read_now(const struct nx_list *list, struct nx_read *read, struct nx_error *err) {
+static enum nx_status read_now(const struct nx_pages *list, struct nx_read *read, struct nx_error *err) {
     nx_fabric_read_now(list->source->fabric, read);
     if (read->status != NX_OK && read->status != NX_NOT_FOUND) {
         *err = read->error;
@@ -141,7 +141,7 @@ static enum nx_status read_now(const struct nx_list *list, struct nx_read *read,
     return NX_OK;
 }
 
-static void write_items(struct nx_json_writer *json, const struct nx_list *list,
+static void write_items(struct nx_json_writer *json, const struct nx_pages *list,
                         const struct nx_http_event_filter *filter, const struct nx_read *read) {
     for (size_t i = 0; i < read->record_count; i++) {
         /* By reference a dead letter of the event is found too. */
@@ -152,7 +152,7 @@ static void write_items(struct nx_json_writer *json, const struct nx_list *list,
     }
 }
 
-static enum nx_status write_event_of(struct nx_json_writer *json, const struct nx_list *list,
+static enum nx_status write_event_of(struct nx_json_writer *json, const struct nx_pages *list,
                                      const struct nx_http_event_filter *filter, uint64_t sequence,
                                      struct nx_error *err) {
     NX_AUTO(nx_read) *read = NULL;
@@ -170,7 +170,7 @@ static enum nx_status write_event_of(struct nx_json_writer *json, const struct n
 }
 
 /* The events of those invocations that ended as the list asks; a page that is full ends before the next. */
-static enum nx_status write_by_outcome(struct nx_json_writer *json, const struct nx_list *list,
+static enum nx_status write_by_outcome(struct nx_json_writer *json, const struct nx_pages *list,
                                        const struct nx_http_event_filter *filter, struct nx_read *scan,
                                        const struct nx_buf *page, struct nx_error *err) {
     uint64_t before = 0;
@@ -182,7 +182,7 @@ static enum nx_status write_by_outcome(struct nx_json_writer *json, const struct
         if (nx_invocation_decode_head(record->payload, &head, NULL) != NX_OK ||
             !nx_str_is(list->outcome, nx_outcome_name(head.outcome)) ||
             !nx_reference_parse(nx_headers_value(record->headers, "Nexus-Event"), &event) ||
-            event.kind != NX_LIST_EVENTS || event.sequence == before) {
+            event.kind != NX_PAGES_EVENTS || event.sequence == before) {
             continue;
         }
         if (page->len > PAGE_SIZE_MAX) {
@@ -196,14 +196,14 @@ static enum nx_status write_by_outcome(struct nx_json_writer *json, const struct
     return NX_OK;
 }
 
-static enum nx_status make_read(const struct nx_list *list, struct nx_http_event_filter *filter_out,
+static enum nx_status make_read(const struct nx_pages *list, struct nx_http_event_filter *filter_out,
                                 struct nx_read **read_out, struct nx_error *err) {
     NX_AUTO(nx_read) *read = NULL;
 
     NX_TRY(nx_read_new(list->event.len > 0 ? NX_READ_BY_REFERENCE : NX_READ_SCAN, &read, err));
     const bool by_outcome = list->outcome.len > 0;
     read->key = nx_arena_copy(&read->arena, list->event);
-    read->stream = nx_str_from_c(kinds[by_outcome ? NX_LIST_INVOCATIONS : list->kind].stream);
+    read->stream = nx_str_from_c(kinds[by_outcome ? NX_PAGES_INVOCATIONS : list->kind].stream);
     read->from_time_ns = list->since_ns;
     read->to_time_ns = list->until_ns;
     read->count_max = page_count(list);
@@ -221,7 +221,7 @@ static enum nx_status make_read(const struct nx_list *list, struct nx_http_event
     return NX_OK;
 }
 
-static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struct nx_error *err) {
+static enum nx_status read_page(struct nx_pages *list, struct nx_buf *page, struct nx_error *err) {
     NX_AUTO(nx_read) *read = NULL;
     struct nx_http_event_filter filter = { 0 };
     struct nx_json_writer json;
@@ -247,8 +247,8 @@ static enum nx_status read_page(struct nx_list *list, struct nx_buf *page, struc
     return nx_buf_check(page, err);
 }
 
-enum nx_status nx_list_next(struct nx_list *list, struct nx_json_doc **page_out,
-                            const struct nx_json_value **items_out, struct nx_error *err) {
+enum nx_status nx_pages_next(struct nx_pages *list, struct nx_json_doc **page_out,
+                             const struct nx_json_value **items_out, struct nx_error *err) {
     NX_AUTO(nx_buf) text = { 0 };
     NX_AUTO(nx_json_doc) *page = NULL;
     struct nx_str cursor;
@@ -264,7 +264,7 @@ enum nx_status nx_list_next(struct nx_list *list, struct nx_json_doc **page_out,
     list->at_end = true;
     (void)nx_json_to_bool(nx_json_get(root, NX_STR("at_end")), &list->at_end);
     if (nx_json_to_str(nx_json_get(root, NX_STR("cursor")), &cursor) &&
-        cursor.len <= NX_LIST_CURSOR_SIZE_MAX) {
+        cursor.len <= NX_PAGES_CURSOR_SIZE_MAX) {
         (void)snprintf(list->cursor, sizeof list->cursor, "%.*s", NX_STR_ARG(cursor));
     } else {
         list->at_end = true;

@@ -1,4 +1,4 @@
-/* src/app/list.h: records of the log a page at a time, from the server or from the data directory, as the
+/* src/app/pages.h: records of the log a page at a time, from the server or from the data directory, as the
  * same JSON.
  *
  * A page is what GET /events, GET /invocations?details=true and GET /dlq answer: {"events": [...], "cursor":
@@ -11,13 +11,13 @@
 #include "base/own.h"
 #include "codec/json.h"
 
-enum nx_list_kind { NX_LIST_EVENTS, NX_LIST_INVOCATIONS, NX_LIST_DEAD_LETTERS };
+enum nx_pages_kind { NX_PAGES_EVENTS, NX_PAGES_INVOCATIONS, NX_PAGES_DEAD_LETTERS };
 
-enum { NX_LIST_CURSOR_SIZE_MAX = 63, NX_LIST_WAIT_S = 25 };
+enum { NX_PAGES_CURSOR_SIZE_MAX = 63, NX_PAGES_WAIT_S = 25 };
 
-struct nx_list {
+struct nx_pages {
     struct nx_source *source; /* borrowed */
-    enum nx_list_kind kind;
+    enum nx_pages_kind kind;
     struct nx_str type;          /* events: exact, or with NATS's * and >; empty: all */
     struct nx_str event_source;  /* events: of this source; empty: all */
     struct nx_str event_subject; /* events: about this subject; empty: all */
@@ -29,14 +29,14 @@ struct nx_list {
     struct nx_str outcome;
     struct nx_str event; /* invocations: only of this one, "EVENTS:17"; all of them on one page */
     size_t count_max;    /* of one page; 0: as many as is good */
-    bool wait;           /* server only: at the end wait for more, up to NX_LIST_WAIT_S seconds */
+    bool wait;           /* server only: at the end wait for more, up to NX_PAGES_WAIT_S seconds */
     /* Its own: */
-    char cursor[NX_LIST_CURSOR_SIZE_MAX + 1]; /* "": begin */
-    bool at_end;                              /* the last page had the newest record */
+    char cursor[NX_PAGES_CURSOR_SIZE_MAX + 1]; /* "": begin */
+    bool at_end;                               /* the last page had the newest record */
 };
 
 /** The next page's items, an array, borrowed from `*page_out`. Past the end the array is empty.
  * Ownership: the caller frees `*page_out`.
  * Errors:    as nx_client_request(), or the record's */
-NX_MUST_CHECK enum nx_status nx_list_next(struct nx_list *list, struct nx_json_doc **page_out,
-                                          const struct nx_json_value **items_out, struct nx_error *err);
+NX_MUST_CHECK enum nx_status nx_pages_next(struct nx_pages *list, struct nx_json_doc **page_out,
+                                           const struct nx_json_value **items_out, struct nx_error *err);
