@@ -1,5 +1,5 @@
-/* fuzz/sealed_fuzz.c: foreign bytes are taken apart and opened within their bytes; none passes for sealed; what is
- * sealed opens to what it was, and the clear part is read without the key. */
+/* fuzz/sealed_fuzz.c: foreign bytes are taken apart and opened within their bytes; none passes for sealed;
+ * what is sealed opens to what it was, and the clear part is read without the key. */
 #include "base/assert.h"
 #include "codec/sealed.h"
 #include "fuzz.h"

@@ -239,18 +239,12 @@ static JSValue host_sleep(JSContext *ctx, JSValueConst self, int argc, JSValueCo
 }
 
 static const JSCFunctionListEntry host_functions[] = {
-    JS_CFUNC_DEF("log", 3, host_log),
-    JS_CFUNC_DEF("publish", 3, host_publish),
-    JS_CFUNC_DEF("respond", 2, host_respond),
-    JS_CFUNC_DEF("kvGet", 1, host_kv_get),
-    JS_CFUNC_DEF("kvSet", 2, host_kv_set),
-    JS_CFUNC_DEF("kvDelete", 1, host_kv_delete),
-    JS_CFUNC_DEF("now", 0, host_now),
-    JS_CFUNC_DEF("random", 1, host_random),
-    JS_CFUNC_DEF("env", 1, host_env),
-    JS_CFUNC_DEF("encode", 1, host_encode),
-    JS_CFUNC_DEF("decode", 1, host_decode),
-    JS_CFUNC_DEF("digest", 2, host_digest),
+    JS_CFUNC_DEF("log", 3, host_log),         JS_CFUNC_DEF("publish", 3, host_publish),
+    JS_CFUNC_DEF("respond", 2, host_respond), JS_CFUNC_DEF("kvGet", 1, host_kv_get),
+    JS_CFUNC_DEF("kvSet", 2, host_kv_set),    JS_CFUNC_DEF("kvDelete", 1, host_kv_delete),
+    JS_CFUNC_DEF("now", 0, host_now),         JS_CFUNC_DEF("random", 1, host_random),
+    JS_CFUNC_DEF("env", 1, host_env),         JS_CFUNC_DEF("encode", 1, host_encode),
+    JS_CFUNC_DEF("decode", 1, host_decode),   JS_CFUNC_DEF("digest", 2, host_digest),
     JS_CFUNC_DEF("sleep", 1, host_sleep),
 };
 
