@@ -271,8 +271,11 @@ static enum nx_status create(struct nx_key_store *store, struct nx_error *err) {
     if (status == NX_OK) {
         status = nx_disk_write_file(store->disk, store->path, nx_str_of(header, sizeof header), err);
     }
-    return status == NX_OK ? load(store, err)
-                           : status; /* what is there after a failure is secured by load() */
+    if (status == NX_UNAVAILABLE) { /* what is there after a failure is secured by load(), at the next try */
+        const struct nx_error why = err == NULL ? (struct nx_error){ 0 } : *err;
+        return nx_fail_kind(err, NX_KIND_LOG_FROZEN, "no key for a person can be kept: %.300s", why.message);
+    }
+    return status == NX_OK ? load(store, err) : status;
 }
 
 static enum nx_status check_writable(const struct nx_key_store *store, struct nx_error *err) {
