@@ -23,6 +23,7 @@ int main(void) {
     if (strstr(input, "#fail")) { nexus_respond(201, ""); return 3; }
     if (strstr(input, "#spin")) { for (volatile unsigned i = 0;; i++) {} }
     if (strstr(input, "#slow")) usleep(400 * 1000);
+    if (strstr(input, "#pause")) usleep(8000 * 1000);
     if (strstr(input, "#large")) for (int i = 0; i < 20000; i++) printf("line %d of many\n", i);
     if (strstr(input, "#empty")) { nexus_respond(204, ""); return 0; }
     if (strstr(input, "#made")) {
@@ -112,6 +113,24 @@ def test_a_late_answer_is_told_and_loses_nothing(api, servers):
     assert call["outcome"] == "ok"
     status, headers, _ = server.request("POST", "/quick", "#slow", {"Idempotency-Key": "late"})
     assert (status, headers["nexus-invocation"]) == (200, call["id"])
+
+
+def test_who_still_waits_when_the_server_ends_is_told(api, servers):
+    config = (api / "nexus.yaml").read_text().replace("    timeout: 1s\n", "    timeout: 60s\n").replace("wait: 5s", "wait: 60s")
+    (api / "nexus.yaml").write_text(config)
+    server = servers(api)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.request("POST", "/api", "#pause")))
+    thread.start()
+    time.sleep(0.3)
+    assert server.stop() == 0
+    thread.join()
+    status, headers, problem = answers[0]
+    assert (status, headers["connection"]) == (503, "close") and "next start" in problem["hint"]
+    server = servers(api)
+    server.wait_until_idle()
+    call, = server.get(f"/invocations?event={headers['nexus-event']}")["invocations"]
+    assert call["outcome"] == "ok"
 
 
 @pytest.mark.parametrize("word", ["#made", "#large", "#fail"])

@@ -682,7 +682,8 @@ void nx_http_conn_interrupt(struct nx_http_conn *conn) {
     for (struct nx_list_node *node; (node = nx_list_take_first(&waiting)) != NULL;) {
         struct nx_http_exchange *exchange = nx_container_of(node, struct nx_http_exchange, node);
         struct nx_http_exchange *substitute = NULL;
-        if (exchange->interruptible && !exchange->answered) {
+        const bool is_meant = exchange->interruptible || (conn->shared->cutting && exchange->stored);
+        if (is_meant && !exchange->answered) {
             substitute = calloc(1, sizeof *substitute);
         }
         if (substitute == NULL) {
@@ -709,7 +710,12 @@ void nx_http_conn_interrupt(struct nx_http_conn *conn) {
             continue;
         }
         struct nx_error err = { 0 };
-        (void)nx_fail(&err, NX_UNAVAILABLE, "the server stops");
+        (void)nx_fail(&err, NX_UNAVAILABLE,
+                      conn->shared->cutting ? "the server stops before there is an answer"
+                                            : "the server stops");
+        if (conn->shared->cutting) {
+            nx_hint(&err, "the event is stored, and handled now or at its next start");
+        }
         nx_http_respond_error(substitute, &err, NX_STR_EMPTY);
     }
 }

@@ -71,6 +71,7 @@ struct nx_http_shared {
     struct nx_now now; /* set by the transport before it calls anything here */
     struct nx_http_timeouts timeouts;
     bool draining;                /* every answer closes its connection */
+    bool cutting;                 /* the connections are about to be cut: `stored` ones are interrupted too */
     const struct nx_log *log;     /* what only we can have caused (500) is logged; may be NULL */
     struct nx_counter *responses; /* six, by class of status: [2] counts 2xx; NULL: not counted */
     /* An exchange that has a span is answered; `kind` and `message` of its error, or empty. */
@@ -153,7 +154,8 @@ struct nx_http_exchange {
     unsigned tag;              /* what else the handler must remember */
     unsigned rounds;           /* messages sent for it beyond the first */
     bool interruptible;        /* answered at once when the server stops: a long poll */
-    void *state;               /* what is too much for the above; freed with the exchange */
+    bool stored; /* what it asked for is on disk: it can be told so before its connection is cut */
+    void *state; /* what is too much for the above; freed with the exchange */
     void (*state_free)(void *state);
 };
 

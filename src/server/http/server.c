@@ -235,9 +235,15 @@ static void accepted(void *data, struct nx_socket *socket) {
 
 static void grace_ended(void *data) {
     struct http_loop *loop = data;
+    loop->services.shared.cutting = true;
     for (struct nx_list_node *node = nx_list_first(&loop->links); node != NULL;
          node = nx_list_next(&loop->links, node)) {
-        link_close(nx_container_of(node, struct link, node));
+        struct link *link = nx_container_of(node, struct link, node);
+        if (link->conn != NULL && !link->closing) {
+            nx_http_conn_interrupt(link->conn); /* it is told, as far as its socket takes that at once */
+            (void)write_output(link);
+        }
+        link_close(link);
     }
 }
 

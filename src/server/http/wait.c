@@ -89,20 +89,29 @@ enum nx_status nx_http_await_begin(struct nx_http_exchange *exchange, const stru
 
 /* Answers */
 
-/* Which event, which call: on every answer, so that it can be looked up, replayed and traced. */
-static void append_names(struct nx_buf *headers, const struct nx_http_exchange *exchange,
-                         uint64_t invocation) {
-    const struct waiting *waiting = waiting_of(exchange);
+/* The event is known: whatever is answered names it, also when that is that the server stops, so that it can
+ * be looked up and traced. */
+static void name_event(struct nx_http_exchange *exchange, struct nx_str id) {
+    struct waiting *waiting = waiting_of(exchange);
     char trace[NX_TRACEPARENT_TEXT_SIZE + 1];
-    nx_buf_append(headers, NX_STR("Nexus-Event: "));
-    nx_buf_append_c(headers, waiting->event_id);
-    if (invocation != 0) {
-        nx_buf_append(headers, NX_STR("\r\nNexus-Invocation: INVOCATIONS:"));
-        nx_buf_append_decimal(headers, invocation);
+    (void)snprintf(waiting->event_id, sizeof waiting->event_id, "%.*s", NX_STR_ARG(id));
+    exchange->stored = true;
+    nx_buf_append(&exchange->headers, NX_STR("Nexus-Event: "));
+    nx_buf_append_c(&exchange->headers, waiting->event_id);
+    nx_buf_append(&exchange->headers, NX_STR("\r\ntraceparent: "));
+    nx_buf_append(&exchange->headers, nx_traceparent_format(&exchange->trace, trace));
+    nx_buf_append(&exchange->headers, NX_STR("\r\n"));
+    if (waiting->is_repeat) {
+        nx_buf_append(&exchange->headers, NX_STR("Idempotent-Replayed: true\r\n"));
     }
-    nx_buf_append(headers, NX_STR("\r\ntraceparent: "));
-    nx_buf_append(headers, nx_traceparent_format(&exchange->trace, trace));
-    nx_buf_append(headers, waiting->is_repeat ? NX_STR("\r\nIdempotent-Replayed: true\r\n") : NX_STR("\r\n"));
+}
+
+static void append_call(struct nx_buf *headers, uint64_t invocation) {
+    if (invocation != 0) {
+        nx_buf_append(headers, NX_STR("Nexus-Invocation: INVOCATIONS:"));
+        nx_buf_append_decimal(headers, invocation);
+        nx_buf_append(headers, NX_STR("\r\n"));
+    }
 }
 
 /* Of an output whose function did not say. */
@@ -120,7 +129,7 @@ static void respond_answer(struct nx_http_exchange *exchange, uint32_t status, s
                            struct nx_str output, uint64_t invocation) {
     struct nx_buf *headers = &nx_http_services_of(exchange)->scratch;
     struct nx_str ignored;
-    append_names(headers, exchange, invocation);
+    append_call(headers, invocation);
     nx_buf_append(headers, of_function);
     const bool has_type = nx_headers_find(of_function, NX_STR("content-type"), &ignored);
     if (nx_buf_failed(headers)) {
@@ -159,7 +168,7 @@ static void respond_problem(struct nx_http_exchange *exchange, const struct nx_e
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
     nx_buf_append_u8(&body, '\n');
-    append_names(headers, exchange, await->end == NX_AWAIT_GIVEN_UP ? await->invocation : 0);
+    append_call(headers, await->end == NX_AWAIT_GIVEN_UP ? await->invocation : 0);
     if (status == 503) {
         nx_buf_append(headers, NX_STR("Retry-After: 1\r\n"));
     }
@@ -370,7 +379,7 @@ void nx_http_await_stored(struct nx_http_exchange *exchange, struct nx_message *
         return;
     } else {
         nx_counter_add(&waiting->services->counters->events_published, 1);
-        (void)snprintf(waiting->event_id, sizeof waiting->event_id, "%.*s", NX_STR_ARG(exchange->note));
+        name_event(exchange, exchange->note);
         waiting->event_sequence = append->entries[0].sequence;
         ask_dispatch(exchange);
     }
@@ -400,7 +409,7 @@ void nx_http_await_first(struct nx_http_exchange *exchange, struct nx_str event_
     struct nx_error err = { 0 };
     waiting->is_repeat = true;
     nx_counter_add(&waiting->services->counters->events_duplicate, 1);
-    (void)snprintf(waiting->event_id, sizeof waiting->event_id, "%.*s", NX_STR_ARG(event_id));
+    name_event(exchange, event_id);
     if (nx_read_new(NX_READ_BY_ID, &read, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
