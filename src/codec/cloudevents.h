@@ -62,6 +62,11 @@ NX_MUST_CHECK enum nx_status nx_cloudevent_check_named(const struct nx_cloudeven
 
 /** True when HTTP headers carry an event in binary mode: there is a ce-specversion. */
 bool nx_cloudevent_is_binary(const struct nx_header *headers, size_t count);
+/** What the text of a header "ce-…" stands for: without quotes and percent-encoding.
+ * Ownership: `*value_out` is borrowed from `text` or `arena`.
+ * Errors: NX_INVALID_ARGUMENT; NX_RESOURCE_EXHAUSTED  the arena is full */
+NX_MUST_CHECK enum nx_status nx_cloudevent_header_value(struct nx_str text, struct nx_arena *arena,
+                                                        struct nx_str *value_out, struct nx_error *err);
 /** True for "application/cloudevents" with any suffix and parameters: structured or batch mode. */
 bool nx_cloudevent_is_structured(struct nx_str content_type);
 /** True for "application/cloudevents+json", parameters ignored. */

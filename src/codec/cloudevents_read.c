@@ -135,6 +135,13 @@ static enum nx_status decode(struct nx_str value, struct nx_arena *arena, struct
     return NX_OK;
 }
 
+enum nx_status nx_cloudevent_header_value(struct nx_str text, struct nx_arena *arena,
+                                          struct nx_str *value_out, struct nx_error *err) {
+    struct nx_str value;
+    NX_TRY(unquote(nx_str_trim(text), arena, &value, err));
+    return decode(value, arena, value_out, err);
+}
+
 static enum nx_status read_ce_header(const struct nx_header *header, struct nx_arena *arena,
                                      struct nx_cloudevent *event, struct nx_str *specversion,
                                      struct nx_error *err) {

@@ -130,6 +130,14 @@ def test_a_rule_says_whom_events_are_about(project, servers):
     assert status == 400 and "data.customer.id" in problem["detail"]
     status, _, problem = server.request("POST", "/events/a", {}, {"ce-personkey": "x" * 256})
     assert status == 400 and "personkey" in problem["detail"]
+    # One person, however they are named.
+    binary = {"ce-specversion": "1.0", "ce-id": "z", "ce-source": "/z", "ce-type": "z"}
+    for path, more in (("/events/z", {}), ("/events", binary)):
+        assert server.request("POST", path, {"a": 1}, {"ce-personkey": "Zo%C3%AB%20Z", **more})[0] == 202
+    run_nexus("erase", "--person", "Zoë Z", cwd=project)
+    assert ["withheld" in i for i in server.all_items("/events?type=z", "events")] == [True, True]
+    for wrong in ("%", "", "x" * 256):
+        assert server.request("POST", "/events/z", {}, {"ce-personkey": wrong})[0] == 400
     # A batch names several.
     batch = [{"specversion": "1.0", "id": f"b{i}", "source": "/b", "type": "b", "personkey": f"batch-{i}",
               "data": f"secret-{i}"} for i in range(5)]

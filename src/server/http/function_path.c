@@ -126,13 +126,16 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
     struct nx_cloudevent event = { .type = trigger->event_type,
                                    .datacontenttype = NX_STR("application/json") };
     const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
+    NX_AUTO(nx_arena) arena;
     NX_AUTO(nx_buf) data;
+    nx_arena_init(&arena, NX_HTTP_EVENT_ARENA_SIZE_MAX);
     nx_buf_init(&data, DATA_SIZE_MAX);
     if (request->body.len > 0 && nx_http_check_data(request, content_type, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
-    if (write_request(&data, request, route, &err) != NX_OK) {
+    if (nx_http_take_person(&event, request, &arena, &err) != NX_OK ||
+        write_request(&data, request, route, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;
     }
@@ -142,7 +145,6 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
     }
     nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
     event.data = nx_buf_str(&data);
-    nx_http_take_person(&event, request);
     nx_http_complete_plain(services, &event, id, time);
     nx_http_publish(exchange, request, &event, false,
                     trigger->respond == NX_RESPOND_PUBLISHED ? nx_http_published : nx_http_await_stored);

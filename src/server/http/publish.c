@@ -165,12 +165,23 @@ void nx_http_publish(struct nx_http_exchange *exchange, const struct nx_http_req
     nx_http_ask(exchange, nx_http_services_of(exchange)->appends, &append->message, resume);
 }
 
-void nx_http_take_person(struct nx_cloudevent *event, const struct nx_http_request *request) {
-    const struct nx_str person = nx_http_request_header(request, NX_STR("ce-personkey"));
-    if (person.len > 0) {
-        event->extensions[event->extension_count++] =
-            (struct nx_cloudevent_extension){ NX_PERSON_ATTRIBUTE, person };
+enum nx_status nx_http_take_person(struct nx_cloudevent *event, const struct nx_http_request *request,
+                                   struct nx_arena *arena, struct nx_error *err) {
+    const struct nx_str text = nx_http_request_header(request, NX_STR("ce-personkey"));
+    struct nx_str person = NX_STR_EMPTY;
+    if (text.ptr == NULL) {
+        return NX_OK;
     }
+    enum nx_status status = nx_cloudevent_header_value(text, arena, &person, err);
+    if (status == NX_OK) {
+        status = nx_person_check(person, err);
+    }
+    if (status != NX_OK) {
+        return nx_wrap(err, status, "header 'ce-personkey'");
+    }
+    event->extensions[event->extension_count++] =
+        (struct nx_cloudevent_extension){ NX_PERSON_ATTRIBUTE, person };
+    return NX_OK;
 }
 
 void nx_http_complete_plain(struct nx_http_services *services, struct nx_cloudevent *event,
@@ -305,18 +316,18 @@ static enum nx_status post_structured(struct nx_http_services *services, struct 
 /* A body of which we make an event of this type. */
 static enum nx_status post_plain(struct nx_http_services *services, struct nx_http_exchange *exchange,
                                  const struct nx_http_request *request, struct nx_str type,
-                                 struct nx_error *err) {
+                                 struct nx_arena *arena, struct nx_error *err) {
     struct nx_cloudevent event = { .type = type };
     char id[NX_ULID_TEXT_SIZE + 1];
     char time[NX_TIME_TEXT_SIZE + 1];
     const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
     NX_TRY(nx_http_check_data(request, content_type, err));
+    NX_TRY(nx_http_take_person(&event, request, arena, err));
     nx_http_trace_begin(services, exchange, nx_http_request_header(request, NX_STR("traceparent")));
     event.datacontenttype = content_type.ptr == NULL ? NX_STR_EMPTY : content_type;
     event.tracestate = nx_http_request_header(request, NX_STR("tracestate"));
     event.baggage = nx_http_request_header(request, NX_STR("baggage"));
     event.data = request->body;
-    nx_http_take_person(&event, request);
     nx_http_complete_plain(services, &event, id, time);
     nx_http_publish(exchange, request, &event, false, nx_http_published);
     return NX_OK;
@@ -338,7 +349,7 @@ static enum nx_status post(struct nx_http_services *services, struct nx_http_exc
         return post_binary(services, exchange, request, type, arena, err);
     }
     if (type.len > 0) {
-        return post_plain(services, exchange, request, type, err);
+        return post_plain(services, exchange, request, type, arena, err);
     }
     (void)nx_fail(err, NX_INVALID_ARGUMENT,
                   "this is no CloudEvent: it has no header ce-specversion, and its "

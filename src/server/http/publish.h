@@ -18,8 +18,11 @@ enum {
 #define NX_PERSON_ATTRIBUTE NX_STR("personkey") /* of an event: whom it is about */
 
 /** A plain message can name a person too, in a header ce-personkey: were it ignored, what the message holds
- * would stand in the log. */
-void nx_http_take_person(struct nx_cloudevent *event, const struct nx_http_request *request);
+ * would stand in the log. The name is borrowed from the request or `arena`. Errors: as
+ * nx_cloudevent_header_value() */
+NX_MUST_CHECK enum nx_status nx_http_take_person(struct nx_cloudevent *event,
+                                                 const struct nx_http_request *request,
+                                                 struct nx_arena *arena, struct nx_error *err);
 /** Add the event to an append; only an id that the client chose is looked for in the de-duplication window.
  * Errors: NX_INVALID_ARGUMENT    the event is none, or too large; `event` says nothing of where
  *         NX_RESOURCE_EXHAUSTED  out of memory */
