@@ -115,9 +115,9 @@ static enum nx_status recover(struct nx_fabric *fabric, struct nx_error *err) {
     nx_library_start(&fabric->library, &tracker, recovered.next_number, NX_SEGMENT_DATA_OFFSET);
     nx_counter_set(&fabric->board.committed,
                    nx_board_position(recovered.next_number, NX_SEGMENT_DATA_OFFSET));
-    if (recovered.last_number > 0) {
-        nx_journal_note_unsealed(&fabric->journal, recovered.last_number,
-                                 nx_library_segments_size(&fabric->library));
+    for (size_t i = 0; i < fabric->library.tail_count; i++) {
+        const struct nx_segment *segment = nx_tail_segment(fabric->library.tails[i]);
+        nx_journal_note_unsealed(&fabric->journal, segment->number, segment->size);
     }
     return fabric->options.read_only ? NX_OK : nx_journal_start(&fabric->journal, &recovered, err);
 }

@@ -96,6 +96,9 @@ static uint64_t unsealed_max(const struct nx_fabric_options *options) {
 /* Whether so many more bytes may be reserved for a segment. */
 static enum nx_status check_limits(struct nx_journal *journal, uint64_t size, struct nx_error *err) {
     const struct nx_fabric_options *options = journal->options;
+    if (nx_wal_open_size(journal->wal) == 0) {
+        return NX_OK; /* the first one of a process: what is before it cannot be sealed until it is there */
+    }
     forget_sealed(journal);
     const uint64_t unsealed = unsealed_size(journal);
     if (journal->unsealed_count > 2 && unsealed + size > unsealed_max(options)) {

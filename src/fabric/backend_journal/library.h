@@ -154,8 +154,6 @@ void nx_library_recent_keys(struct nx_library *library, int64_t now_ns,
 /** Go on behind what recovery has told; takes over the tracker. */
 void nx_library_start(struct nx_library *library, struct nx_wal_tracker *tracker, uint64_t segment,
                       uint64_t offset);
-/** Bytes that the segments take which are not in a run yet. */
-uint64_t nx_library_segments_size(const struct nx_library *library);
 /** Answer in place, ignoring `wait`. */
 void nx_library_answer(struct nx_library *library, struct nx_read *read);
 /** Bytes of records that are not in a run. */

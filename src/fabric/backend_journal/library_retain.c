@@ -210,7 +210,8 @@ static uint64_t size_of_runs(const struct nx_library *library) {
     return size;
 }
 
-uint64_t nx_library_segments_size(const struct nx_library *library) {
+/* Bytes that the segments take which are not in a run yet. */
+static uint64_t size_of_segments(const struct nx_library *library) {
     uint64_t size = 0;
     for (size_t i = 0; i < library->tail_count; i++) {
         size += nx_tail_segment(library->tails[i])->size;
@@ -226,8 +227,7 @@ static uint64_t size_of_writing(const struct nx_library *library) {
 
 /* All that the journal's directory takes; the segment that is reserved ahead is always counted. */
 static uint64_t size_of_all(const struct nx_library *library, uint64_t runs_size) {
-    return runs_size + size_of_writing(library) + nx_library_segments_size(library) +
-           library->options->segment_size;
+    return runs_size + size_of_writing(library) + size_of_segments(library) + library->options->segment_size;
 }
 
 void nx_library_publish_sizes(struct nx_library *library) {

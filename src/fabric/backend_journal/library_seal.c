@@ -10,6 +10,7 @@ enum {
     PIECE_SIZE = 1024 * 1024,    /* bytes of records in one step */
     SYNC_SIZE = 4 * 1024 * 1024, /* bytes between two syncs: none of them takes long */
     TAILS_MAX = 16,              /* segments waiting; sealed then, however small */
+    FULL_SIZED_MAX = 2, /* of those that take all their space, with little in it: a kill leaves them */
     RETRY_S = 10,
 };
 
@@ -24,6 +25,7 @@ static uint64_t size_of(const struct nx_tail *tail) {
 /* How many of the oldest segments are worth sealing now; never the one that is written to. */
 static size_t count_ripe(const struct nx_library *library) {
     uint64_t size = 0;
+    uint64_t taken = 0; /* on the disk */
     size_t count = 0;
     const uint64_t wanted = library->options->segment_size;
     while (count < library->tail_count && count < TAILS_MAX && size < wanted / 4 * 3) {
@@ -34,9 +36,11 @@ static size_t count_ripe(const struct nx_library *library) {
             break;
         }
         size += size_of(library->tails[count]);
+        taken += segment->size;
         count++;
     }
-    return size >= wanted / 4 * 3 || count >= TAILS_MAX || library->is_ending ? count : 0;
+    const bool is_much = size >= wanted / 4 * 3 || taken >= FULL_SIZED_MAX * wanted;
+    return is_much || count >= TAILS_MAX || library->is_ending ? count : 0;
 }
 
 static enum nx_stored_found next_record(const struct nx_library *library, uint32_t stream, uint64_t sequence,

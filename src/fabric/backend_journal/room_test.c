@@ -106,6 +106,30 @@ static void test_when_sealing_does_not_come_writing_is_refused_by_name_until_it_
     harness_fini(&harness);
 }
 
+static void test_what_kills_leave_behind_does_not_use_up_the_limit(void **state) {
+    struct harness harness;
+    char command[256];
+    (void)state;
+    harness_open(&harness, SEGMENT_SIZE);
+    harness.options.unsealed_max = (uint64_t)4 * SEGMENT_SIZE;
+    (void)snprintf(command, sizeof command, "truncate -s %d '%s'/journal/wal-*", SEGMENT_SIZE,
+                   harness.directory);
+    for (uint64_t life = 1; life <= 20; life++) {
+        harness_stop(&harness);
+        /* A process that ends in order gives the rest of its segment back, one that is killed does not. */
+        assert_int_equal(life == 1 ? 0 : system(command), 0);
+        harness_start(&harness);
+        send_one(&harness, 100);
+        harness_run(&harness);
+        NX_AUTO(nx_append) *answer = take_answer(&harness);
+        assert_non_null(answer);
+        assert_int_equal(answer->status, NX_OK);
+        assert_int_equal(answer->entries[0].sequence, life);
+    }
+    assert_true(fill(&harness) > 0);
+    harness_fini(&harness);
+}
+
 static void test_an_append_larger_than_a_segment_is_taken(void **state) {
     struct harness harness;
     (void)state;
@@ -244,6 +268,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_waits_to_be_sealed_has_a_limit_which_is_waited_for),
         cmocka_unit_test(test_when_sealing_does_not_come_writing_is_refused_by_name_until_it_does),
+        cmocka_unit_test(test_what_kills_leave_behind_does_not_use_up_the_limit),
         cmocka_unit_test(test_an_append_larger_than_a_segment_is_taken),
         cmocka_unit_test(test_a_budget_full_of_what_stays_says_so),
         cmocka_unit_test(test_an_old_wish_is_said_anew_before_anybody_is_refused_and_then_named),
