@@ -55,7 +55,7 @@ test: setup ## Install what is needed, build, run every test; the last line coun
 check: format dev asan clang ## What every commit must pass: style, layers, gcc and clang, tests under ASan
 	@$(PYTHON) tools/layers.py
 	@$(PYTHON) tools/tidy.py
-	@$(PYTHON) tools/run_tests.py --binary build/asan/src/app/nexus checkers unit integration
+	@$(PYTHON) tools/run_tests.py --jobs $$(($$(nproc) + 1)) --binary build/asan/src/app/nexus checkers unit integration
 
 check-fast: format dev ## The part of check that takes seconds (the pre-commit hook; see make hooks)
 	@$(PYTHON) tools/layers.py
