@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from conftest import NEXUS, run_nexus
+from conftest import NEXUS, TRAP, run_nexus
 
 
 def contents(folder):
@@ -174,6 +174,19 @@ def test_a_live_replay_is_not_called_identical(project, servers):
              run_nexus("journal", "dump", "--stream", "AUDIT", cwd=project).stdout.splitlines()]
     counts = [record["counts"] for record in audit if record["action"] == "replay"]
     assert counts[0]["ran"] == 1 and counts[0]["identical"] == 0
+
+
+def test_a_live_replay_of_a_range_tells_what_failed_again(project, servers):
+    (project / "nexus.yaml").write_text(
+        "version: v1\nfunctions:\n  - {name: broken, on: {event: {type: x}}, code: broken.wasm, retry: {max_attempts: 1}}\n")
+    (project / "broken.wasm").write_bytes(TRAP)
+    server = servers(project)
+    events = [server.publish("x", {"n": n}) for n in range(3)]
+    server.wait_until_idle()
+    report = json.loads(run_nexus("replay", "--since", "1h", "--live", "--output", "json", cwd=project, status=1).stdout)
+    assert [(item["event_id"], item["function"], item["verdict"]) for item in report["replays"]] == [
+        (event, "broken", "failed") for event in events]
+    assert all("unreachable" in item["error"] for item in report["replays"])
 
 
 def test_repair_cuts_an_unfinished_end_and_uses_no_sequence_again(project, servers):

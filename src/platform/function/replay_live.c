@@ -48,7 +48,7 @@ enum nx_replay_need nx_replay_live_take(struct nx_replay_run *run) {
     item->verdict = NX_REPLAY_RAN;
     if (live->status != NX_OK || live->outcome != NX_OUTCOME_OK) {
         item->verdict = NX_REPLAY_FAILED;
-        item->error = nx_arena_copy(&run->options.report->arena, nx_str_from_c(live->error.message));
+        item->error = nx_arena_copy(nx_replay_run_item_arena(run), nx_str_from_c(live->error.message));
     }
     const uint64_t invocation = live->status == NX_OK ? live->invocation : 0;
     nx_message_release(&live->message);
@@ -67,7 +67,7 @@ enum nx_replay_need nx_replay_live_take(struct nx_replay_run *run) {
 /* What the live call printed and logged is in its record. */
 enum nx_replay_need nx_replay_live_take_record(struct nx_replay_run *run) {
     struct nx_read *read = NX_TAKE(run->read);
-    struct nx_arena *arena = &run->options.report->arena;
+    struct nx_arena *arena = nx_replay_run_item_arena(run);
     struct nx_replay_item *item = run->item;
     struct nx_invocation invocation;
     if (read->status == NX_OK && read->record_count > 0 &&

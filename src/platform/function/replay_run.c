@@ -485,23 +485,6 @@ static bool is_good(const struct nx_replay_item *item) {
            item->verdict == NX_REPLAY_ERASED;
 }
 
-void nx_replay_run_end_subject(struct nx_replay_run *run) {
-    struct nx_replay_report *report = run->options.report;
-    note_shapes(report, run->item);
-    report->counts[run->item->verdict]++;
-    report->total++;
-    if (run->item != &run->scratch && (!run->is_range || !is_good(run->item))) {
-        report->item_count++;
-    }
-    run->index++;
-    run->state = ASK_BLOB;
-}
-
-/* The arena that the item's strings go to: the report's when it is kept. */
-struct nx_arena *nx_replay_run_item_arena(struct nx_replay_run *run) {
-    return run->is_range ? &run->arena : &run->options.report->arena;
-}
-
 /* An item of a range that is kept after all: its strings leave the batch's arena. */
 static void keep_strings(struct nx_replay_run *run) {
     struct nx_arena *arena = &run->options.report->arena;
@@ -523,6 +506,24 @@ static void keep_strings(struct nx_replay_run *run) {
     item->log_line_count = 0;
 }
 
+void nx_replay_run_end_subject(struct nx_replay_run *run) {
+    struct nx_replay_report *report = run->options.report;
+    note_shapes(report, run->item);
+    keep_strings(run);
+    report->counts[run->item->verdict]++;
+    report->total++;
+    if (run->item != &run->scratch && (!run->is_range || !is_good(run->item))) {
+        report->item_count++;
+    }
+    run->index++;
+    run->state = ASK_BLOB;
+}
+
+/* The arena that the item's strings go to: the report's when it is kept. */
+struct nx_arena *nx_replay_run_item_arena(struct nx_replay_run *run) {
+    return run->is_range ? &run->arena : &run->options.report->arena;
+}
+
 static struct nx_check_subject check_subject(const struct nx_replay_subject *subject) {
     return (struct nx_check_subject){ .record = subject->record,
                                       .invocation = &subject->invocation,
@@ -531,7 +532,6 @@ static struct nx_check_subject check_subject(const struct nx_replay_subject *sub
 
 /* The verdict on the subject at hand is there without a run. */
 static enum nx_replay_need end_early(struct nx_replay_run *run) {
-    keep_strings(run);
     nx_replay_run_end_subject(run);
     return NX_REPLAY_NEEDS_STEP;
 }
@@ -621,7 +621,6 @@ static enum nx_replay_need step_check(struct nx_replay_run *run) {
     if (state == NX_CHECK_DONE && !run->is_range) {
         run->state = ASK_CURRENT;
     } else if (state == NX_CHECK_DONE) {
-        keep_strings(run);
         nx_replay_run_end_subject(run);
     }
     return NX_REPLAY_NEEDS_STEP;
