@@ -181,8 +181,10 @@ class Walkthrough:
         for line in re.sub(r"\\\n", "", block).splitlines():
             command = re.sub(r"(^|\s+)#( .*|$)", "", line).strip()
             if command.endswith("nexus dev"):
-                self._run(command.removesuffix("nexus dev").strip().removesuffix("&&") or "true")
-                self.server = self.servers(self._run("pwd").strip(), environment=self.environment)
+                before, variables = re.fullmatch(r"(.*?)((?:\w+=\S+ )*)nexus dev", command).groups()
+                self._run(before.strip().removesuffix("&&") or "true")
+                own = dict(word.split("=", 1) for word in variables.split())
+                self.server = self.servers(self._run("pwd").strip(), environment={**self.environment, **own})
             elif command:
                 self._run(command)
         return self.said
