@@ -102,9 +102,9 @@ class Server:
         """Until every event was looked at and no function has anything left to do."""
         deadline = time.monotonic() + seconds
         while True:
+            state = self.get("/functions")  # first: what comes after it is seen to be newer
             newest = self.get("/events?order=desc&limit=1")["events"]
             end = int(newest[0]["reference"].split(":")[1]) if newest else 0
-            state = self.get("/functions")
             if state["events_head"] > end and all(f["condition"] == "idle" for f in state["functions"]):
                 return
             assert time.monotonic() < deadline, f"still busy: {state}"

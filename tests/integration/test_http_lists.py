@@ -150,3 +150,12 @@ def test_the_command_finds_by_outcome_with_the_server_up_and_down(project, serve
 ])
 def test_the_command_refuses_a_wrong_filter(tmp_path, flags, told):
     assert told in run_nexus("events", *flags, cwd=tmp_path, status=2).stderr
+
+
+@pytest.mark.parametrize("filters", ["outcome=deadline", "type=nobody", "source=nobody"])
+def test_nobody_waits_for_what_can_no_longer_come(filters, project, servers):
+    server = servers(project)
+    server.publish("user.created", {"user_id": "u1"})
+    server.wait_until_idle()
+    page = server.get(f"/events?{filters}&until=1h&wait=20s")
+    assert page["events"] == [] and page["at_end"]

@@ -123,13 +123,18 @@ static bool ask_on(struct nx_http_exchange *exchange, const struct nx_read *read
     return true;
 }
 
+/* Whether anything can still come into the range of times. */
+static bool is_open(const struct nx_http_exchange *exchange, const struct nx_read *read) {
+    return read->to_time_ns == 0 || read->to_time_ns > exchange->shared->now.wall_ns;
+}
+
 /* Nothing was found, but there is more to look through, or to wait for. */
 static bool goes_on(struct nx_http_exchange *exchange, const struct nx_read *read, size_t found_count) {
     if (found_count > 0 || exchange->conn == NULL || read->next_sequence == 0) {
         return false;
     }
     if (read->at_end) {
-        return read->wait && read->to_sequence == 0 &&
+        return read->wait && read->to_sequence == 0 && is_open(exchange, read) &&
                read->wait_until_ns > exchange->shared->now.monotonic_ns && ask_on(exchange, read);
     }
     exchange->rounds++;
@@ -201,11 +206,13 @@ static bool is_known(const struct list *list, uint64_t event) {
 
 /* The events of the invocations that ended so, each once. */
 static enum nx_status find_matches(struct list *list, struct nx_read *read, struct nx_error *err) {
-    list->matches = nx_arena_alloc(&list->arena, (list->limit + 1) * sizeof *list->matches);
-    list->match_count = 0;
+    if (list->matches == NULL) {
+        list->matches = nx_arena_alloc(&list->arena, (list->limit + 1) * sizeof *list->matches);
+    }
     if (list->matches == NULL) {
         return nx_fail_memory(err);
     }
+    list->match_count = 0;
     for (size_t i = 0; i < read->record_count; i++) {
         const struct nx_record *record = &read->records[i];
         const struct nx_str reference = nx_headers_value(record->headers, "Nexus-Event");
