@@ -34,7 +34,6 @@ struct nx_nats_conn {
     struct nx_buf output;
     int64_t heard_ns; /* monotonic, when its last bytes came */
     unsigned pings;   /* sent since */
-    bool connected;   /* it said CONNECT */
     bool done;
     char peer[PEER_SIZE_MAX];
 };
@@ -217,11 +216,8 @@ static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *o
 static void handle_connect(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_error err = { 0 };
     if (nx_nats_connect_read(op->text, &conn->client, &err) != NX_OK) {
-        const bool is_own = nx_str_is(nx_str_from_c(err.message), "No Responders Requires Headers Support");
-        nx_nats_conn_end(conn, is_own ? "No Responders Requires Headers Support" : "Parser Error");
-        return;
+        nx_nats_conn_end(conn, err.message);
     }
-    conn->connected = true;
 }
 
 static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {

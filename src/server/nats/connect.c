@@ -14,10 +14,11 @@ enum nx_status nx_nats_connect_read(struct nx_str json, struct nx_nats_client *c
                                     struct nx_error *err) {
     NX_AUTO(nx_json_doc) *doc = NULL;
     struct nx_nats_client client = { .echo = true };
-    NX_TRY(nx_json_parse(json, MEMORY_FACTOR * NX_NATS_CONTROL_LINE_SIZE_MAX, &doc, err));
-    const struct nx_json_value *object = nx_json_root(doc);
+    const bool is_json =
+        nx_json_parse(json, MEMORY_FACTOR * NX_NATS_CONTROL_LINE_SIZE_MAX, &doc, NULL) == NX_OK;
+    const struct nx_json_value *object = is_json ? nx_json_root(doc) : NULL;
     if (nx_json_kind(object) != NX_JSON_OBJECT) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "CONNECT takes an object");
+        return nx_fail(err, NX_INVALID_ARGUMENT, "Parser Error");
     }
     read_flag(object, "verbose", &client.verbose);
     read_flag(object, "pedantic", &client.pedantic);

@@ -20,8 +20,8 @@ struct nx_nats_client {
     bool no_responders; /* it is told that nobody answers a request */
 };
 
-/** Errors: NX_INVALID_ARGUMENT  not a JSON object, or (message for -ERR) "No Responders Requires Headers
- * Support" */
+/** Errors: NX_INVALID_ARGUMENT  the message is NATS's own, for -ERR: "Parser Error" (no JSON object), "No
+ *         Responders Requires Headers Support" */
 NX_MUST_CHECK enum nx_status nx_nats_connect_read(struct nx_str json, struct nx_nats_client *client_out,
                                                   struct nx_error *err);
 
