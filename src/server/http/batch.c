@@ -67,14 +67,10 @@ void nx_http_respond_batch(struct nx_http_exchange *exchange, const struct nx_st
 static void batch_published(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_append *append = (struct nx_append *)message;
     const struct nx_str *ids = (const struct nx_str *)(const void *)exchange->note.ptr;
-    if (append->status != NX_OK) {
-        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
-    } else if (nx_http_idempotency_is_repeat(append)) {
-        nx_http_idempotency_answer(exchange, append);
+    if (nx_http_idempotency_settles(exchange, append)) {
         return;
-    } else {
-        nx_http_respond_batch(exchange, ids, append->entries, exchange->note.len / sizeof *ids);
     }
+    nx_http_respond_batch(exchange, ids, append->entries, exchange->note.len / sizeof *ids);
     nx_message_release(message);
 }
 

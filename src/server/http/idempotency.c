@@ -198,10 +198,15 @@ static enum nx_status ask_for_first(struct nx_http_exchange *exchange, const str
     return NX_OK;
 }
 
-void nx_http_idempotency_answer(struct nx_http_exchange *exchange, struct nx_append *append) {
+bool nx_http_idempotency_settles(struct nx_http_exchange *exchange, struct nx_append *append) {
     struct nx_error err = { 0 };
-    if (ask_for_first(exchange, append, &err) != NX_OK) {
+    if (append->status != NX_OK) {
+        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
+    } else if (!append->last_decides || !append->entries[append->entry_count - 1].duplicate) {
+        return false;
+    } else if (ask_for_first(exchange, append, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
     }
     nx_message_release(&append->message);
+    return true;
 }

@@ -27,9 +27,6 @@ NX_MUST_CHECK enum nx_status nx_http_idempotency_guard(struct nx_append *append,
                                                        const struct nx_http_request *request,
                                                        struct nx_str key, const struct nx_str *ids,
                                                        size_t count, bool is_batch, struct nx_error *err);
-/** The append, answered, found its key: nothing of it was written. */
-static inline bool nx_http_idempotency_is_repeat(const struct nx_append *append) {
-    return append->last_decides && append->entries[append->entry_count - 1].duplicate;
-}
-/** An answered append found that its key was there before: answer as then, or refuse. Takes `append`. */
-void nx_http_idempotency_answer(struct nx_http_exchange *exchange, struct nx_append *append);
+/** An answered append has written nothing: it failed, which is answered, or its key was there before:
+ * answered as then, or refused. Takes `append`. False: it was written, and is still the caller's. */
+bool nx_http_idempotency_settles(struct nx_http_exchange *exchange, struct nx_append *append);

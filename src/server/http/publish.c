@@ -54,14 +54,10 @@ void nx_http_respond_published(struct nx_http_exchange *exchange, struct nx_str 
 
 void nx_http_published(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_append *append = (struct nx_append *)message;
-    if (append->status != NX_OK) {
-        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
-    } else if (nx_http_idempotency_is_repeat(append)) {
-        nx_http_idempotency_answer(exchange, append);
+    if (nx_http_idempotency_settles(exchange, append)) {
         return;
-    } else {
-        nx_http_respond_published(exchange, exchange->note, append->entries[0].duplicate);
     }
+    nx_http_respond_published(exchange, exchange->note, append->entries[0].duplicate);
     nx_message_release(message);
 }
 

@@ -372,17 +372,13 @@ static void ask_dispatch(struct nx_http_exchange *exchange) {
 void nx_http_await_stored(struct nx_http_exchange *exchange, struct nx_message *message) {
     struct nx_append *append = (struct nx_append *)message;
     struct waiting *waiting = waiting_of(exchange);
-    if (append->status != NX_OK) {
-        nx_http_respond_error(exchange, &append->error, NX_STR_EMPTY);
-    } else if (nx_http_idempotency_is_repeat(append)) {
-        nx_http_idempotency_answer(exchange, append);
+    if (nx_http_idempotency_settles(exchange, append)) {
         return;
-    } else {
-        nx_counter_add(&waiting->services->counters->events_published, 1);
-        name_event(exchange, exchange->note);
-        waiting->event_sequence = append->entries[0].sequence;
-        ask_dispatch(exchange);
     }
+    nx_counter_add(&waiting->services->counters->events_published, 1);
+    name_event(exchange, exchange->note);
+    waiting->event_sequence = append->entries[0].sequence;
+    ask_dispatch(exchange);
     nx_message_release(message);
 }
 
