@@ -89,35 +89,23 @@ enum nx_status nx_event_to_input(const struct nx_event_input *input, struct nx_a
     return nx_buf_check(out, err);
 }
 
-static enum nx_status add_entry(struct conversion *conversion, struct nx_str stream,
+/* Add the entry with this subject and these headers. */
+static enum nx_status add_entry(struct conversion *conversion, struct nx_append_entry entry,
                                 const struct nx_buf *subject, const struct nx_buf *headers,
-                                struct nx_str payload, struct nx_error *err) {
+                                struct nx_error *err) {
     NX_TRY(nx_buf_check(subject, err));
     NX_TRY(nx_buf_check(headers, err));
-    const struct nx_append_entry entry = {
-        .stream = stream,
-        .subject = nx_buf_str(subject),
-        .headers = nx_buf_str(headers),
-        .payload = payload,
-    };
+    entry.subject = nx_buf_str(subject);
+    entry.headers = nx_buf_str(headers);
     return nx_append_add(conversion->append, &entry, err);
 }
 
-/* As add_entry(), sealed when the event is about a person; `clear` is what stays readable then. */
-static enum nx_status add_personal(struct conversion *conversion, struct nx_str stream,
+/* As add_entry(), sealed when the event is about a person; `entry.clear` is what stays readable then. */
+static enum nx_status add_personal(struct conversion *conversion, struct nx_append_entry entry,
                                    const struct nx_buf *subject, const struct nx_buf *headers,
-                                   struct nx_str payload, struct nx_str clear, struct nx_error *err) {
-    NX_TRY(nx_buf_check(subject, err));
-    NX_TRY(nx_buf_check(headers, err));
-    const struct nx_append_entry entry = {
-        .stream = stream,
-        .subject = nx_buf_str(subject),
-        .headers = nx_buf_str(headers),
-        .payload = payload,
-        .person_key = conversion->person_key,
-        .clear = clear,
-    };
-    return nx_append_add(conversion->append, &entry, err);
+                                   struct nx_error *err) {
+    entry.person_key = conversion->person_key;
+    return add_entry(conversion, entry, subject, headers, err);
 }
 
 /* Which event this is about, as "EVENTS:17". */
@@ -211,12 +199,12 @@ static enum nx_status add_kv_write(struct conversion *conversion, const struct n
     if (write->deleted) {
         nx_buf_append(&headers, NX_STR("KV-Operation: DEL\r\n"));
     }
+    const struct nx_append_entry entry = { .stream = nx_buf_str(&stream),
+                                           .payload = write->deleted ? NX_STR_EMPTY : write->value };
     if (write->deleted || !conversion->context->task->registered->function->values_are_about) {
-        NX_TRY(add_entry(conversion, nx_buf_str(&stream), &subject, &headers,
-                         write->deleted ? NX_STR_EMPTY : write->value, err));
+        NX_TRY(add_entry(conversion, entry, &subject, &headers, err));
     } else {
-        NX_TRY(add_personal(conversion, nx_buf_str(&stream), &subject, &headers, write->value, NX_STR_EMPTY,
-                            err));
+        NX_TRY(add_personal(conversion, entry, &subject, &headers, err));
     }
     struct nx_effect_summary *summary = &conversion->effects[conversion->effect_count++];
     summary->kind = write->deleted ? NX_EFFECT_KEY_DELETE : NX_EFFECT_KEY_SET;
@@ -371,8 +359,10 @@ static enum nx_status add_invocation(struct conversion *conversion, struct nx_er
     encode_clear(conversion, &clear);
     NX_TRY(nx_buf_check(&payload, err));
     NX_TRY(nx_buf_check(&clear, err));
-    return add_personal(conversion, NX_STR("INVOCATIONS"), &subject, &headers, nx_buf_str(&payload),
-                        nx_buf_str(&clear), err);
+    const struct nx_append_entry entry = { .stream = NX_STR("INVOCATIONS"),
+                                           .payload = nx_buf_str(&payload),
+                                           .clear = nx_buf_str(&clear) };
+    return add_personal(conversion, entry, &subject, &headers, err);
 }
 
 /* Why an event was given up, as JSON: people read it, and so do other tools. */
@@ -418,8 +408,10 @@ static enum nx_status add_dead_letter(struct conversion *conversion, struct nx_e
     }
     NX_TRY(nx_buf_check(&payload, err));
     NX_TRY(nx_buf_check(&clear, err));
-    return add_personal(conversion, NX_STR("DLQ"), &subject, &headers, nx_buf_str(&payload),
-                        nx_buf_str(&clear), err);
+    const struct nx_append_entry entry = { .stream = NX_STR("DLQ"),
+                                           .payload = nx_buf_str(&payload),
+                                           .clear = nx_buf_str(&clear) };
+    return add_personal(conversion, entry, &subject, &headers, err);
 }
 
 static void describe(struct conversion *conversion) {
