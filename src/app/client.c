@@ -50,28 +50,11 @@ static bool take_line(struct nx_str *rest, struct nx_str *line_out) {
     return true;
 }
 
-static bool parse_hex(struct nx_str text, size_t *value_out) {
-    size_t value = 0;
-
-    if (text.len == 0 || text.len > 8) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        const int digit = nx_hex_digit(text.ptr[i]);
-        if (digit < 0) {
-            return false;
-        }
-        value = value * 16 + (size_t)digit;
-    }
-    *value_out = value;
-    return true;
-}
-
 static bool parse_chunks(struct nx_str rest, struct nx_buf *body_out) {
     struct nx_str line;
-    size_t size;
+    uint32_t size;
 
-    while (take_line(&rest, &line) && parse_hex(line, &size)) {
+    while (take_line(&rest, &line) && nx_hex_to_u32(line, &size)) {
         if (size == 0) {
             return true;
         }

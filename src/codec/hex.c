@@ -42,3 +42,19 @@ bool nx_hex_read(struct nx_str text, uint8_t *bytes_out, size_t len) {
     }
     return true;
 }
+
+bool nx_hex_to_u32(struct nx_str text, uint32_t *number_out) {
+    uint32_t number = 0;
+    if (text.len == 0 || text.len > 2 * sizeof number) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        const int digit = nx_hex_digit(text.ptr[i]);
+        if (digit < 0) {
+            return false;
+        }
+        number = number << 4 | (uint32_t)digit;
+    }
+    *number_out = number;
+    return true;
+}

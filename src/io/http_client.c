@@ -132,26 +132,13 @@ static bool read_header(struct nx_str line, struct answer_head *head,
     return true;
 }
 
-static bool read_chunk_size(struct nx_str line, size_t *size_out) {
-    const struct nx_str digits = nx_str_trim(nx_str_slice(line, 0, nx_str_find_byte(line, ';')));
-    size_t size = 0;
-    if (digits.len == 0 || digits.len > 8) {
-        return false;
-    }
-    for (size_t i = 0; i < digits.len; i++) {
-        const int digit = nx_hex_digit(digits.ptr[i]);
-        if (digit < 0) {
-            return false;
-        }
-        size = size * 16 + (size_t)digit;
-    }
-    *size_out = size;
-    return true;
+static bool read_chunk_size(struct nx_str line, uint32_t *size_out) {
+    return nx_hex_to_u32(nx_str_trim(nx_str_slice(line, 0, nx_str_find_byte(line, ';'))), size_out);
 }
 
 static enum nx_http_answer_state read_chunks(struct nx_str rest, struct nx_buf *body_out) {
     struct nx_str line;
-    size_t size;
+    uint32_t size;
     while (take_line(&rest, &line)) {
         if (!read_chunk_size(line, &size)) {
             return NX_HTTP_ANSWER_BAD;
