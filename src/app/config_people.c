@@ -12,12 +12,7 @@ static bool read_types(struct nx_config_reader *reader, const struct nx_yaml_nod
     NX_AUTO(nx_buf) subjects = { 0 };
 
     nx_buf_init(&subjects, NX_SUBJECT_SIZE_MAX);
-    if (nx_str_find_byte(node->key, '*') != SIZE_MAX || nx_str_find_byte(node->key, '>') != SIZE_MAX) {
-        nx_buf_append_c(&subjects, "events.");
-        nx_buf_append(&subjects, node->key);
-    } else {
-        nx_cloudevent_subject(&subjects, node->key);
-    }
+    nx_cloudevent_subject_filter(&subjects, node->key);
     if (nx_buf_failed(&subjects) || !nx_subject_is_filter(nx_buf_str(&subjects))) {
         nx_config_problem_at_key(reader, node,
                                  "'%.*s' is no type of events: expected one such as user.created or user.*",

@@ -107,13 +107,11 @@ static enum nx_status find_subject(const struct nx_pages *list, struct nx_arena 
     NX_AUTO(nx_buf) subject = { 0 };
 
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    const bool is_filter =
-        nx_str_find_byte(list->type, '*') != SIZE_MAX || nx_str_find_byte(list->type, '>') != SIZE_MAX;
-    if (list->type.len > 0 && !is_filter) {
-        nx_cloudevent_subject(&subject, list->type);
-    } else if (list->type.len > 0 || list->function.len > 0) {
+    if (list->type.len > 0) {
+        nx_cloudevent_subject_filter(&subject, list->type);
+    } else if (list->function.len > 0) {
         nx_buf_append_c(&subject, kinds[list->kind].subject_prefix);
-        nx_buf_append(&subject, list->type.len > 0 ? list->type : list->function);
+        nx_buf_append(&subject, list->function);
     }
     NX_TRY(nx_buf_check(&subject, err));
     *subject_out = nx_arena_copy(arena, nx_buf_str(&subject));

@@ -111,6 +111,15 @@ void nx_cloudevent_subject(struct nx_buf *out, struct nx_str type) {
     nx_percent_encode_subject(out, type);
 }
 
+void nx_cloudevent_subject_filter(struct nx_buf *out, struct nx_str type) {
+    if (nx_str_find_byte(type, '*') == SIZE_MAX && nx_str_find_byte(type, '>') == SIZE_MAX) {
+        nx_cloudevent_subject(out, type);
+        return;
+    }
+    nx_buf_append(out, NX_STR("events."));
+    nx_buf_append(out, type);
+}
+
 void nx_cloudevent_dedup_key(struct nx_buf *out, struct nx_str source, struct nx_str id) {
     nx_buf_append_varint_bytes(out, source);
     nx_buf_append(out, id);

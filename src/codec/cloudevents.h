@@ -133,5 +133,8 @@ bool nx_cloudevent_lookup(struct nx_buf *out, const struct nx_cloudevent *event,
 bool nx_cloudevent_is_json_type(struct nx_str content_type);
 /** Append the subject of an event of this type: "events." and the type, percent-encoded. */
 void nx_cloudevent_subject(struct nx_buf *out, struct nx_str type);
+/** As nx_cloudevent_subject(); a type with NATS's wildcards stands for a filter, in which nothing is encoded.
+ * It need not be a valid one. */
+void nx_cloudevent_subject_filter(struct nx_buf *out, struct nx_str type);
 /** Append the de-duplication key of a client's id: source and id, never ambiguous. */
 void nx_cloudevent_dedup_key(struct nx_buf *out, struct nx_str source, struct nx_str id);

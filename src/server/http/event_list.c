@@ -68,12 +68,8 @@ enum nx_status nx_http_event_filter_read(const struct nx_http_query *query, stru
     NX_AUTO(nx_buf) types;
     const struct nx_str type = nx_http_query_value(query, "type");
     nx_buf_init(&types, NX_SUBJECT_SIZE_MAX);
-    if (type.len > 0 &&
-        (nx_str_find_byte(type, '*') != SIZE_MAX || nx_str_find_byte(type, '>') != SIZE_MAX)) {
-        nx_buf_append(&types, NX_STR("events."));
-        nx_buf_append(&types, type); /* a filter, in NATS's wildcards */
-    } else if (type.len > 0) {
-        nx_cloudevent_subject(&types, type);
+    if (type.len > 0) {
+        nx_cloudevent_subject_filter(&types, type);
     }
     NX_TRY(nx_buf_check(&types, err));
     NX_TRY(encode(nx_http_query_value(query, "source"), arena, &filter_out->source, err));
