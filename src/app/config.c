@@ -15,6 +15,7 @@ enum {
     ARENA_SIZE_MAX = 16 * 1024 * 1024,
     WORDS_MAX = 32,
     HTTP_PORT = 8080,
+    SHOWN_MAX = 64 /* bytes of foreign text in a message */
 };
 static const uint64_t disk_budget_default = 20ULL << 30;
 static const uint64_t disk_budget_min = 64ULL << 20;
@@ -446,6 +447,13 @@ static enum nx_status set_defaults(struct nx_config *config, struct nx_str file,
     return config->project.ptr == NULL ? nx_fail_memory(err) : NX_OK;
 }
 
+static void note_duplicates(struct nx_config_reader *reader, const struct nx_yaml_doc *doc) {
+    for (const struct nx_yaml_node *node = nx_yaml_duplicates(doc); node != NULL; node = node->next) {
+        nx_config_problem_at_key(reader, node, "key '%.*s' was given already, in line %u",
+                                 NX_STR_ARG(nx_str_slice(node->key, 0, SHOWN_MAX)), node->first_key_line);
+    }
+}
+
 enum nx_status nx_config_parse(struct nx_str file, struct nx_str text, struct nx_config **config_out,
                                struct nx_buf *problems_out, struct nx_error *err) {
     NX_AUTO(nx_config) *config = malloc(sizeof *config);
@@ -464,6 +472,7 @@ enum nx_status nx_config_parse(struct nx_str file, struct nx_str text, struct nx
     } else {
         (void)nx_config_read_mapping(&reader, nx_yaml_root(doc), "nexus.yaml", top_fields,
                                      sizeof top_fields / sizeof top_fields[0], config);
+        note_duplicates(&reader, doc);
     }
     NX_TRY(nx_buf_check(problems_out, err));
     if (reader.problem_count > 0) {

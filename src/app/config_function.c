@@ -101,6 +101,23 @@ static void read_path(struct nx_config_reader *reader, const struct nx_yaml_node
     }
 }
 
+/* What reads events takes them; here it would be a type that no event has. */
+static void refuse_wildcards(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                             struct nx_str type) {
+    struct nx_str rest = type;
+    struct nx_str token;
+
+    while (nx_str_split(&rest, '.', &token)) {
+        if (nx_str_is(token, "*") || nx_str_is(token, ">")) {
+            nx_config_problem(reader, node,
+                              "'%.*s' is no event's type: a function names each type that it takes, without "
+                              "wildcards",
+                              NX_STR_ARG(type));
+            return;
+        }
+    }
+}
+
 /* What POST /events/<type> stores: one segment, percent-decoded. */
 static void read_type_of_path(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                               struct nx_trigger *trigger) {
@@ -117,6 +134,7 @@ static void read_type_of_path(struct nx_config_reader *reader, const struct nx_y
                           NX_STR_ARG(rest));
     } else {
         trigger->event_type = nx_arena_copy(&reader->config->arena, nx_buf_str(&type));
+        refuse_wildcards(reader, node, trigger->event_type);
     }
 }
 
@@ -215,7 +233,9 @@ static void read_http_trigger(struct nx_config_reader *reader, const struct nx_y
 static void read_type(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
     struct nx_trigger *trigger = target;
 
-    (void)nx_config_read_text(reader, node, &trigger->event_type);
+    if (nx_config_read_text(reader, node, &trigger->event_type)) {
+        refuse_wildcards(reader, node, trigger->event_type);
+    }
 }
 
 static void read_filters(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {

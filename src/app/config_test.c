@@ -250,6 +250,36 @@ static void test_refuses_reading_under_events_and_one_path_for_two(void **state)
         "project/nexus.yaml:5:31: POST /p belongs to 'b' already\n");
 }
 
+static void test_a_key_given_twice_hides_no_other_mistake(void **state) {
+    (void)state;
+    assert_problems("version: v2\n"
+                    "functions:\n"
+                    "- name: a\n"
+                    "  code: a.wasm\n"
+                    "  code: b.wasm\n"
+                    "  on: {event: {type: x}}\n"
+                    "  env: {A: 1, A: 2}\n",
+                    "project/nexus.yaml:1:10: 'v2' is not known here: did you mean 'v1'?\n"
+                    "project/nexus.yaml:5:3: key 'code' was given already, in line 4\n"
+                    "project/nexus.yaml:7:15: key 'A' was given already, in line 7\n");
+}
+
+static void test_refuses_types_with_wildcards(void **state) {
+    (void)state;
+    assert_problems(
+        "version: v1\n"
+        "functions:\n"
+        "- {name: a, code: a.wasm, on: {event: {type: user.*}}}\n"
+        "- {name: b, code: a.wasm, on: [{event: {type: a*b}}, {event: {type: '>'}}]}\n"
+        "- {name: c, code: a.wasm, on: {http: {path: /events/user.*}}}\n",
+        "project/nexus.yaml:3:46: 'user.*' is no event's type: a function names each type that it takes, "
+        "without wildcards\n"
+        "project/nexus.yaml:4:69: '>' is no event's type: a function names each type that it takes, without "
+        "wildcards\n"
+        "project/nexus.yaml:5:45: 'user.*' is no event's type: a function names each type that it takes, "
+        "without wildcards\n");
+}
+
 static void test_refuses_headers_to_keep_that_need_no_mention(void **state) {
     (void)state;
     assert_problems(
@@ -462,6 +492,8 @@ int main(void) {
         cmocka_unit_test(test_counts_the_mistakes),
         cmocka_unit_test(test_refuses_paths_that_the_server_answers_itself),
         cmocka_unit_test(test_refuses_reading_under_events_and_one_path_for_two),
+        cmocka_unit_test(test_a_key_given_twice_hides_no_other_mistake),
+        cmocka_unit_test(test_refuses_types_with_wildcards),
         cmocka_unit_test(test_refuses_headers_to_keep_that_need_no_mention),
         cmocka_unit_test(test_refuses_to_listen_beyond_this_machine),
         cmocka_unit_test(test_agrees_with_the_schema),

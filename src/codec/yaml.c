@@ -11,14 +11,14 @@
 
 enum {
     MEMORY_MAX = 64 * 1024 * 1024, /* bytes of a whole document; the limits on its parts keep it well below */
-    MEMBERS_MAX = 2000,            /* of one mapping, for each is compared with all before it */
-    SHOWN_MAX = 64                 /* bytes of foreign text in a message */
+    MEMBERS_MAX = 2000             /* of one mapping, for each is compared with all before it */
 };
 
 struct nx_yaml_doc {
     struct nx_arena arena;
     struct nx_str file;
     const struct nx_yaml_node *root;
+    const struct nx_yaml_node *duplicates;
 };
 
 /* A container that is being filled. */
@@ -29,6 +29,7 @@ struct level {
     struct nx_str key;
     uint32_t key_line;
     uint32_t key_column;
+    uint32_t first_key_line; /* 0: the key is new */
 };
 
 struct build {
@@ -38,6 +39,8 @@ struct build {
     size_t depth;
     size_t node_count;
     size_t document_count;
+    struct nx_yaml_node *last_duplicate;
+    size_t duplicate_count;
     struct nx_error *err;
 };
 
@@ -64,6 +67,26 @@ static enum nx_status fail_at(struct build *build, const struct fy_mark *mark, c
 
 static struct level *top(struct build *build) {
     return build->depth == 0 ? NULL : &build->levels[build->depth - 1];
+}
+
+/* Behind the others of its container; a duplicate behind the other duplicates. */
+static void link_node(struct build *build, struct level *level, struct nx_yaml_node *node) {
+    if (node->first_key_line > 0) {
+        if (build->last_duplicate == NULL) {
+            build->doc->duplicates = node;
+        } else {
+            build->last_duplicate->next = node;
+        }
+        build->last_duplicate = node;
+        return;
+    }
+    if (level->last == NULL) {
+        level->node->first = node;
+    } else {
+        level->last->next = node;
+    }
+    level->last = node;
+    level->node->count++;
 }
 
 /* A new node where one may stand now: as the root, an element, or the value of the pending key. */
@@ -97,18 +120,13 @@ static enum nx_status add_node(struct build *build, enum nx_yaml_kind kind, cons
             node->key = level->key;
             node->key_line = level->key_line;
             node->key_column = level->key_column;
+            node->first_key_line = level->first_key_line;
             level->has_key = false;
         } else if (mark == NULL) { /* an empty element: its list is what can be pointed at */
             node->line = level->last == NULL ? level->node->line : level->last->line;
             node->column = level->last == NULL ? level->node->column : level->last->column;
         }
-        if (level->last == NULL) {
-            level->node->first = node;
-        } else {
-            level->last->next = node;
-        }
-        level->last = node;
-        level->node->count++;
+        link_node(build, level, node);
     }
     *node_out = node;
     return NX_OK;
@@ -122,11 +140,15 @@ static enum nx_status add_key(struct build *build, struct nx_str key, const stru
     if (nx_str_is(key, "<<")) {
         return fail_at(build, mark, "merge keys are not supported");
     }
+    level->first_key_line = 0;
     for (const struct nx_yaml_node *node = level->node->first; node != NULL; node = node->next) {
         if (nx_str_equal(node->key, key)) {
-            return fail_at(build, mark, "key '%.*s' was given already, in line %u",
-                           NX_STR_ARG(nx_str_slice(key, 0, SHOWN_MAX)), node->key_line);
+            level->first_key_line = node->key_line;
+            break;
         }
+    }
+    if (level->first_key_line > 0 && ++build->duplicate_count > NX_YAML_DUPLICATES_MAX) {
+        return fail_at(build, mark, "more than %d keys are given twice", NX_YAML_DUPLICATES_MAX);
     }
     level->key = key;
     level->key_line = mark == NULL ? 1 : (uint32_t)mark->line + 1;
@@ -337,6 +359,10 @@ const struct nx_yaml_node *nx_yaml_root(const struct nx_yaml_doc *doc) {
 
 struct nx_str nx_yaml_file(const struct nx_yaml_doc *doc) {
     return doc->file;
+}
+
+const struct nx_yaml_node *nx_yaml_duplicates(const struct nx_yaml_doc *doc) {
+    return doc->duplicates;
 }
 
 enum nx_status nx_yaml_fail(struct nx_error *err, const struct nx_yaml_node *node, const char *format, ...) {

@@ -2,9 +2,10 @@
  * libfyaml.
  *
  * Scalars stay text; the typed getters read them by the core schema and fail with "file:line:column: …". One
- * document; duplicate keys, keys that are not plain text, anchors, aliases, merge keys, tags and directives
- * are refused, so a small file cannot become a large tree. Pure functions; a document is immutable once
- * parsed.
+ * document; keys that are not plain text, anchors, aliases, merge keys, tags and directives are refused, so a
+ * small file cannot become a large tree. What stands under a key that its mapping has already is no part of
+ * the tree: nx_yaml_duplicates() lists it, for whoever must name all mistakes at once. Pure functions; a
+ * document is immutable once parsed.
  */
 #pragma once
 
@@ -18,7 +19,8 @@
 enum {
     NX_YAML_SIZE_MAX = 512 * 1024, /* bytes of text */
     NX_YAML_DEPTH_MAX = 32,        /* mappings and sequences inside each other */
-    NX_YAML_NODES_MAX = 100 * 1000
+    NX_YAML_NODES_MAX = 100 * 1000,
+    NX_YAML_DUPLICATES_MAX = 100 /* keys that stand in their mapping again */
 };
 
 enum nx_yaml_kind { NX_YAML_SCALAR, NX_YAML_SEQUENCE, NX_YAML_MAPPING };
@@ -35,6 +37,7 @@ struct nx_yaml_node {
     struct nx_str key;  /* when it is in a mapping, NUL behind it */
     uint32_t key_line;
     uint32_t key_column;
+    uint32_t first_key_line;          /* of a duplicate: where its key stands first */
     const struct nx_yaml_node *first; /* of what is in it */
     const struct nx_yaml_node *next;  /* in what it is in */
     size_t count;                     /* of what is in it */
@@ -50,6 +53,9 @@ NX_MUST_CHECK enum nx_status nx_yaml_parse(struct nx_str file, struct nx_str tex
 void nx_yaml_doc_free(struct nx_yaml_doc *doc); /* NULL allowed */
 const struct nx_yaml_node *nx_yaml_root(const struct nx_yaml_doc *doc);
 struct nx_str nx_yaml_file(const struct nx_yaml_doc *doc);
+/** The first of the values whose keys their mapping had already, in the file's order, linked by `next`. NULL
+ * when there is none: a document with any is not to be trusted. */
+const struct nx_yaml_node *nx_yaml_duplicates(const struct nx_yaml_doc *doc);
 
 /** The value of this key; NULL when there is none or `mapping` is not a mapping. */
 const struct nx_yaml_node *nx_yaml_get(const struct nx_yaml_node *mapping, const char *key);

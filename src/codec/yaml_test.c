@@ -73,9 +73,29 @@ static void test_remembers_where_everything_stood(void **state) {
     assert_false(nx_yaml_is_null(NULL));
 }
 
+static void test_lists_keys_that_stand_again(void **state) {
+    (void)state;
+    NX_AUTO(nx_yaml_doc) *doc = parse("a: 1\nb: {c: 2, d: 3,\n    c: [{x: 4, x: 5}]}\na: 6\n");
+    const struct nx_yaml_node *again = nx_yaml_duplicates(doc);
+    static const struct {
+        const char *key;
+        uint32_t line, column, first_line;
+    } expected[] = { { "c", 3, 5, 2 }, { "x", 3, 16, 3 }, { "a", 4, 1, 1 } };
+
+    for (size_t i = 0; i < 3; i++, again = again->next) {
+        assert_non_null(again);
+        assert_true(nx_str_is(again->key, expected[i].key));
+        assert_int_equal(again->key_line, expected[i].line);
+        assert_int_equal(again->key_column, expected[i].column);
+        assert_int_equal(again->first_key_line, expected[i].first_line);
+    }
+    assert_null(again);
+    assert_int_equal(nx_yaml_root(doc)->count, 2);
+    assert_true(nx_str_is(nx_yaml_get(nx_yaml_root(doc), "a")->text, "1"));
+}
+
 static void test_refuses_what_makes_files_hard_to_trust(void **state) {
     (void)state;
-    assert_refused(NX_STR("a: 1\nb: 2\na: 3\n"), "f.yaml:3:1: key 'a' was given already, in line 1");
     assert_refused(NX_STR("a: &x 1\nb: *x\n"), "f.yaml:1:7: anchors and aliases are not supported");
     assert_refused(NX_STR("a: &a [x]\n"), "f.yaml:1:7: anchors and aliases are not supported");
     assert_refused(NX_STR("a: {<<: {b: 1}}\n"), "f.yaml:1:5: merge keys are not supported");
@@ -229,6 +249,7 @@ static void test_errors_point_at_key_or_value(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remembers_where_everything_stood),
+        cmocka_unit_test(test_lists_keys_that_stand_again),
         cmocka_unit_test(test_refuses_what_makes_files_hard_to_trust),
         cmocka_unit_test(test_names_the_place_of_broken_syntax),
         cmocka_unit_test(test_nesting_and_size_are_limited),
