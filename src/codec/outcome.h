@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/error.h"
 #include "base/str.h"
 
 /* X(outcome, name). Values are stored: never renumber, append only. */
@@ -34,3 +35,7 @@ enum nx_outcome { NX_OUTCOME_TABLE(NX_OUTCOME_MEMBER) NX_OUTCOME_COUNT };
 const char *nx_outcome_name(enum nx_outcome outcome);
 /** False when there is no such outcome. */
 bool nx_outcome_parse(struct nx_str name, enum nx_outcome *outcome_out);
+/** The value of the request parameter `outcome`.
+ * Errors:    NX_INVALID_ARGUMENT  there is no such outcome; the hint has the nearest, or some */
+NX_MUST_CHECK enum nx_status nx_outcome_read(struct nx_str name, enum nx_outcome *outcome_out,
+                                             struct nx_error *err);

@@ -81,6 +81,12 @@ def test_a_long_poll_waits_for_what_fits(server):
     assert server.get(f"/events?cursor={answers[0]['cursor']}&wait=100ms&subject=x")["events"] == []
 
 
+@pytest.mark.parametrize("path", ["/events", "/invocations"])
+def test_a_wrong_outcome_is_answered_with_the_nearest(server, path):
+    assert server.request("GET", f"{path}?outcome=trapp")[2]["hint"] == "did you mean 'trap'?"
+    assert server.request("GET", f"{path}?outcome=failed")[2]["hint"].startswith("calls end as ok, exit, trap, ")
+
+
 @pytest.mark.parametrize("path", ["/events?outcome=fine", "/events?type=%3E.x", "/events?sauce=x"])
 def test_a_wrong_filter_is_refused(server, path):
     status, _, problem = server.request("GET", path)

@@ -301,7 +301,7 @@ static void events_read(struct nx_http_exchange *exchange, struct nx_message *me
 static enum nx_status list_read(struct list *list, const struct nx_http_query *query, struct nx_read *read,
                                 struct nx_error *err) {
     const struct nx_str outcome = nx_http_query_value(query, "outcome");
-    enum nx_outcome wanted;
+    enum nx_outcome wanted = 0;
     NX_TRY(nx_http_event_filter_read(query, &list->arena, &list->filter, err));
     list->limit = read->count_max;
     if (list->filter.source.len > 0 || list->filter.subject.len > 0) {
@@ -311,10 +311,7 @@ static enum nx_status list_read(struct list *list, const struct nx_http_query *q
         read->subject = nx_arena_copy(&read->arena, list->filter.types);
         return read->subject.ptr == NULL ? nx_fail_memory(err) : NX_OK;
     }
-    if (!nx_outcome_parse(outcome, &wanted)) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'outcome': there is no outcome '%.*s'",
-                       NX_STR_ARG(nx_str_slice(outcome, 0, 64)));
-    }
+    NX_TRY(nx_outcome_read(outcome, &wanted, err));
     list->outcome = (unsigned)wanted + 1;
     read->stream = NX_STR("INVOCATIONS");
     read->count_max = NX_READ_COUNT_MAX;

@@ -168,12 +168,9 @@ static enum nx_status read_filters(struct nx_http_exchange *exchange, const stru
     const struct nx_str outcome = nx_http_query_value(query, "outcome");
     const struct nx_str function = nx_http_query_value(query, "function");
     const struct nx_str details = nx_http_query_value(query, "details");
-    enum nx_outcome wanted;
+    enum nx_outcome wanted = 0;
     if (outcome.ptr != NULL) {
-        if (!nx_outcome_parse(outcome, &wanted)) {
-            return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'outcome': there is no outcome '%.*s'",
-                           NX_STR_ARG(nx_str_slice(outcome, 0, 64)));
-        }
+        NX_TRY(nx_outcome_read(outcome, &wanted, err));
         exchange->tag |= (unsigned)wanted + 1;
     }
     NX_TRY(nx_http_check_function(function, err));

@@ -296,7 +296,7 @@ static enum nx_status read_invocations_filter(const struct nx_http_request *requ
     static const char *const names[] = { "function", "outcome", "details", NX_HTTP_PAGE_PARAMETERS, NULL };
     NX_AUTO(nx_buf) subject;
     struct nx_http_query query;
-    enum nx_outcome wanted;
+    enum nx_outcome wanted = 0;
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     NX_TRY(nx_http_query_parse(request->query, names, arena, &query, err));
     NX_TRY(check_parameters(&query, err));
@@ -305,10 +305,7 @@ static enum nx_status read_invocations_filter(const struct nx_http_request *requ
     const struct nx_str details = nx_http_query_value(&query, "details");
     live->in_full = details.ptr != NULL && !nx_str_is(details, "false");
     if (outcome.ptr != NULL) {
-        if (!nx_outcome_parse(outcome, &wanted)) {
-            return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'outcome': there is no outcome '%.*s'",
-                           NX_STR_ARG(nx_str_slice(outcome, 0, 64)));
-        }
+        NX_TRY(nx_outcome_read(outcome, &wanted, err));
         live->outcome = (unsigned)wanted + 1;
     }
     if (function.len > 0) {
