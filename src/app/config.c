@@ -351,6 +351,7 @@ static const struct nx_config_field top_fields[] = {
       .max = 1e18,
       .range = "at least 64MiB" },
     { .key = "streams", .kind = NX_FIELD_CUSTOM, .read = read_streams },
+    { .key = "nats", .kind = NX_FIELD_CUSTOM, .read = nx_config_read_nats },
     { .key = "people", .kind = NX_FIELD_CUSTOM, .read = nx_config_read_people },
     { .key = "functions", .kind = NX_FIELD_CUSTOM, .read = nx_config_read_functions },
 };
@@ -380,7 +381,7 @@ enum nx_status nx_config_set_listen(struct nx_config *config, struct nx_config_a
     if (host.len == 0) {
         host = NX_STR("127.0.0.1");
     }
-    if (!is_loopback(host)) {
+    if (!is_loopback(host) && address != &config->nats) { /* NATS: refused without credentials, later */
         (void)nx_fail(err, NX_INVALID_ARGUMENT,
                       "'%.*s' is not this machine's loopback: without credentials nobody else may connect; "
                       "use 127.0.0.1:%d",
@@ -413,6 +414,20 @@ struct nx_str nx_config_resolve(struct nx_config *config, struct nx_str path) {
     }
     (void)snprintf(text, size, "%.*s/%.*s", NX_STR_ARG(config->folder), NX_STR_ARG(path));
     return nx_str_from_c(text);
+}
+
+/* Others may reach the NATS face only where it asks them who they are. */
+static void check_nats_host(struct nx_config_reader *reader) {
+    const struct nx_config *config = reader->config;
+    if (config->nats.host.len > 0 && !is_loopback(config->nats.host) &&
+        config->nats_options.user_count == 0 && config->nats_options.token.len == 0) {
+        nx_buf_append_format(
+            reader->problems,
+            "%.*s: '%.*s' is not this machine's loopback: listen.nats needs users or a token "
+            "under 'nats'\n",
+            NX_STR_ARG(config->file), NX_STR_ARG(config->nats.host));
+        reader->problem_count++;
+    }
 }
 
 /* The folder's own name: what the project is called in events' sources. */
@@ -474,6 +489,7 @@ enum nx_status nx_config_parse(struct nx_str file, struct nx_str text, struct nx
                                      sizeof top_fields / sizeof top_fields[0], config);
         note_duplicates(&reader, doc);
     }
+    check_nats_host(&reader);
     NX_TRY(nx_buf_check(problems_out, err));
     if (reader.problem_count > 0) {
         (void)nx_fail(err, NX_INVALID_ARGUMENT, "%.*s has %zu mistake%s", NX_STR_ARG(config->file),

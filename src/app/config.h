@@ -17,6 +17,7 @@
 #include "fabric/fabric.h"
 #include "io/file.h"
 #include "platform/function/function.h"
+#include "server/nats/options.h"
 
 enum {
     NX_CONFIG_FUNCTIONS_MAX = 1024,
@@ -37,7 +38,7 @@ struct nx_config_stream {
 
 /* Where a face listens. */
 struct nx_config_address {
-    struct nx_str host; /* on this machine's loopback */
+    struct nx_str host; /* on this machine's loopback, but for NATS with credentials */
     uint16_t port;      /* 0: any free one */
 };
 
@@ -47,8 +48,10 @@ struct nx_config {
     struct nx_str folder;  /* of the file: "." or longer */
     struct nx_str project; /* the folder's own name */
     struct nx_config_address http;
-    struct nx_config_address nats; /* host empty: NATS is not served */
-    struct nx_str data;            /* the data directory, from here, not from the file's folder */
+    struct nx_config_address nats;       /* host empty: NATS is not served */
+    struct nx_nats_options nats_options; /* but where it listens and its name; secrets: never show them */
+    struct nx_str nats_missing;          /* a variable of the environment that is not set; empty: all are */
+    struct nx_str data;                  /* the data directory, from here, not from the file's folder */
     uint64_t disk_budget;
     struct nx_config_stream streams[NX_CONFIG_STREAMS_MAX];
     size_t stream_count;

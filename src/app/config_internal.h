@@ -62,5 +62,7 @@ bool nx_config_read_event_path(struct nx_config_reader *reader, const struct nx_
                                struct nx_str *path_out);
 /** Read `people:`, a mapping from types of events to where these name a person. */
 void nx_config_read_people(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target);
+/** Read `nats:`, who may connect to the NATS face. */
+void nx_config_read_nats(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target);
 /** Read `functions:`, a sequence of mappings. */
 void nx_config_read_functions(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target);

@@ -318,6 +318,61 @@ static void test_refuses_to_listen_beyond_this_machine(void **state) {
     assert_true(nx_str_is(config->http.host, "127.0.0.1"));
 }
 
+static void test_reads_who_may_connect_to_nats(void **state) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems = { 0 };
+    static const char text[] = ("version: v1\n"
+                                "listen: {nats: '0.0.0.0:4222'}\n"
+                                "nats:\n"
+                                "  auth_timeout: 1s\n"
+                                "  users:\n"
+                                "  - user: ann\n"
+                                "    password: s3cret\n"
+                                "    account: A\n"
+                                "    permissions:\n"
+                                "      publish: [a.>, b]\n"
+                                "      subscribe: {allow: 'a.* q', deny: [a.b]}\n"
+                                "      allow_responses: {max: 3}\n"
+                                "  - nkey: UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK\n");
+    (void)state;
+    assert_int_equal(parse(text, &config, &problems, NULL), NX_OK);
+    const struct nx_nats_options *nats = &config->nats_options;
+    assert_int_equal(nats->user_count, 2);
+    const struct nx_nats_permissions *permissions = nats->users[0].permissions;
+    assert_true(nx_str_is(nats->users[0].password, "s3cret"));
+    assert_true(nx_str_is(nats->users[0].account, "A"));
+    assert_int_equal(permissions->publish.allow_count, 2);
+    assert_true(permissions->publish.is_limited);
+    assert_true(nx_str_is(permissions->subscribe.allow[0].subject, "a.*"));
+    assert_true(nx_str_is(permissions->subscribe.allow[0].queue, "q"));
+    assert_true(nx_str_is(permissions->subscribe.deny[0].subject, "a.b"));
+    assert_int_equal(permissions->responses_max, 3);
+    assert_null(nats->users[1].permissions);
+    assert_int_equal(nats->auth_timeout_ns, 1000000000);
+}
+
+/* One mistake, told with `expected` in it and without the secret. */
+static void bad(const char *text, const char *expected) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems = { 0 };
+    assert_int_equal(parse(text, &config, &problems, NULL), NX_INVALID_ARGUMENT);
+    assert_true(nx_str_find(nx_buf_str(&problems), nx_str_from_c(expected)) != SIZE_MAX);
+    assert_true(nx_str_find(nx_buf_str(&problems), NX_STR("s3cret")) == SIZE_MAX);
+}
+
+static void test_mistakes_about_nats_show_no_secret(void **state) {
+    (void)state;
+    bad("nats: {users: [{user: ann, password: s3cret}, {user: ann, password: s3cret}]}\n",
+        "user \"ann\" is there twice");
+    bad("nats: {token: s3cret, users: [{user: ann, password: s3cret}]}\n", "there cannot be a list of users");
+    bad("nats: {users: [{user: ann}]}\n", "user 'ann' needs the key 'password'");
+    bad("nats: {users: [{user: ann, password: s3cret, nkey: UA}]}\n", "is no public nkey");
+    bad("nats: {users: [{nkey: SUAM}]}\n", "'S' is no public nkey of a user");
+    bad("nats: {users: [{user: a, password: b, permissions: {publish: [a q]}}]}\n", "has a queue");
+    bad("nats: {users: [{user: a, password: b, permissions: {subscribe: a..b}}]}\n", "'a..b' is no subject");
+    bad("listen: {nats: '0.0.0.0:4222'}\n", "listen.nats needs users or a token");
+}
+
 /* The schema and the parser agree: for each mapping of the schema, in place of a key nobody knows the parser
  * lists what it expects; those are the schema's properties, no more and no fewer. */
 static const struct agreement {
@@ -333,6 +388,11 @@ static const struct agreement {
     { "$defs.trigger.properties.event", "functions: [{on: {event: {zzzzzzzz: 1}}}]\n" },
     { "$defs.retry", "functions: [{retry: {zzzzzzzz: 1}}]\n" },
     { "$defs.order", "functions: [{order: {zzzzzzzz: 1}}]\n" },
+    { "properties.nats", "nats: {zzzzzzzz: 1}\n" },
+    { "$defs.natsUser", "nats: {users: [{zzzzzzzz: 1}]}\n" },
+    { "$defs.natsPermissions", "nats: {users: [{permissions: {zzzzzzzz: 1}}]}\n" },
+    { "$defs.natsAllowDeny", "nats: {users: [{permissions: {publish: {zzzzzzzz: 1}}}]}\n" },
+    { "$defs.natsResponses", "nats: {users: [{permissions: {allow_responses: {zzzzzzzz: 1}}}]}\n" },
 };
 
 static struct nx_json_doc *read_schema(void) {
@@ -496,6 +556,8 @@ int main(void) {
         cmocka_unit_test(test_refuses_types_with_wildcards),
         cmocka_unit_test(test_refuses_headers_to_keep_that_need_no_mention),
         cmocka_unit_test(test_refuses_to_listen_beyond_this_machine),
+        cmocka_unit_test(test_reads_who_may_connect_to_nats),
+        cmocka_unit_test(test_mistakes_about_nats_show_no_secret),
         cmocka_unit_test(test_agrees_with_the_schema),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -497,18 +497,36 @@ static enum nx_status open_http(struct nx_node *node, struct nx_error *err) {
     return status;
 }
 
+static enum nx_status check_nats_secrets(const struct nx_config *config, struct nx_error *err) {
+    if (config->nats_missing.len == 0) {
+        return NX_OK;
+    }
+    (void)nx_fail(err, NX_FAILED_PRECONDITION, "nats: %.*s is not set, which is a secret of its users",
+                  NX_STR_ARG(config->nats_missing));
+    nx_hint(err, "set it in the environment of the server");
+    return NX_FAILED_PRECONDITION;
+}
+
+static struct nx_nats_options nats_options(const struct nx_config *config) {
+    struct nx_nats_options nats = config->nats_options;
+    nats.server_name = config->project;
+    nats.host = config->nats.host;
+    nats.port = config->nats.port;
+    return nats;
+}
+
 static enum nx_status open_nats(struct nx_node *node, struct nx_error *err) {
     const struct nx_config *config = node->options.config;
+    const struct nx_nats_options nats = nats_options(config);
     const struct nx_nats_server_options options = {
         .metrics = node->metrics,
         .random = node->random,
-        .name = config->project,
-        .host = config->nats.host,
-        .port = config->nats.port,
+        .nats = &nats,
     };
     if (config->nats.host.len == 0) {
         return NX_OK;
     }
+    NX_TRY(check_nats_secrets(config, err));
     const enum nx_status status = nx_nats_server_open(&options, &node->nats, err);
     if (status == NX_ALREADY_EXISTS) {
         nx_hint(err, "stop what listens there, or choose another port: --nats 127.0.0.1:0 takes a free one");
@@ -617,6 +635,17 @@ enum nx_status nx_node_describe(struct nx_node *node, struct nx_functions_descri
     return NX_OK;
 }
 
+/* Who may connect, and do what; where it listens stays. */
+static enum nx_status reload_nats(struct nx_node *node, const struct nx_config *config,
+                                  struct nx_error *err) {
+    if (node->nats == NULL) {
+        return NX_OK;
+    }
+    const struct nx_nats_options nats = nats_options(config);
+    NX_TRY(check_nats_secrets(config, err));
+    return nx_nats_server_reload(node->nats, &nats, err);
+}
+
 enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config, struct nx_error *err) {
     NX_AUTO(nx_registry) *registry = NULL;
     struct nx_functions_update *update;
@@ -633,7 +662,7 @@ enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config, st
     NX_TRY(nx_http_server_set_registry(node->http, registry, err));
     nx_registry_unref(node->registry);
     node->registry = NX_TAKE(registry);
-    return NX_OK;
+    return reload_nats(node, config, err);
 }
 
 void nx_node_run(struct nx_node *node) {

@@ -14,7 +14,7 @@ PAYLOAD_SIZE_MAX = 1024 * 1024
 class Client:
     """The protocol as it is typed."""
 
-    def __init__(self, port, options='{"headers":true,"no_responders":true}'):
+    def __init__(self, port, options='{"verbose":false,"pedantic":false,"headers":true,"no_responders":true}'):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.file = self.socket.makefile("rb")
         self.info = json.loads(self.line().removeprefix("INFO "))
@@ -99,7 +99,7 @@ def test_a_request_goes_to_one_of_a_queue_and_comes_back(connect):
 def test_nobody_listening_is_told_at_once(connect):
     asker = connect()
     asker.say("SUB _INBOX.b.* 1\r\nPUB nobody _INBOX.b.1 0\r\n\r\n")
-    assert asker.message() == ("HMSG _INBOX.b.1 1 16 16", b"NATS/1.0 503\r\n\r\n")
+    assert asker.message() == ("HMSG _INBOX.b.1 1 38 38", b"NATS/1.0 503\r\nNats-Subject: nobody\r\n\r\n")
 
 
 def test_who_does_not_read_is_cut_off_and_the_others_go_on(connect):
@@ -152,7 +152,7 @@ def test_its_figures_are_those_that_the_page_lists(connect):
     served = dict(re.findall(r"^(nexus_nats_\w+) (\S+)$", text.decode(), re.MULTILINE))
     assert served == {"nexus_nats_connections": "2", "nexus_nats_messages_in_total": "1", "nexus_nats_bytes_in_total": "5",
                       "nexus_nats_messages_out_total": "1", "nexus_nats_bytes_out_total": "5",
-                      "nexus_nats_slow_consumers_total": "0"}
+                      "nexus_nats_slow_consumers_total": "0", "nexus_nats_refused_total": "0", "nexus_nats_violations_total": "0"}
     page = (ROOT / "spec" / "metrics.md").read_text()
     assert set(served) == set(re.findall(r"^\| `(nexus_nats_\w+)`", page, re.MULTILINE))
 

@@ -4,23 +4,41 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "base/map.h"
+#include "codec/base64.h"
+#include "codec/json.h"
 #include "fabric/subject/subject.h"
+#include "server/nats/quote.h"
+#include "server/nats/replies.h"
 
 enum {
-    INPUT_SIZE_MAX = NX_NATS_PAYLOAD_SIZE_MAX + NX_NATS_CONTROL_LINE_SIZE_MAX + 64 * 1024,
+    INPUT_ROOM = 64 * 1024, /* behind the largest operation */
     STATUS_NO_RESPONDERS = 503,
     PEER_SIZE_MAX = 64,
+    NONCE_SIZE = 11,      /* random bytes, as NATS has */
+    NONCE_TEXT_SIZE = 15, /* of them in base64 */
+    ERROR_SIZE_MAX = 16 * 1024,
 };
 
-/* One SUB of one connection. */
+static const char authorization_violation[] = "Authorization Violation";
+
+/* Those who see each other's messages. It lives as long as it has connections. */
+struct nx_nats_account {
+    struct nx_router *router;
+    size_t conn_count;
+    struct nx_str name;
+    char name_bytes[];
+};
+
+/* One SUB of one connection. The strings stand behind it. */
 struct subscription {
     struct nx_router_entry entry;
     struct nx_nats_conn *conn;
     uint64_t delivered;
     uint64_t count_max; /* 0: none */
     struct nx_str sid;
-    char sid_bytes[];
+    struct nx_str filter;
+    struct nx_str queue;
+    char bytes[];
 };
 
 struct nx_nats_conn {
@@ -29,12 +47,18 @@ struct nx_nats_conn {
     void *transport;
     uint64_t id;
     struct nx_nats_client client;
-    struct nx_map subscriptions; /* by sid */
-    struct nx_buf input;         /* the beginning of an operation whose rest has not come */
+    const struct nx_nats_user *user; /* of the hub's access; NULL: not known yet */
+    struct nx_nats_account *account; /* NULL: not known yet */
+    bool is_anonymous;               /* it said nothing of who it is */
+    struct nx_map subscriptions;     /* by sid */
+    struct nx_nats_replies replies;  /* that it may answer, where its permissions limit what it publishes */
+    struct nx_buf input;             /* the beginning of an operation whose rest has not come */
     struct nx_buf output;
-    int64_t heard_ns; /* monotonic, when its last bytes came */
-    unsigned pings;   /* sent since */
+    int64_t greeted_ns; /* monotonic; 0: not yet */
+    int64_t heard_ns;   /* when its last bytes came */
+    unsigned pings;     /* sent since */
     bool done;
+    char nonce[NONCE_TEXT_SIZE + 1];
     char peer[PEER_SIZE_MAX];
 };
 
@@ -59,6 +83,36 @@ static void say_error(struct nx_nats_conn *conn, const char *error) {
     say(conn, &(struct nx_nats_op){ .verb = NX_NATS_ERR, .text = nx_str_from_c(error) });
 }
 
+static void say_ok(struct nx_nats_conn *conn) {
+    if (conn->client.verbose) {
+        say(conn, &(struct nx_nats_op){ .verb = NX_NATS_OK });
+    }
+}
+
+/* `Permissions Violation for <what> to "subject" using queue "queue"`, and the sid where NATS tells it. */
+static void say_violation(struct nx_nats_conn *conn, const char *what, struct nx_str subject,
+                          struct nx_str queue, struct nx_str sid) {
+    NX_AUTO(nx_buf) text;
+    nx_buf_init(&text, ERROR_SIZE_MAX);
+    nx_buf_append_format(&text, "Permissions Violation for %s to ", what);
+    nx_nats_quote(&text, subject);
+    if (queue.len > 0) {
+        nx_buf_append_c(&text, " using queue ");
+        nx_nats_quote(&text, queue);
+    }
+    if (sid.len > 0) {
+        nx_buf_append_c(&text, " (sid ");
+        nx_nats_quote(&text, sid);
+        nx_buf_append_u8(&text, ')');
+    }
+    nx_counter_add(&conn->hub->counters->violations, 1);
+    say(conn, &(struct nx_nats_op){ .verb = NX_NATS_ERR, .text = nx_buf_str(&text) });
+}
+
+static const struct nx_nats_permissions *permissions_of(const struct nx_nats_conn *conn) {
+    return conn->user == NULL ? NULL : conn->user->permissions;
+}
+
 void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error) {
     if (!conn->done) {
         say_error(conn, error);
@@ -70,7 +124,7 @@ void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error) {
 static void cut_slow(struct nx_nats_conn *conn) {
     nx_counter_add(&conn->hub->counters->slow_consumers, 1);
     nx_buf_fini(&conn->output);
-    nx_buf_init(&conn->output, NX_NATS_OUTPUT_SIZE_MAX);
+    nx_buf_init(&conn->output, conn->hub->pending_size_max);
     nx_nats_conn_end(conn, "Slow Consumer");
 }
 
@@ -78,7 +132,7 @@ static void write_message(struct nx_nats_conn *conn, const struct nx_nats_op *me
     const size_t size = message->headers.len + message->payload.len;
     nx_nats_append(&conn->output, message);
     if (nx_buf_failed(&conn->output) ||
-        conn->output.len + conn->hub->transport.unwritten(conn->transport) > NX_NATS_OUTPUT_SIZE_MAX) {
+        conn->output.len + conn->hub->transport.unwritten(conn->transport) > conn->hub->pending_size_max) {
         cut_slow(conn);
         return;
     }
@@ -90,7 +144,7 @@ static void write_message(struct nx_nats_conn *conn, const struct nx_nats_op *me
 /* Subscriptions */
 
 static void subscription_free(struct subscription *subscription) {
-    nx_router_remove(subscription->conn->hub->router, &subscription->entry);
+    nx_router_remove(subscription->conn->account->router, &subscription->entry);
     free(subscription);
 }
 
@@ -99,23 +153,29 @@ static void unsubscribe(struct subscription *subscription) {
     subscription_free(subscription);
 }
 
+static struct nx_str keep_bytes(char **at, struct nx_str bytes) {
+    char *kept = *at;
+    if (bytes.len > 0) {
+        memcpy(kept, bytes.ptr, bytes.len);
+    }
+    *at += bytes.len;
+    return nx_str_of(kept, bytes.len);
+}
+
 static enum nx_status subscribe(struct nx_nats_conn *conn, const struct nx_nats_op *op,
                                 struct nx_error *err) {
-    if (!nx_subject_is_filter(op->subject)) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "Invalid Subject");
-    }
-    if (nx_map_get(&conn->subscriptions, op->sid) != NULL) {
-        return NX_OK; /* as NATS: the first one stays */
-    }
-    struct subscription *subscription = calloc(1, sizeof *subscription + op->sid.len);
+    struct subscription *subscription =
+        calloc(1, sizeof *subscription + op->sid.len + op->subject.len + op->queue.len);
     if (subscription == NULL) {
         return nx_fail_memory(err);
     }
-    memcpy(subscription->sid_bytes, op->sid.ptr, op->sid.len);
-    subscription->sid = nx_str_of(subscription->sid_bytes, op->sid.len);
+    char *at = subscription->bytes;
+    subscription->sid = keep_bytes(&at, op->sid);
+    subscription->filter = keep_bytes(&at, op->subject);
+    subscription->queue = keep_bytes(&at, op->queue);
     subscription->conn = conn;
     enum nx_status status =
-        nx_router_add(conn->hub->router, &subscription->entry, op->subject, op->queue, err);
+        nx_router_add(conn->account->router, &subscription->entry, op->subject, op->queue, err);
     if (status == NX_OK) {
         status = nx_map_set(&conn->subscriptions, subscription->sid, subscription, err);
     }
@@ -126,33 +186,64 @@ static enum nx_status subscribe(struct nx_nats_conn *conn, const struct nx_nats_
 }
 
 static void handle_sub(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
-    struct nx_error err = { 0 };
-    const enum nx_status status = subscribe(conn, op, &err);
-    if (status == NX_INVALID_ARGUMENT) {
-        say_error(conn, "Invalid Subject");
-    } else if (status != NX_OK) {
-        nx_nats_conn_end(conn, "Maximum Subscriptions Exceeded");
+    if (!nx_nats_may_subscribe(permissions_of(conn), op->subject, op->queue)) {
+        say_violation(conn, "Subscription", op->subject, op->queue, NX_STR_EMPTY);
+        return;
     }
+    if (conn->subscriptions.count >= conn->hub->subscriptions_max) {
+        say_error(conn, "maximum subscriptions exceeded");
+        return;
+    }
+    if (!nx_subject_is_filter(op->subject)) {
+        say_error(conn, "Invalid Subject");
+        return;
+    }
+    if (nx_map_get(&conn->subscriptions, op->sid) == NULL) { /* as NATS: the first one stays */
+        const enum nx_status status = subscribe(conn, op, NULL);
+        if (status != NX_OK) {
+            say_error(conn,
+                      status == NX_INVALID_ARGUMENT ? "Invalid Subject" : "maximum subscriptions exceeded");
+            return;
+        }
+    }
+    say_ok(conn);
 }
 
 static void handle_unsub(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct subscription *subscription = nx_map_get(&conn->subscriptions, op->sid);
-    if (subscription == NULL) {
-        return;
+    if (subscription != NULL) {
+        subscription->count_max = op->count_max;
+        if (subscription->count_max <= subscription->delivered) {
+            unsubscribe(subscription);
+        }
     }
-    subscription->count_max = op->count_max;
-    if (subscription->count_max <= subscription->delivered) {
-        unsubscribe(subscription);
-    }
+    say_ok(conn);
 }
 
 /* Messages */
 
-/* Whether a member of a queue may be given the publisher's message. */
+/* A message on its way. */
+struct passage {
+    struct nx_nats_conn *publisher;
+    struct nx_str subject;
+};
+
+/* Whether a subscription may be given the message. */
 static bool accepts(void *data, const struct nx_router_entry *entry) {
-    const struct nx_nats_conn *publisher = data;
+    const struct passage *passage = data;
     const struct subscription *subscription = subscription_of((struct nx_router_entry *)(uintptr_t)entry);
-    return !subscription->conn->done && (subscription->conn != publisher || publisher->client.echo);
+    const struct nx_nats_conn *conn = subscription->conn;
+    return !conn->done && (conn != passage->publisher || conn->client.echo) &&
+           !nx_nats_is_withheld(permissions_of(conn), passage->subject, subscription->queue);
+}
+
+/* Where permissions limit what a client publishes, it may answer what it was given. */
+static void allow_answer(struct nx_nats_conn *conn, struct nx_str reply) {
+    const struct nx_nats_permissions *permissions = permissions_of(conn);
+    if (permissions != NULL && permissions->allow_responses && reply.len > 0 &&
+        !nx_nats_may_publish(permissions, reply)) {
+        nx_nats_replies_add(&conn->replies, permissions, reply, conn->hub->now.monotonic_ns);
+    }
 }
 
 static void deliver(struct subscription *subscription, const struct nx_nats_op *published) {
@@ -163,6 +254,7 @@ static void deliver(struct subscription *subscription, const struct nx_nats_op *
     message.sid = subscription->sid;
     subscription->delivered++;
     write_message(conn, &message);
+    allow_answer(conn, message.reply);
     if (subscription->count_max > 0 && subscription->delivered >= subscription->count_max) {
         unsubscribe(subscription);
     }
@@ -171,12 +263,18 @@ static void deliver(struct subscription *subscription, const struct nx_nats_op *
 /* Nobody listens to a request: its sender is told by the subscription that waits for the answer (ADR-22). */
 static void say_no_responders(struct nx_nats_conn *conn, const struct nx_nats_op *request) {
     struct nx_nats_hub *hub = conn->hub;
+    struct passage passage = { conn, request->reply };
     NX_AUTO(nx_buf) block;
+    NX_AUTO(nx_buf) lines;
     nx_buf_init(&block, 2 * NX_NATS_CONTROL_LINE_SIZE_MAX);
-    if (nx_router_match(hub->router, request->reply, accepts, conn, &hub->routes, NULL) != NX_OK) {
+    nx_buf_init(&lines, 2 * NX_NATS_CONTROL_LINE_SIZE_MAX);
+    if (nx_router_match(conn->account->router, request->reply, accepts, &passage, &hub->routes, NULL) !=
+        NX_OK) {
         return;
     }
-    nx_nats_headers_append(&block, &(struct nx_nats_headers){ .status = STATUS_NO_RESPONDERS });
+    nx_buf_append_format(&lines, "Nats-Subject: %.*s\r\n", NX_STR_ARG(request->subject));
+    nx_nats_headers_append(
+        &block, &(struct nx_nats_headers){ .status = STATUS_NO_RESPONDERS, .lines = nx_buf_str(&lines) });
     for (size_t i = 0; i < hub->routes.count; i++) {
         struct subscription *subscription = subscription_of(hub->routes.entries[i]);
         if (subscription->conn == conn) {
@@ -187,21 +285,24 @@ static void say_no_responders(struct nx_nats_conn *conn, const struct nx_nats_op
     }
 }
 
-static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
+/* Rules first; else it may be the answer to a message that it was given. */
+static bool may_publish(struct nx_nats_conn *conn, struct nx_str subject) {
+    const struct nx_nats_permissions *permissions = permissions_of(conn);
+    return nx_nats_may_publish(permissions, subject) ||
+           (permissions->allow_responses &&
+            nx_nats_replies_use(&conn->replies, permissions, subject, conn->hub->now.monotonic_ns));
+}
+
+static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_nats_hub *hub = conn->hub;
+    struct passage passage = { conn, op->subject };
     size_t delivered_count = 0;
-    nx_counter_add(&hub->counters->messages_in, 1);
-    nx_counter_add(&hub->counters->bytes_in, op->headers.len + op->payload.len);
-    if (conn->client.pedantic && !nx_subject_is_valid(op->subject)) {
-        say_error(conn, "Invalid Publish Subject");
-        return;
-    }
-    if (nx_router_match(hub->router, op->subject, accepts, conn, &hub->routes, NULL) != NX_OK) {
+    if (nx_router_match(conn->account->router, op->subject, accepts, &passage, &hub->routes, NULL) != NX_OK) {
         nx_nats_conn_end(conn, "Slow Consumer"); /* no memory: what this one sends cannot be carried */
         return;
     }
     for (size_t i = 0; i < hub->routes.count; i++) {
-        if (accepts(conn, hub->routes.entries[i])) {
+        if (accepts(&passage, hub->routes.entries[i])) {
             deliver(subscription_of(hub->routes.entries[i]), op);
             delivered_count++;
         }
@@ -211,16 +312,148 @@ static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *o
     }
 }
 
+static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
+    struct nx_nats_hub *hub = conn->hub;
+    nx_counter_add(&hub->counters->messages_in, 1);
+    nx_counter_add(&hub->counters->bytes_in, op->headers.len + op->payload.len);
+    if (conn->client.pedantic && !nx_subject_is_valid(op->subject)) {
+        say_error(conn, "Invalid Publish Subject"); /* as NATS: told, and carried */
+    }
+    if (!may_publish(conn, op->subject)) {
+        say_violation(conn, "Publish", op->subject, NX_STR_EMPTY, NX_STR_EMPTY);
+        return;
+    }
+    say_ok(conn);
+    route(conn, op);
+}
+
+/* Who it is */
+
+static void account_free(struct nx_nats_account *account) {
+    if (account != NULL) {
+        nx_router_free(account->router);
+        free(account);
+    }
+}
+
+/* The account of this name, made where there is none; NULL without memory. */
+static struct nx_nats_account *account_of(struct nx_nats_hub *hub, struct nx_str name) {
+    struct nx_nats_account *account = nx_map_get(&hub->accounts, name);
+    if (account != NULL) {
+        return account;
+    }
+    account = calloc(1, sizeof *account + name.len);
+    if (account == NULL) {
+        return NULL;
+    }
+    memcpy(account->name_bytes, name.ptr, name.len);
+    account->name = nx_str_of(account->name_bytes, name.len);
+    if (nx_router_new(hub->seed, &account->router, NULL) != NX_OK ||
+        nx_map_set(&hub->accounts, account->name, account, NULL) != NX_OK) {
+        account_free(account);
+        return NULL;
+    }
+    return account;
+}
+
+static void end_subscriptions(struct nx_nats_conn *conn) {
+    size_t cursor = 0;
+    void *subscription;
+    while (nx_map_next(&conn->subscriptions, &cursor, NULL, &subscription)) {
+        subscription_free(subscription);
+    }
+    nx_map_fini(&conn->subscriptions);
+    nx_map_init(&conn->subscriptions, conn->hub->subscriptions_max, conn->hub->seed);
+}
+
+static void leave_account(struct nx_nats_conn *conn) {
+    struct nx_nats_account *account = NX_TAKE(conn->account);
+    if (account != NULL && --account->conn_count == 0) {
+        (void)nx_map_remove(&conn->hub->accounts, account->name);
+        account_free(account);
+    }
+}
+
+/* From now on the connection is this user's, with its subscriptions only where it stays in the account. */
+static bool become(struct nx_nats_conn *conn, const struct nx_nats_user *user) {
+    struct nx_nats_account *account = account_of(conn->hub, user->account);
+    if (account == NULL) {
+        return false;
+    }
+    if (account != conn->account) {
+        account->conn_count++;
+        end_subscriptions(conn);
+        leave_account(conn);
+        conn->account = account;
+    }
+    conn->user = user;
+    return true;
+}
+
+static void refuse(struct nx_nats_conn *conn, const char *error) {
+    nx_counter_add(&conn->hub->counters->refused, 1);
+    nx_nats_conn_end(conn, error);
+}
+
+/* Let it in as whoever the credentials say; false, and ended, when that is nobody. */
+static bool let_in(struct nx_nats_conn *conn, const struct nx_nats_credentials *credentials) {
+    const struct nx_nats_user *user = nx_nats_access_check(conn->hub->access, credentials);
+    if (user == NULL) {
+        refuse(conn, authorization_violation);
+        return false;
+    }
+    conn->is_anonymous = credentials->name.len == 0 && credentials->password.len == 0 &&
+                         credentials->token.len == 0 && credentials->nkey.len == 0 &&
+                         credentials->certificate_name_count == 0;
+    if (!become(conn, user)) {
+        nx_nats_conn_end(conn, "Failed Account Registration"); /* no memory */
+        return false;
+    }
+    return true;
+}
+
+/* Before CONNECT: one who needs no credentials may do all that a user without them may. */
+static bool is_let_in(struct nx_nats_conn *conn) {
+    const struct nx_nats_access *access = conn->hub->access;
+    if (conn->user != NULL) {
+        return true;
+    }
+    if (nx_nats_access_is_required(access) && !nx_nats_access_has_no_auth_user(access)) {
+        refuse(conn, authorization_violation);
+        return false;
+    }
+    return let_in(conn, &(struct nx_nats_credentials){ .name = NX_STR_EMPTY });
+}
+
 /* Operations */
 
 static void handle_connect(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
+    NX_AUTO(nx_json_doc) *doc = NULL;
+    struct nx_nats_connect connect = { .protocol = 0 };
     struct nx_error err = { 0 };
-    if (nx_nats_connect_read(op->text, &conn->client, &err) != NX_OK) {
+    if (nx_nats_connect_read(op->text, &conn->client, &connect, &doc, &err) != NX_OK) {
+        conn->done = true; /* as NATS: without a word */
+        wants_flush(conn);
+        return;
+    }
+    connect.credentials.nonce = nx_str_from_c(conn->nonce);
+    end_subscriptions(conn); /* of an earlier CONNECT */
+    if (!let_in(conn, &connect.credentials)) {
+        return;
+    }
+    if (connect.wants_account) {
+        refuse(conn, authorization_violation);
+    } else if (nx_nats_connect_check(&connect, &conn->client, &err) != NX_OK) {
         nx_nats_conn_end(conn, err.message);
+    } else {
+        say_ok(conn);
     }
 }
 
 static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
+    if (op->verb != NX_NATS_CONNECT && !is_let_in(conn)) {
+        return;
+    }
     switch (op->verb) {
     case NX_NATS_CONNECT:
         handle_connect(conn, op);
@@ -237,10 +470,10 @@ static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
         break;
     case NX_NATS_PING:
         say(conn, &(struct nx_nats_op){ .verb = NX_NATS_PONG });
-        return; /* itself an answer: no +OK */
+        break;
     case NX_NATS_PONG:
         conn->pings = 0;
-        return;
+        break;
     case NX_NATS_INFO:
     case NX_NATS_MSG:
     case NX_NATS_HMSG:
@@ -248,15 +481,12 @@ static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     case NX_NATS_ERR:
         nx_assert_never("the parser takes only a client's verbs");
     }
-    if (conn->client.verbose) {
-        say(conn, &(struct nx_nats_op){ .verb = NX_NATS_OK });
-    }
 }
 
 /* Handle the whole operations at the front; how many bytes they took. `*wanted_out`: bytes of which the next
  * can be read. */
 static size_t handle_all(struct nx_nats_conn *conn, struct nx_str bytes, size_t *wanted_out) {
-    const struct nx_nats_limits limits = { NX_NATS_CLIENT, NX_NATS_CONTROL_LINE_SIZE_MAX,
+    const struct nx_nats_limits limits = { NX_NATS_CLIENT, conn->hub->control_line_size_max,
                                            conn->hub->info.payload_size_max };
     size_t offset = 0;
     while (!conn->done && offset < bytes.len) {
@@ -279,6 +509,10 @@ static size_t handle_all(struct nx_nats_conn *conn, struct nx_str bytes, size_t 
     return offset;
 }
 
+static size_t input_size_max(const struct nx_nats_hub *hub) {
+    return hub->info.payload_size_max + hub->control_line_size_max + INPUT_ROOM;
+}
+
 void nx_nats_conn_feed(struct nx_nats_conn *conn, struct nx_str bytes) {
     size_t wanted = 0;
     conn->heard_ns = conn->hub->now.monotonic_ns;
@@ -298,7 +532,7 @@ void nx_nats_conn_feed(struct nx_nats_conn *conn, struct nx_str bytes) {
     }
     if (conn->input.len == 0 && !nx_buf_failed(&conn->input)) {
         nx_buf_fini(&conn->input);
-        nx_buf_init(&conn->input, INPUT_SIZE_MAX);
+        nx_buf_init(&conn->input, input_size_max(conn->hub));
     }
     if (nx_buf_failed(&conn->input)) {
         nx_nats_conn_end(conn, "Maximum Payload Violation");
@@ -312,7 +546,7 @@ struct nx_buf *nx_nats_conn_output(struct nx_nats_conn *conn) {
 void nx_nats_conn_wrote(struct nx_nats_conn *conn) {
     if (conn->output.len == 0 && conn->output.capacity > NX_NATS_OUTPUT_SIZE_KEPT_MAX) {
         nx_buf_fini(&conn->output);
-        nx_buf_init(&conn->output, NX_NATS_OUTPUT_SIZE_MAX);
+        nx_buf_init(&conn->output, conn->hub->pending_size_max);
     }
 }
 
@@ -324,10 +558,22 @@ bool nx_nats_conn_is_done(const struct nx_nats_conn *conn) {
 
 static void say_info(struct nx_nats_conn *conn) {
     struct nx_nats_info info = conn->hub->info;
+    const struct nx_nats_access *access = conn->hub->access;
     info.client_id = conn->id;
     info.client_ip = nx_str_from_c(conn->peer);
+    info.nonce = nx_str_from_c(conn->nonce);
+    info.auth_required = nx_nats_access_is_required(access) && !nx_nats_access_has_no_auth_user(access);
     nx_nats_info_append(&conn->output, &info);
     wants_flush(conn);
+}
+
+static void choose_nonce(struct nx_nats_conn *conn) {
+    uint8_t bytes[NONCE_SIZE];
+    NX_AUTO(nx_buf) text;
+    nx_buf_init(&text, NONCE_TEXT_SIZE);
+    nx_random_fill(&conn->hub->random, bytes, sizeof bytes);
+    nx_base64_encode(&text, NX_BASE64_URL, nx_str_of(bytes, sizeof bytes));
+    memcpy(conn->nonce, text.ptr == NULL ? "" : text.ptr, text.len);
 }
 
 enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
@@ -339,28 +585,34 @@ enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struc
     conn->hub = hub;
     conn->transport = transport;
     conn->id = ++hub->client_count;
-    conn->client.echo = true;
+    conn->client = NX_NATS_CLIENT_DEFAULT;
     conn->heard_ns = hub->now.monotonic_ns;
     memcpy(conn->peer, peer.ptr, peer.len < PEER_SIZE_MAX - 1 ? peer.len : PEER_SIZE_MAX - 1);
-    nx_map_init(&conn->subscriptions, NX_NATS_SUBSCRIPTIONS_MAX, hub->seed);
-    nx_buf_init(&conn->input, INPUT_SIZE_MAX);
-    nx_buf_init(&conn->output, NX_NATS_OUTPUT_SIZE_MAX);
+    nx_map_init(&conn->subscriptions, hub->subscriptions_max, hub->seed);
+    nx_nats_replies_init(&conn->replies, hub->seed);
+    nx_buf_init(&conn->input, input_size_max(hub));
+    nx_buf_init(&conn->output, hub->pending_size_max);
     nx_list_append(&hub->conns, &conn->node);
     *conn_out = conn;
-    say_info(conn);
     return NX_OK;
 }
 
+void nx_nats_conn_greet(struct nx_nats_conn *conn) {
+    if (nx_nats_access_wants_nonce(conn->hub->access)) {
+        choose_nonce(conn);
+    }
+    conn->greeted_ns = conn->hub->now.monotonic_ns;
+    say_info(conn);
+}
+
 void nx_nats_conn_close(struct nx_nats_conn *conn) {
-    size_t cursor = 0;
-    void *subscription;
     if (conn == NULL) {
         return;
     }
-    while (nx_map_next(&conn->subscriptions, &cursor, NULL, &subscription)) {
-        subscription_free(subscription);
-    }
+    end_subscriptions(conn);
+    leave_account(conn);
     nx_map_fini(&conn->subscriptions);
+    nx_nats_replies_fini(&conn->replies);
     nx_buf_fini(&conn->input);
     nx_buf_fini(&conn->output);
     nx_list_remove(&conn->hub->conns, &conn->node);
@@ -369,24 +621,84 @@ void nx_nats_conn_close(struct nx_nats_conn *conn) {
 
 /* The hub */
 
-enum nx_status nx_nats_hub_init(struct nx_nats_hub *hub, uint64_t seed, struct nx_error *err) {
+void nx_nats_hub_init(struct nx_nats_hub *hub, uint64_t seed, struct nx_nats_access *access) {
     nx_list_init(&hub->conns);
     nx_routes_init(&hub->routes);
+    nx_map_init(&hub->accounts, NX_NATS_ACCOUNTS_MAX, seed);
     hub->seed = seed;
-    return nx_router_new(seed, &hub->router, err);
+    hub->access = access;
 }
 
 void nx_nats_hub_fini(struct nx_nats_hub *hub) {
+    nx_assert(hub->accounts.count == 0);
     nx_routes_fini(&hub->routes);
-    nx_router_free(NX_TAKE(hub->router));
+    nx_map_fini(&hub->accounts);
+    nx_nats_access_free(NX_TAKE(hub->access));
+}
+
+size_t nx_nats_hub_subscription_count(const struct nx_nats_hub *hub, struct nx_str account_name) {
+    const struct nx_nats_account *account = nx_map_get(&hub->accounts, account_name);
+    return account == NULL ? 0 : nx_router_count(account->router);
+}
+
+/* One that is not allowed, of those the connection has; NULL: all are. */
+static struct subscription *forbidden_of(struct nx_nats_conn *conn) {
+    size_t cursor = 0;
+    void *found;
+    while (nx_map_next(&conn->subscriptions, &cursor, NULL, &found)) {
+        struct subscription *subscription = found;
+        if (!nx_nats_may_subscribe(permissions_of(conn), subscription->filter, subscription->queue)) {
+            return subscription;
+        }
+    }
+    return NULL;
+}
+
+static void renew(struct nx_nats_conn *conn, const struct nx_nats_access *previous) {
+    const struct nx_nats_access *access = conn->hub->access;
+    if (conn->user == NULL || conn->done) {
+        conn->user = NULL; /* it is of the previous access */
+        return;
+    }
+    conn->user = conn->is_anonymous
+                     ? nx_nats_access_check(access, &(struct nx_nats_credentials){ .name = NX_STR_EMPTY })
+                     : nx_nats_access_find_again(access, previous, conn->user);
+    if (conn->user == NULL) {
+        refuse(conn, authorization_violation);
+        return;
+    }
+    if (!become(conn, conn->user)) {
+        nx_nats_conn_end(conn, "Failed Account Registration");
+        return;
+    }
+    for (struct subscription *subscription; (subscription = forbidden_of(conn)) != NULL;) {
+        say_violation(conn, "Subscription", subscription->filter, subscription->queue, subscription->sid);
+        unsubscribe(subscription);
+    }
+}
+
+void nx_nats_hub_set_access(struct nx_nats_hub *hub, struct nx_nats_access *access) {
+    struct nx_nats_access *previous = hub->access;
+    hub->access = access;
+    for (struct nx_list_node *at = nx_list_first(&hub->conns); at != NULL;
+         at = nx_list_next(&hub->conns, at)) {
+        renew(nx_container_of(at, struct nx_nats_conn, node), previous);
+    }
+    nx_nats_access_free(previous);
 }
 
 static void tick_conn(struct nx_nats_conn *conn) {
-    const int64_t quiet_ns = conn->hub->now.monotonic_ns - conn->heard_ns;
+    const int64_t now_ns = conn->hub->now.monotonic_ns;
+    if (conn->user == NULL && conn->greeted_ns != 0 && nx_nats_access_is_required(conn->hub->access) &&
+        now_ns - conn->greeted_ns >= conn->hub->auth_timeout_ns) {
+        refuse(conn, "Authentication Timeout");
+        return;
+    }
+    const int64_t quiet_ns = now_ns - conn->heard_ns;
     if (quiet_ns < (int64_t)(conn->pings + 1) * conn->hub->ping_interval_ns) {
         return;
     }
-    if (conn->pings >= NX_NATS_PINGS_MAX) {
+    if (conn->pings >= conn->hub->pings_max) {
         nx_nats_conn_end(conn, "Stale Connection");
         return;
     }

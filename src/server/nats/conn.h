@@ -5,7 +5,10 @@
  * each connection at once; the transport writes outputs at the end of its turn. So a message to many is
  * matched once, and messages of one turn to one connection go out in one write.
  *
- * A client that does not read is cut off when NX_NATS_OUTPUT_SIZE_MAX waits for it; what it has not read is
+ * Each connection belongs to an account once it is known whose it is; each account has a router of its own,
+ * so that nothing passes from one to another.
+ *
+ * A client that does not read is cut off when hub->pending_size_max waits for it; what it has not read is
  * dropped, and nobody else waits for it. One owner: the loop's thread. */
 #pragma once
 
@@ -16,18 +19,21 @@
 #include "base/counter.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "codec/nats.h"
 #include "fabric/router/router.h"
 #include "io/clock.h"
+#include "io/random.h"
+#include "server/nats/access.h"
 #include "server/nats/connect.h"
 
 enum {
     NX_NATS_OUTPUT_SIZE_MAX = 64 * 1024 * 1024, /* bytes that wait for a client: NATS's own default */
     NX_NATS_OUTPUT_SIZE_KEPT_MAX = 4 * 1024,    /* bytes of output memory that a quiet connection keeps */
-    NX_NATS_SUBSCRIPTIONS_MAX = 1000000,        /* of one connection */
-    NX_NATS_PINGS_MAX = 2,                      /* unanswered ones after which a connection is stale */
+    NX_NATS_SUBSCRIPTIONS_MAX = 1000000,        /* of one connection: the default */
+    NX_NATS_PINGS_MAX = 2,                      /* unanswered: the default */
 };
 
 struct nx_nats_conn;
@@ -46,37 +52,51 @@ struct nx_nats_counters {
     struct nx_counter bytes_in; /* of headers and payloads */
     struct nx_counter bytes_out;
     struct nx_counter slow_consumers; /* connections cut for it */
+    struct nx_counter refused;        /* connections whose credentials were wrong, or came too late */
+    struct nx_counter violations;     /* of permissions */
 };
 
 struct nx_nats_hub {
     /* Set these before the first connection: */
     struct nx_nats_transport transport;
-    struct nx_nats_info info; /* client_id and client_ip are each connection's */
+    struct nx_nats_info info; /* client_id, client_ip and nonce are each connection's */
+    struct nx_random random;  /* of nonces */
+    size_t control_line_size_max;
+    size_t pending_size_max;
+    size_t subscriptions_max;
     int64_t ping_interval_ns;
+    unsigned pings_max;
+    int64_t auth_timeout_ns;
     struct nx_nats_counters *counters;
     struct nx_now now; /* set by the transport before it calls anything here */
     /* conn.c's own: */
-    struct nx_router *router;
+    struct nx_nats_access *access;
+    struct nx_map accounts; /* those of which there are connections */
     struct nx_routes routes;
     struct nx_list conns;
     uint64_t client_count; /* ever */
     uint64_t seed;
 };
 
-/** `seed` is random: foreign names are hashed with it.
- * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
-NX_MUST_CHECK enum nx_status nx_nats_hub_init(struct nx_nats_hub *hub, uint64_t seed, struct nx_error *err);
+/** `seed` is random: foreign names are hashed with it. `access` is the hub's. */
+void nx_nats_hub_init(struct nx_nats_hub *hub, uint64_t seed, struct nx_nats_access *access);
 /** After every connection is closed. */
 void nx_nats_hub_fini(struct nx_nats_hub *hub);
-/** Ping those that were quiet for too long, end those that did not answer. Call it about once a second. */
+/** From now on this is who may do what. Connections whose user is gone, or has other credentials, end;
+ * subscriptions that are no longer allowed do. `access` is the hub's. */
+void nx_nats_hub_set_access(struct nx_nats_hub *hub, struct nx_nats_access *access);
+/** Ping those that were quiet for too long, end those that did not answer or not say who they are. Call it
+ * about once a second. */
 void nx_nats_hub_tick(struct nx_nats_hub *hub);
 /** Tell every client that the server is about to stop. */
 void nx_nats_hub_announce_stop(struct nx_nats_hub *hub);
 
-/** A connection whose first output is INFO. `hub` is borrowed for its life, `peer` (its address) for the
- * call; `transport` is the transport's own. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+/** A connection that has said nothing yet. `hub` is borrowed for its life, `peer` (its address) for the call;
+ * `transport` is the transport's own. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
                                                struct nx_nats_conn **conn_out, struct nx_error *err);
+/** Say INFO, and let the client's time to say who it is begin. */
+void nx_nats_conn_greet(struct nx_nats_conn *conn);
 /** Its subscriptions end. NULL allowed. */
 void nx_nats_conn_close(struct nx_nats_conn *conn);
 /** Bytes came; they are borrowed for the call. */
@@ -89,3 +109,5 @@ void nx_nats_conn_wrote(struct nx_nats_conn *conn);
 bool nx_nats_conn_is_done(const struct nx_nats_conn *conn);
 /** End it with this error of NATS's own, borrowed for the call. */
 void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error);
+/** The subscriptions of an account; 0 when it has no connections. */
+size_t nx_nats_hub_subscription_count(const struct nx_nats_hub *hub, struct nx_str account);

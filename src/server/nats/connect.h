@@ -10,8 +10,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "codec/json.h"
+#include "server/nats/access.h"
 
-/* What a connection keeps of its client's CONNECT; the defaults are those of a client that says nothing. */
+/* What a connection keeps of its client's CONNECT. */
 struct nx_nats_client {
     bool verbose;       /* +OK for each operation */
     bool pedantic;      /* subjects are checked on publish */
@@ -19,11 +21,29 @@ struct nx_nats_client {
     bool headers;       /* it understands HMSG */
     bool no_responders; /* it is told that nobody answers a request */
 };
+/* As NATS: one that says nothing is a person at a terminal. */
+#define NX_NATS_CLIENT_DEFAULT ((struct nx_nats_client){ .verbose = true, .pedantic = true, .echo = true })
 
-/** Errors: NX_INVALID_ARGUMENT  the message is NATS's own, for -ERR: "Parser Error" (no JSON object), "No
- *         Responders Requires Headers Support" */
-NX_MUST_CHECK enum nx_status nx_nats_connect_read(struct nx_str json, struct nx_nats_client *client_out,
-                                                  struct nx_error *err);
+/* What else CONNECT says; the strings stand in the document. */
+struct nx_nats_connect {
+    struct nx_nats_credentials credentials; /* but the nonce and the certificate */
+    struct nx_str client_name;
+    struct nx_str language;
+    struct nx_str version;
+    int64_t protocol;
+    bool wants_account; /* which NATS refuses */
+};
+
+/** Read CONNECT. What it does not name stays in `client`.
+ * Ownership: the caller ends `*doc_out` by nx_json_doc_free(); the strings of `*connect_out` are in it.
+ * Errors:    NX_INVALID_ARGUMENT  no JSON object, or a member of a wrong kind */
+NX_MUST_CHECK enum nx_status nx_nats_connect_read(struct nx_str json, struct nx_nats_client *client,
+                                                  struct nx_nats_connect *connect_out,
+                                                  struct nx_json_doc **doc_out, struct nx_error *err);
+/** What must hold of a client that may connect.
+ * Errors: NX_INVALID_ARGUMENT  the message is NATS's own, for -ERR */
+NX_MUST_CHECK enum nx_status nx_nats_connect_check(const struct nx_nats_connect *connect,
+                                                   const struct nx_nats_client *client, struct nx_error *err);
 
 struct nx_nats_info {
     struct nx_str server_id;
@@ -34,7 +54,12 @@ struct nx_nats_info {
     size_t payload_size_max; /* bytes */
     uint64_t client_id;
     struct nx_str client_ip;
-    bool lame_duck; /* the server is about to stop: go elsewhere */
+    struct nx_str nonce; /* for who signs by an nkey; empty: nobody does */
+    bool auth_required;
+    bool tls_required;
+    bool tls_verify;    /* clients need a certificate */
+    bool tls_available; /* they may choose */
+    bool lame_duck;     /* the server is about to stop: go elsewhere */
 };
 
 /** Append the whole operation, `INFO {…} CRLF`. */

@@ -11,7 +11,7 @@
 
 #include "server/nats/conn.h"
 
-enum { CLIENTS = 3, PAYLOAD_SIZE_MAX = 1024 };
+enum { CLIENTS = 3, PAYLOAD_SIZE_MAX = 1024, SUBSCRIPTIONS_MAX = 100 };
 static const int64_t second_ns = 1000000000;
 
 struct client {
@@ -46,28 +46,98 @@ static void say(struct client *client, const char *bytes) {
     nx_nats_conn_feed(client->conn, nx_str_from_c(bytes));
 }
 
-static int setup(void **state) {
-    struct world *world = calloc(1, sizeof *world);
-    assert_non_null(world);
+static void open_clients(struct world *world, const struct nx_nats_options *options) {
+    struct nx_nats_access *access = NULL;
+    assert_int_equal(nx_nats_access_new(options, 5, &access, NULL), NX_OK);
     world->hub.transport = (struct nx_nats_transport){ wants_flush, unwritten };
     world->hub.info = (struct nx_nats_info){ .server_id = NX_STR("ID"),
                                              .version = NX_STR("2.10.0"),
                                              .payload_size_max = PAYLOAD_SIZE_MAX };
+    world->hub.random = nx_random_system();
+    world->hub.control_line_size_max = NX_NATS_CONTROL_LINE_SIZE_MAX;
+    world->hub.pending_size_max = NX_NATS_OUTPUT_SIZE_MAX;
+    world->hub.subscriptions_max = SUBSCRIPTIONS_MAX;
     world->hub.ping_interval_ns = 10 * second_ns;
+    world->hub.pings_max = NX_NATS_PINGS_MAX;
+    world->hub.auth_timeout_ns = 2 * second_ns;
     world->hub.counters = &world->counters;
-    assert_int_equal(nx_nats_hub_init(&world->hub, 5, NULL), NX_OK);
+    world->hub.now.monotonic_ns = second_ns;
+    nx_nats_hub_init(&world->hub, 5, access);
     for (size_t i = 0; i < CLIENTS; i++) {
         struct client *client = &world->clients[i];
         assert_int_equal(nx_nats_conn_open(&world->hub, client, NX_STR("127.0.0.1"), &client->conn, NULL),
                          NX_OK);
+        assert_said(client, "");
+        nx_nats_conn_greet(client->conn);
+    }
+}
+
+/* Anybody may connect, and all have. */
+static int setup(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    open_clients(world, &(struct nx_nats_options){ .port = 0 });
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct client *client = &world->clients[i];
         assert_true(nx_str_starts_with(nx_buf_str(nx_nats_conn_output(client->conn)),
                                        NX_STR("INFO {\"server_id\":\"ID\"")));
         nx_buf_reset(nx_nats_conn_output(client->conn));
-        say(client, "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nPING\r\n");
+        say(client,
+            "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\n"
+            "PING\r\n");
         assert_said(client, "PONG\r\n");
     }
     *state = world;
     return 0;
+}
+
+static const struct nx_nats_rule ann_allow[] = { { .subject = NX_STR("foo.*") },
+                                                 { .subject = NX_STR("_INBOX.>") } };
+static const struct nx_nats_rule ann_deny[] = { { .subject = NX_STR("foo.secret") } };
+static const struct nx_nats_rule bob_allow[] = { { .subject = NX_STR("req.>") } };
+static const struct nx_nats_permissions ann_permissions = {
+    .publish = { .allow = ann_allow, .allow_count = 2, .is_limited = true },
+    .subscribe = { .allow = ann_allow,
+                   .allow_count = 2,
+                   .deny = ann_deny,
+                   .deny_count = 1,
+                   .is_limited = true },
+};
+static const struct nx_nats_permissions bob_permissions = {
+    .subscribe = { .allow = bob_allow, .allow_count = 1, .is_limited = true },
+    .allow_responses = true,
+    .responses_max = 1,
+};
+static const struct nx_nats_user guarded_users[] = {
+    { .name = NX_STR("ann"), .password = NX_STR("a"), .permissions = &ann_permissions },
+    { .name = NX_STR("bob"), .password = NX_STR("b"), .permissions = &bob_permissions },
+    { .name = NX_STR("carl"), .password = NX_STR("c") },
+    { .name = NX_STR("dora"), .password = NX_STR("d"), .account = NX_STR("D") },
+};
+static const struct nx_nats_options guarded = { .users = guarded_users, .user_count = 4 };
+
+/* Each client is a user; nobody has said so yet. */
+static int setup_guarded(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    open_clients(world, &guarded);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct nx_buf *output = nx_nats_conn_output(world->clients[i].conn);
+        assert_true(nx_str_find(nx_buf_str(output), NX_STR("\"auth_required\":true")) != SIZE_MAX);
+        nx_buf_reset(output);
+    }
+    *state = world;
+    return 0;
+}
+
+static void connect_as(struct client *client, const char *name, const char *password) {
+    char text[256];
+    (void)snprintf(
+        text, sizeof text,
+        "CONNECT {\"user\":\"%s\",\"pass\":\"%s\",\"verbose\":false,\"pedantic\":false}\r\nPING\r\n", name,
+        password);
+    say(client, text);
+    assert_said(client, "PONG\r\n");
 }
 
 static int teardown(void **state) {
@@ -75,7 +145,6 @@ static int teardown(void **state) {
     for (size_t i = 0; i < CLIENTS; i++) {
         nx_nats_conn_close(world->clients[i].conn);
     }
-    assert_int_equal(nx_router_count(world->hub.router), 0);
     nx_nats_hub_fini(&world->hub);
     free(world);
     return 0;
@@ -105,7 +174,7 @@ static void test_operations_may_come_in_any_pieces(void **state) {
 
 static void test_headers_are_kept_from_those_who_do_not_know_them(void **state) {
     struct client *clients = ((struct world *)*state)->clients;
-    say(&clients[0], "CONNECT {}\r\nSUB a 1\r\n");
+    say(&clients[0], "CONNECT {\"headers\":false,\"no_responders\":false}\r\nSUB a 1\r\n");
     say(&clients[1], "HPUB a 12 14\r\nNATS/1.0\r\n\r\nok\r\n");
     assert_said(&clients[0], "MSG a 1 2\r\nok\r\n");
 }
@@ -131,7 +200,7 @@ static void test_no_echo_means_not_to_oneself(void **state) {
 static void test_who_asks_into_the_void_is_told_so(void **state) {
     struct client *clients = ((struct world *)*state)->clients;
     say(&clients[0], "SUB _INBOX.x.* 4\r\nPUB nobody _INBOX.x.1 0\r\n\r\n");
-    assert_said(&clients[0], "HMSG _INBOX.x.1 4 16 16\r\nNATS/1.0 503\r\n\r\n\r\n");
+    assert_said(&clients[0], "HMSG _INBOX.x.1 4 38 38\r\nNATS/1.0 503\r\nNats-Subject: nobody\r\n\r\n\r\n");
     say(&clients[0], "PUB nobody 0\r\n\r\n");
     assert_said(&clients[0], "");
 }
@@ -160,8 +229,8 @@ static void test_what_cannot_be_read_ends_the_connection(void **state) {
     assert_true(nx_nats_conn_is_done(clients[0].conn));
     say(&clients[1], "PUB a 1025\r\n");
     assert_said(&clients[1], "-ERR 'Maximum Payload Violation'\r\n");
-    say(&clients[2], "CONNECT {\"no_responders\":true}\r\n");
-    assert_said(&clients[2], "-ERR 'No Responders Requires Headers Support'\r\n");
+    say(&clients[2], "CONNECT {\"headers\":false}\r\n");
+    assert_said(&clients[2], "-ERR 'no responders requires headers support'\r\n");
 }
 
 static void test_a_client_that_does_not_read_is_cut_and_nobody_else(void **state) {
@@ -181,7 +250,7 @@ static void test_who_does_not_answer_pings_is_stale(void **state) {
     struct world *world = *state;
     struct client *clients = world->clients;
     for (int64_t i = 1; i <= 3; i++) {
-        world->hub.now.monotonic_ns = i * 10 * second_ns;
+        world->hub.now.monotonic_ns = (1 + i * 10) * second_ns;
         nx_nats_hub_tick(&world->hub);
         nx_nats_hub_tick(&world->hub);
         say(&clients[1], "PONG\r\n");
@@ -194,11 +263,119 @@ static void test_who_does_not_answer_pings_is_stale(void **state) {
 static void test_a_closed_connection_leaves_no_subscription(void **state) {
     struct world *world = *state;
     say(&world->clients[0], "SUB a 1\r\nSUB a q 2\r\nSUB > 3\r\n");
-    assert_int_equal(nx_router_count(world->hub.router), 3);
+    assert_int_equal(nx_nats_hub_subscription_count(&world->hub, NX_STR("$G")), 3);
     nx_nats_conn_close(world->clients[0].conn);
     world->clients[0].conn = NULL;
-    assert_int_equal(nx_router_count(world->hub.router), 0);
+    assert_int_equal(nx_nats_hub_subscription_count(&world->hub, NX_STR("$G")), 0);
     say(&world->clients[1], "PUB a 1\r\nx\r\n");
+}
+
+static void test_a_client_at_a_terminal_hears_all(void **state) {
+    struct world *world = *state;
+    struct nx_nats_conn *conn = NULL;
+    struct client client = { .conn = NULL };
+    assert_int_equal(nx_nats_conn_open(&world->hub, &client, NX_STR("::1"), &conn, NULL), NX_OK);
+    client.conn = conn;
+    say(&client, "SUB a 1\r\nPUB a.* 0\r\n\r\n"); /* it has not said CONNECT */
+    assert_said(&client, "+OK\r\n-ERR 'Invalid Publish Subject'\r\n+OK\r\n");
+    say(&client, "CONNECT nonsense\r\n");
+    assert_said(&client, "");
+    assert_true(nx_nats_conn_is_done(conn));
+    nx_nats_conn_close(conn);
+}
+
+static void test_more_subscriptions_than_allowed_are_told(void **state) {
+    struct client *client = &((struct world *)*state)->clients[0];
+    char text[32];
+    for (int i = 0; i <= SUBSCRIPTIONS_MAX; i++) {
+        (void)snprintf(text, sizeof text, "SUB a %d\r\n", i);
+        say(client, text);
+    }
+    assert_said(client, "-ERR 'maximum subscriptions exceeded'\r\n");
+    assert_false(nx_nats_conn_is_done(client->conn));
+}
+
+static void test_wrong_credentials_end_the_connection(void **state) {
+    struct world *world = *state;
+    say(&world->clients[0], "CONNECT {\"user\":\"ann\",\"pass\":\"b\"}\r\nPING\r\n");
+    assert_said(&world->clients[0], "-ERR 'Authorization Violation'\r\n");
+    assert_true(nx_nats_conn_is_done(world->clients[0].conn));
+    say(&world->clients[1], "PING\r\n"); /* before CONNECT */
+    assert_said(&world->clients[1], "-ERR 'Authorization Violation'\r\n");
+    say(&world->clients[2], "CONNECT {\"user\":\"carl\",\"pass\":\"c\",\"account\":\"D\"}\r\n");
+    assert_said(&world->clients[2], "-ERR 'Authorization Violation'\r\n");
+    assert_int_equal(nx_counter_get(&world->counters.refused), 3);
+}
+
+static void test_who_does_not_say_who_it_is_in_time_is_ended(void **state) {
+    struct world *world = *state;
+    connect_as(&world->clients[0], "carl", "c");
+    world->hub.now.monotonic_ns = 3 * second_ns;
+    nx_nats_hub_tick(&world->hub);
+    assert_said(&world->clients[0], "");
+    assert_said(&world->clients[1], "-ERR 'Authentication Timeout'\r\n");
+    assert_true(nx_nats_conn_is_done(world->clients[1].conn));
+}
+
+static void test_what_is_not_permitted_is_told_in_natss_words(void **state) {
+    struct client *client = &((struct world *)*state)->clients[0];
+    connect_as(client, "ann", "a");
+    say(client, "PUB bar 1\r\nx\r\nSUB bar 1\r\nSUB bar q 2\r\nSUB a..\"b 3\r\n");
+    assert_said(client, "-ERR 'Permissions Violation for Publish to \"bar\"'\r\n"
+                        "-ERR 'Permissions Violation for Subscription to \"bar\"'\r\n"
+                        "-ERR 'Permissions Violation for Subscription to \"bar\" using queue \"q\"'\r\n"
+                        "-ERR 'Permissions Violation for Subscription to \"a..\\\"b\"'\r\n");
+    say(client, "SUB foo.* 1\r\nPUB foo.secret 1\r\nx\r\nPUB foo.open 1\r\nx\r\n");
+    assert_said(client, "MSG foo.open 1 1\r\nx\r\n"); /* the denied one is withheld */
+    assert_false(nx_nats_conn_is_done(client->conn));
+}
+
+static void test_a_request_may_be_answered_as_often_as_allowed(void **state) {
+    struct client *clients = ((struct world *)*state)->clients;
+    connect_as(&clients[0], "bob", "b");
+    connect_as(&clients[1], "carl", "c");
+    say(&clients[0], "SUB req.> 1\r\nPUB inbox 1\r\nx\r\n");
+    assert_said(&clients[0], "-ERR 'Permissions Violation for Publish to \"inbox\"'\r\n");
+    say(&clients[1], "SUB inbox 1\r\nPUB req.1 inbox 1\r\n?\r\n");
+    assert_said(&clients[0], "MSG req.1 1 inbox 1\r\n?\r\n");
+    say(&clients[0], "PUB inbox 1\r\n1\r\nPUB inbox 1\r\n2\r\n");
+    assert_said(&clients[0], "-ERR 'Permissions Violation for Publish to \"inbox\"'\r\n");
+    assert_said(&clients[1], "MSG inbox 1 1\r\n1\r\n");
+}
+
+static void test_accounts_do_not_hear_each_other(void **state) {
+    struct client *clients = ((struct world *)*state)->clients;
+    connect_as(&clients[0], "carl", "c");
+    connect_as(&clients[1], "dora", "d");
+    say(&clients[0], "SUB > 1\r\n");
+    say(&clients[1], "SUB > 1\r\nPUB a 1\r\nd\r\n");
+    say(&clients[0], "PUB a 1\r\nc\r\n");
+    assert_said(&clients[0], "MSG a 1 1\r\nc\r\n");
+    assert_said(&clients[1], "MSG a 1 1\r\nd\r\n");
+}
+
+static void test_a_reload_ends_who_is_gone_and_what_is_no_longer_allowed(void **state) {
+    struct world *world = *state;
+    struct client *clients = world->clients;
+    const struct nx_nats_user users[] = {
+        { .name = NX_STR("carl"), .password = NX_STR("c"), .permissions = &ann_permissions },
+        { .name = NX_STR("ann"), .password = NX_STR("a") },
+    };
+    struct nx_nats_access *access = NULL;
+    connect_as(&clients[0], "carl", "c");
+    connect_as(&clients[1], "dora", "d");
+    connect_as(&clients[2], "ann", "a");
+    say(&clients[0], "SUB foo.* 1\r\nSUB bar q 2\r\n");
+    assert_int_equal(
+        nx_nats_access_new(&(struct nx_nats_options){ .users = users, .user_count = 2 }, 5, &access, NULL),
+        NX_OK);
+    nx_nats_hub_set_access(&world->hub, access);
+    assert_said(&clients[0],
+                "-ERR 'Permissions Violation for Subscription to \"bar\" using queue \"q\" (sid \"2\")'\r\n");
+    assert_said(&clients[1], "-ERR 'Authorization Violation'\r\n");
+    say(&clients[2], "PUB bar 1\r\nx\r\nPUB foo.a 1\r\nx\r\n");
+    assert_said(&clients[2], "");
+    assert_said(&clients[0], "MSG foo.a 1 1\r\nx\r\n");
 }
 
 int main(void) {
@@ -219,6 +396,18 @@ int main(void) {
                                         teardown),
         cmocka_unit_test_setup_teardown(test_who_does_not_answer_pings_is_stale, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_closed_connection_leaves_no_subscription, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_client_at_a_terminal_hears_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_subscriptions_than_allowed_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_credentials_end_the_connection, setup_guarded, teardown),
+        cmocka_unit_test_setup_teardown(test_who_does_not_say_who_it_is_in_time_is_ended, setup_guarded,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_not_permitted_is_told_in_natss_words, setup_guarded,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_request_may_be_answered_as_often_as_allowed, setup_guarded,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_accounts_do_not_hear_each_other, setup_guarded, teardown),
+        cmocka_unit_test_setup_teardown(test_a_reload_ends_who_is_gone_and_what_is_no_longer_allowed,
+                                        setup_guarded, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

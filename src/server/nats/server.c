@@ -15,12 +15,18 @@ enum {
     CONNECTIONS_MAX_DEFAULT = 65536,
     MAILBOX_COUNT_MAX = 16,
     TICK_MS = 1000,
+    LAME_DUCK_TICK_MS = 100,
     SERVER_ID_SIZE = 16, /* random bytes */
     NAME_SIZE_MAX = 128,
     HOST_SIZE_MAX = 64,
 };
 
-static const int64_t ping_interval_ns = (int64_t)120 * 1000 * NX_NS_PER_MS; /* NATS's own default */
+/* NATS's own defaults. */
+static const int64_t ping_interval_ns = (int64_t)120 * NX_NS_PER_S;
+static const int64_t auth_timeout_ns = (int64_t)2 * NX_NS_PER_S;
+static const int64_t auth_timeout_tls_ns = (int64_t)3 * NX_NS_PER_S;
+static const int64_t lame_duck_ns = (int64_t)120 * NX_NS_PER_S;
+static const int64_t lame_duck_grace_ns = (int64_t)10 * NX_NS_PER_S;
 static const char nats_version[] = "2.10.0"; /* clients open features by it: no more than is spoken here */
 
 struct nx_nats_server {
@@ -32,12 +38,27 @@ struct nx_nats_server {
     struct nx_list links;
     struct nx_list dirty; /* links that have something to write, or to close */
     struct nx_timer tick;
+    struct nx_timer lame_duck; /* ends its grace, then the connections */
+    int64_t lame_duck_ns;
+    int64_t lame_duck_grace_ns;
+    int64_t lame_duck_end_ns; /* monotonic */
+    struct nx_counter is_left;
+    struct nx_random random;
     size_t connections_max;
     uint16_t port;
     bool stopping;
+    bool is_lame_duck;
     char server_id[2 * SERVER_ID_SIZE + 1];
     char name[NAME_SIZE_MAX];
     char host[HOST_SIZE_MAX];
+};
+
+/* What the loop is told. */
+enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_LAME_DUCK };
+
+struct order {
+    struct nx_message message;
+    struct nx_nats_access *access; /* ORDER_ACCESS: the next one */
 };
 
 /* A connection on its socket. */
@@ -115,6 +136,13 @@ static void stop_when_empty(struct nx_nats_server *server) {
     }
 }
 
+static void note_when_left(struct nx_nats_server *server) {
+    if (server->is_lame_duck && nx_list_is_empty(&server->links)) {
+        nx_timer_stop(server->loop, &server->lame_duck);
+        nx_counter_set(&server->is_left, 1);
+    }
+}
+
 static void link_closed(void *data) {
     struct link *link = data;
     struct nx_nats_server *server = link->server;
@@ -123,6 +151,7 @@ static void link_closed(void *data) {
     nx_nats_conn_close(link->conn);
     free(link);
     nx_counter_add(&server->connections, (uint64_t)-1);
+    note_when_left(server);
     stop_when_empty(server);
 }
 
@@ -169,6 +198,7 @@ static void accepted(void *data, struct nx_socket *socket) {
     nx_list_append(&server->links, &link->node);
     nx_counter_add(&server->connections, 1);
     nx_socket_start(socket, &link_handler, link);
+    nx_nats_conn_greet(link->conn);
     if (server->links.count > server->connections_max) {
         nx_nats_conn_end(link->conn, "maximum connections exceeded");
     }
@@ -186,14 +216,14 @@ static void turned(void *data) {
     }
 }
 
-/* The one message that comes: stop. */
-static void receive(void *data, struct nx_message_queue *inbox) {
-    struct nx_nats_server *server = data;
-    nx_message_queue_release(inbox);
+static void stop(struct nx_nats_server *server) {
     server->stopping = true;
     nx_listener_close(NX_TAKE(server->listener));
     nx_timer_stop(server->loop, &server->tick);
-    nx_nats_hub_announce_stop(&server->hub);
+    nx_timer_stop(server->loop, &server->lame_duck);
+    if (!server->is_lame_duck) {
+        nx_nats_hub_announce_stop(&server->hub);
+    }
     turned(server);
     for (struct nx_list_node *at = nx_list_first(&server->links); at != NULL;
          at = nx_list_next(&server->links, at)) {
@@ -202,10 +232,62 @@ static void receive(void *data, struct nx_message_queue *inbox) {
     stop_when_empty(server);
 }
 
+/* After the grace: so many of those that are left that the last one goes when the time is over. */
+static void close_some(void *data) {
+    struct nx_nats_server *server = data;
+    const int64_t left_ns = server->lame_duck_end_ns - nx_loop_now(server->loop).monotonic_ns;
+    const int64_t ticks = left_ns / (LAME_DUCK_TICK_MS * (int64_t)NX_NS_PER_MS) + 1;
+    size_t count = server->links.count / (size_t)(ticks < 1 ? 1 : ticks) + 1;
+    for (struct nx_list_node *at = nx_list_first(&server->links); at != NULL && count > 0;
+         at = nx_list_next(&server->links, at)) {
+        struct link *link = nx_container_of(at, struct link, node);
+        if (!link->closing) {
+            link_flush(link);
+            link_finish(link);
+            count--;
+        }
+    }
+    nx_timer_start(server->loop, &server->lame_duck, LAME_DUCK_TICK_MS);
+}
+
+static void become_lame_duck(struct nx_nats_server *server) {
+    if (server->is_lame_duck || server->stopping) {
+        return;
+    }
+    server->is_lame_duck = true;
+    server->lame_duck_end_ns = nx_loop_now(server->loop).monotonic_ns + server->lame_duck_ns;
+    nx_listener_close(NX_TAKE(server->listener));
+    nx_nats_hub_announce_stop(&server->hub);
+    server->lame_duck = (struct nx_timer){ .end = close_some, .data = server };
+    nx_timer_start(server->loop, &server->lame_duck, server->lame_duck_grace_ns / NX_NS_PER_MS);
+    note_when_left(server);
+}
+
+static void receive(void *data, struct nx_message_queue *inbox) {
+    struct nx_nats_server *server = data;
+    struct nx_message *message;
+    server->hub.now = nx_loop_now(server->loop);
+    while ((message = nx_message_queue_pop(inbox)) != NULL) {
+        struct order *order = nx_container_of(message, struct order, message);
+        switch ((enum order_kind)message->kind) {
+        case ORDER_STOP:
+            stop(server);
+            break;
+        case ORDER_ACCESS:
+            nx_nats_hub_set_access(&server->hub, NX_TAKE(order->access));
+            break;
+        case ORDER_LAME_DUCK:
+            become_lame_duck(server);
+            break;
+        }
+        nx_message_release(message);
+    }
+}
+
 static enum nx_status listen_on(struct nx_nats_server *server, uint16_t port, struct nx_error *err) {
     const struct nx_listen_options options = { .host = server->host,
                                                .port = port,
-                                               .pending_size_max = NX_NATS_OUTPUT_SIZE_MAX,
+                                               .pending_size_max = server->hub.pending_size_max,
                                                .accepted = accepted,
                                                .data = server };
     const enum nx_status status = nx_listener_open(server->loop, &options, &server->listener, err);
@@ -220,14 +302,19 @@ static enum nx_status listen_on(struct nx_nats_server *server, uint16_t port, st
     return NX_OK;
 }
 
-static enum nx_status check_host(struct nx_str host, struct nx_error *err) {
-    if (nx_str_is(host, "127.0.0.1") || nx_str_is(host, "::1") || nx_str_is(host, "localhost")) {
+static bool is_loopback(struct nx_str host) {
+    return nx_str_is(host, "localhost") || nx_str_is(host, "::1") || nx_str_starts_with(host, NX_STR("127."));
+}
+
+static enum nx_status check_host(struct nx_str host, const struct nx_nats_access *access,
+                                 struct nx_error *err) {
+    if (is_loopback(host) || nx_nats_access_is_required(access)) {
         return NX_OK;
     }
     (void)nx_fail(err, NX_PERMISSION_DENIED,
                   "NATS on '%.*s': without credentials the server listens on loopback only",
                   NX_STR_ARG(host));
-    nx_hint(err, "listen on 127.0.0.1, ::1 or localhost");
+    nx_hint(err, "listen on 127.0.0.1, ::1 or localhost, or name users");
     return NX_PERMISSION_DENIED;
 }
 
@@ -259,35 +346,71 @@ static enum nx_status add_metrics(struct nx_nats_server *server, struct nx_metri
     NX_TRY(add_counter(metrics, "nexus_nats_bytes_out_total",
                        "Bytes of headers and payloads delivered to NATS clients.", NX_METRIC_COUNTER,
                        &counters->bytes_out, err));
-    return add_counter(metrics, "nexus_nats_slow_consumers_total",
+    NX_TRY(add_counter(metrics, "nexus_nats_slow_consumers_total",
                        "NATS connections cut because they read too slowly.", NX_METRIC_COUNTER,
-                       &counters->slow_consumers, err);
+                       &counters->slow_consumers, err));
+    NX_TRY(add_counter(metrics, "nexus_nats_refused_total",
+                       "NATS connections ended because their credentials were wrong or came too late.",
+                       NX_METRIC_COUNTER, &counters->refused, err));
+    return add_counter(metrics, "nexus_nats_violations_total",
+                       "What NATS clients tried that their permissions do not have.", NX_METRIC_COUNTER,
+                       &counters->violations, err);
+}
+
+static size_t size_or(size_t size, size_t otherwise) {
+    return size == 0 ? otherwise : size;
+}
+
+static int64_t time_or(int64_t time_ns, int64_t otherwise_ns) {
+    return time_ns <= 0 ? otherwise_ns : time_ns;
+}
+
+static void init_hub(struct nx_nats_server *server, const struct nx_nats_options *options) {
+    struct nx_nats_hub *hub = &server->hub;
+    hub->transport = (struct nx_nats_transport){ .wants_flush = mark_dirty, .unwritten = unwritten };
+    hub->random = server->random;
+    hub->control_line_size_max =
+        size_or(options->control_line_size_max, (size_t)NX_NATS_CONTROL_LINE_SIZE_MAX);
+    hub->pending_size_max = size_or(options->pending_size_max, (size_t)NX_NATS_OUTPUT_SIZE_MAX);
+    hub->subscriptions_max = size_or(options->subscriptions_max, (size_t)NX_NATS_SUBSCRIPTIONS_MAX);
+    hub->ping_interval_ns = time_or(options->ping_interval_ns, ping_interval_ns);
+    hub->pings_max = options->pings_max == 0 ? NX_NATS_PINGS_MAX : options->pings_max;
+    hub->auth_timeout_ns = time_or(options->auth_timeout_ns,
+                                   options->tls.cert_file == NULL ? auth_timeout_ns : auth_timeout_tls_ns);
+    hub->counters = &server->counters;
+    hub->info = (struct nx_nats_info){
+        .server_id = nx_str_from_c(server->server_id),
+        .server_name = nx_str_from_c(server->name),
+        .version = NX_STR(nats_version),
+        .host = nx_str_from_c(server->host),
+        .payload_size_max = size_or(options->payload_size_max, (size_t)NX_NATS_PAYLOAD_SIZE_MAX),
+    };
 }
 
 static void init(struct nx_nats_server *server, const struct nx_nats_server_options *options) {
+    const struct nx_nats_options *nats = options->nats;
     uint8_t id[SERVER_ID_SIZE];
+    server->random = options->random;
     nx_random_fill(&options->random, id, sizeof id);
     nx_hex_write(server->server_id, id, sizeof id);
-    (void)snprintf(server->name, sizeof server->name, "%.*s", NX_STR_ARG(options->name));
-    (void)snprintf(server->host, sizeof server->host, "%.*s", NX_STR_ARG(options->host));
-    server->connections_max =
-        options->connections_max == 0 ? CONNECTIONS_MAX_DEFAULT : options->connections_max;
+    (void)snprintf(server->name, sizeof server->name, "%.*s",
+                   NX_STR_ARG(nats->server_name.len > 0 ? nats->server_name : NX_STR("nexus")));
+    (void)snprintf(server->host, sizeof server->host, "%.*s", NX_STR_ARG(nats->host));
+    server->connections_max = size_or(nats->connections_max, (size_t)CONNECTIONS_MAX_DEFAULT);
+    server->lame_duck_ns = time_or(nats->lame_duck_ns, lame_duck_ns);
+    server->lame_duck_grace_ns = time_or(nats->lame_duck_grace_ns, lame_duck_grace_ns);
     server->tick = (struct nx_timer){ .end = tick, .data = server };
     nx_list_init(&server->links);
     nx_list_init(&server->dirty);
-    server->hub.transport = (struct nx_nats_transport){ .wants_flush = mark_dirty, .unwritten = unwritten };
-    server->hub.ping_interval_ns = ping_interval_ns;
-    server->hub.counters = &server->counters;
-    server->hub.info = (struct nx_nats_info){ .server_id = nx_str_from_c(server->server_id),
-                                              .server_name = nx_str_from_c(server->name),
-                                              .version = NX_STR(nats_version),
-                                              .host = nx_str_from_c(server->host),
-                                              .payload_size_max = NX_NATS_PAYLOAD_SIZE_MAX };
+    init_hub(server, nats);
 }
 
 enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
                                    struct nx_nats_server **server_out, struct nx_error *err) {
-    NX_TRY(check_host(options->host, err));
+    const uint64_t seed = nx_random_u64(&options->random);
+    NX_AUTO(nx_nats_access) *access = NULL;
+    NX_TRY(nx_nats_access_new(options->nats, seed, &access, err));
+    NX_TRY(check_host(options->nats->host, access, err));
     NX_AUTO(nx_nats_server) *server = calloc(1, sizeof *server);
     if (server == NULL) {
         return nx_fail_memory(err);
@@ -296,9 +419,9 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
     const struct nx_loop_options loop_options = {
         .mailbox_count_max = MAILBOX_COUNT_MAX, .receive = receive, .turned = turned, .data = server
     };
-    NX_TRY(nx_nats_hub_init(&server->hub, nx_random_u64(&options->random), err));
+    nx_nats_hub_init(&server->hub, seed, NX_TAKE(access));
     NX_TRY(nx_loop_open(&loop_options, &server->loop, err));
-    NX_TRY(listen_on(server, options->port, err));
+    NX_TRY(listen_on(server, options->nats->port, err));
     server->hub.info.port = server->port;
     NX_TRY(add_metrics(server, options->metrics, err));
     NX_TRY(nx_loop_start(server->loop, "nx-nats", err));
@@ -310,18 +433,58 @@ uint16_t nx_nats_server_port(const struct nx_nats_server *server) {
     return server->port;
 }
 
-static void stop_release(struct nx_message *message) {
-    free(message);
+bool nx_nats_server_is_left(const struct nx_nats_server *server) {
+    return nx_counter_get(&server->is_left) != 0;
+}
+
+static void order_release(struct nx_message *message) {
+    struct order *order = nx_container_of(message, struct order, message);
+    nx_nats_access_free(order->access);
+    free(order);
+}
+
+static struct order *order_new(enum order_kind kind) {
+    struct order *order = calloc(1, sizeof *order);
+    if (order != NULL) {
+        order->message = (struct nx_message){ .kind = (uint32_t)kind, .release = order_release };
+    }
+    return order;
+}
+
+static enum nx_status give_order(struct nx_nats_server *server, struct order *order, struct nx_error *err) {
+    if (order == NULL) {
+        return nx_fail_memory(err);
+    }
+    if (!nx_mailbox_send(nx_loop_mailbox(server->loop), &order->message)) {
+        nx_message_release(&order->message);
+        return nx_fail_kind(err, NX_KIND_OVERLOADED, "earlier orders to the NATS server are under way");
+    }
+    return NX_OK;
+}
+
+enum nx_status nx_nats_server_reload(struct nx_nats_server *server, const struct nx_nats_options *options,
+                                     struct nx_error *err) {
+    NX_AUTO(nx_nats_access) *access = NULL;
+    NX_TRY(nx_nats_access_new(options, server->hub.seed, &access, err));
+    NX_TRY(check_host(nx_str_from_c(server->host), access, err));
+    struct order *order = order_new(ORDER_ACCESS);
+    if (order != NULL) {
+        order->access = NX_TAKE(access);
+    }
+    return give_order(server, order, err);
+}
+
+bool nx_nats_server_lame_duck(struct nx_nats_server *server) {
+    return give_order(server, order_new(ORDER_LAME_DUCK), NULL) == NX_OK;
 }
 
 /* Ask the loop to end in good order; false when that cannot even be asked. */
 static bool ask_to_stop(struct nx_nats_server *server) {
-    struct nx_message *stop = calloc(1, sizeof *stop);
-    if (stop == NULL) {
+    struct order *order = order_new(ORDER_STOP);
+    if (order == NULL) {
         return false;
     }
-    stop->release = stop_release;
-    nx_mailbox_send_reply(nx_loop_mailbox(server->loop), stop);
+    nx_mailbox_send_reply(nx_loop_mailbox(server->loop), &order->message); /* one, so never refused */
     return true;
 }
 

@@ -3,9 +3,10 @@
  *   socket -> connection (bytes in, bytes out) -> hub -> connections -> sockets
  *
  * One network loop owns every connection, so that a message goes from its publisher to its subscribers
- * without changing threads. There are no credentials yet, so only loopback addresses can be bound. */
+ * without changing threads. Only loopback addresses can be bound unless clients need credentials. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -13,27 +14,37 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "io/random.h"
+#include "server/nats/options.h"
 #include "telemetry/metric.h"
 
 struct nx_nats_server_options {
     struct nx_metrics *metrics; /* ours are added to it; borrowed for the server's life; NULL: none */
     struct nx_random random;
-    struct nx_str name;     /* of the server, for INFO; copied */
-    struct nx_str host;     /* "127.0.0.1", "::1" or "localhost"; borrowed for the call */
-    uint16_t port;          /* 0: any free one, see nx_nats_server_port() */
-    size_t connections_max; /* 0: 65,536. More are told so, and closed */
+    const struct nx_nats_options *nats; /* what a person says; borrowed for the call */
 };
 
 struct nx_nats_server;
 
 /** Bind, listen and start the loop.
  * Ownership: the caller ends it by nx_nats_server_close().
- * Errors:    NX_PERMISSION_DENIED   the host is not a loopback address, or the port is privileged
- *            NX_ALREADY_EXISTS      the port is in use
- *            NX_INVALID_ARGUMENT    not an address
- *            NX_RESOURCE_EXHAUSTED  no memory, thread or descriptor */
+ * Errors:    NX_PERMISSION_DENIED   the host is not a loopback address and nobody is asked for credentials,
+ * or the port is privileged NX_ALREADY_EXISTS      the port is in use NX_INVALID_ARGUMENT    not an address,
+ * or options that cannot be NX_RESOURCE_EXHAUSTED  no memory, thread or descriptor */
 NX_MUST_CHECK enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
                                                  struct nx_nats_server **server_out, struct nx_error *err);
+/** From now on these users, accounts and permissions; all else stays as it was opened. Connections of users
+ * that are gone or have other credentials end, and subscriptions that are no longer allowed.
+ * Errors: as nx_nats_server_open(), and NX_RESOURCE_EXHAUSTED while earlier reloads are under way; nothing
+ *         was changed */
+NX_MUST_CHECK enum nx_status nx_nats_server_reload(struct nx_nats_server *server,
+                                                   const struct nx_nats_options *options,
+                                                   struct nx_error *err);
+/** Accept no more, tell the clients to go elsewhere, and after the grace close their connections one after
+ * the other until the lame duck's time is over; nx_nats_server_is_left() says when. False when that cannot
+ * even be asked. */
+bool nx_nats_server_lame_duck(struct nx_nats_server *server);
+/** A lame duck without connections: it can be closed. */
+bool nx_nats_server_is_left(const struct nx_nats_server *server);
 /** The port that is bound. */
 uint16_t nx_nats_server_port(const struct nx_nats_server *server);
 /** Accept no more, tell the clients, write what waits for them, and close. Blocks. NULL allowed. */
