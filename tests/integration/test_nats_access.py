@@ -9,6 +9,7 @@ import pytest
 from conftest import run_nexus
 
 HASH = "$2b$04$U50vEK1GlQPhlauQ6InGkOwAst1vbPQCle/n2IhytU97dXNR5/GR."  # of "s3cret", at the lowest cost
+SLOW_HASH = "$2b$13$fdoBDk2HGNaIf7gYGG9qAOZTknBwPJgJd7vpanCHO5HOOwsBmv.2a"  # of "slow", at a high cost
 NKEY = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
 
 USERS = f"""version: v1
@@ -26,6 +27,7 @@ nats:
     password: c
     permissions: {{subscribe: requests.>, allow_responses: true}}
   - {{nkey: {NKEY}}}
+  - {{user: slow, password: '{SLOW_HASH}'}}
 """
 
 
@@ -114,6 +116,20 @@ def test_a_service_answers_only_what_it_was_asked(connect):
     service = connect(user="carl", **{"pass": "c"}).say("SUB requests.> 1\r\nPUB foo.reply 1\r\nx\r\nPING\r\n")
     assert service.lines(3) == ["PONG", """-ERR 'Permissions Violation for Publish to "foo.reply"'""", "PONG"]
     assert key_user.line() == "PONG"
+
+
+def test_passwords_of_strangers_stop_nobody(connect):
+    ann = connect(user="ann", **{"pass": "from the environment"})
+    assert ann.line() == "PONG"
+    strangers = [connect(user="slow", **{"pass": "wrong"}) for _ in range(4)]  # half a second each
+    assert ann.say("PING\r\n").line() == "PONG"
+    for stranger in strangers[1:]:
+        stranger.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.socket.recv(1)
+        stranger.socket.setblocking(True)
+    assert [s.line() for s in strangers] == ["-ERR 'Authorization Violation'"] * 4
+    assert connect(user="slow", **{"pass": "slow"}).line() == "PONG"
 
 
 def test_accounts_hear_nothing_of_each_other(connect):

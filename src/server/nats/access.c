@@ -240,20 +240,34 @@ static bool is_signed(const struct nx_nats_credentials *credentials) {
     return nx_nkey_has_signed(key, credentials->nonce, nx_buf_str(&signature));
 }
 
+/* A hash is left as a doubt. */
+static bool matches(struct nx_str kept, struct nx_str given, const struct nx_nats_credentials *credentials,
+                    struct nx_nats_doubt *doubt) {
+    if (!nx_password_is_hash(kept)) {
+        return nx_password_matches(kept, given);
+    }
+    if (!nx_str_equal(kept, credentials->matched_hash)) {
+        *doubt = (struct nx_nats_doubt){ .hash = kept, .given = given };
+    }
+    return true;
+}
+
 static const struct nx_nats_user *find_mapped(const struct nx_nats_access *access,
-                                              const struct nx_nats_credentials *credentials) {
+                                              const struct nx_nats_credentials *credentials,
+                                              struct nx_nats_doubt *doubt) {
     for (size_t i = 0; i < credentials->certificate_name_count; i++) {
         const struct nx_nats_user *user = nx_map_get(&access->by_name, credentials->certificate_names[i]);
         if (user != NULL) {
             /* As NATS: one that has a password too must have said it. */
-            return nx_password_matches(user->password, credentials->password) ? user : NULL;
+            return matches(user->password, credentials->password, credentials, doubt) ? user : NULL;
         }
     }
     return NULL;
 }
 
 static const struct nx_nats_user *check_user(const struct nx_nats_access *access,
-                                             const struct nx_nats_credentials *credentials) {
+                                             const struct nx_nats_credentials *credentials,
+                                             struct nx_nats_doubt *doubt) {
     const bool says_nothing = credentials->name.len == 0 && credentials->password.len == 0 &&
                               credentials->token.len == 0 && credentials->nkey.len == 0;
     if (credentials->nkey.len > 0 && access->by_nkey.count > 0) {
@@ -264,28 +278,30 @@ static const struct nx_nats_user *check_user(const struct nx_nats_access *access
         return access->no_auth_user;
     }
     if (access->is_mapped && access->by_name.count > 0) {
-        return find_mapped(access, credentials);
+        return find_mapped(access, credentials, doubt);
     }
     if (says_nothing && access->no_auth_user != NULL) {
         return access->no_auth_user;
     }
     const struct nx_nats_user *user = nx_map_get(&access->by_name, credentials->name);
-    return user != NULL && nx_password_matches(user->password, credentials->password) ? user : NULL;
+    return user != NULL && matches(user->password, credentials->password, credentials, doubt) ? user : NULL;
 }
 
 const struct nx_nats_user *nx_nats_access_check(const struct nx_nats_access *access,
-                                                const struct nx_nats_credentials *credentials) {
+                                                const struct nx_nats_credentials *credentials,
+                                                struct nx_nats_doubt *doubt_out) {
+    *doubt_out = (struct nx_nats_doubt){ .hash = NX_STR_EMPTY };
     if (!access->is_required) {
         return &access->anybody;
     }
     if (access->user_count > 0) {
-        return check_user(access, credentials);
+        return check_user(access, credentials, doubt_out);
     }
     if (access->token.len > 0) {
-        return nx_password_matches(access->token, credentials->token) ? &access->holder : NULL;
+        return matches(access->token, credentials->token, credentials, doubt_out) ? &access->holder : NULL;
     }
     return nx_str_equal(access->simple.name, credentials->name) &&
-                   nx_password_matches(access->simple.password, credentials->password)
+                   matches(access->simple.password, credentials->password, credentials, doubt_out)
                ? &access->simple
                : NULL;
 }

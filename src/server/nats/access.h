@@ -22,6 +22,13 @@ struct nx_nats_credentials {
     struct nx_str nonce;                    /* that it was given */
     const struct nx_str *certificate_names; /* in the order in which they are tried */
     size_t certificate_name_count;
+    struct nx_str matched_hash; /* known to be of this password or token; empty: none is */
+};
+
+/* What is left to be compared, as it takes long. */
+struct nx_nats_doubt {
+    struct nx_str hash; /* empty: nothing is left; borrowed from the access */
+    struct nx_str given;
 };
 
 /** The account of those who name none; static storage. */
@@ -38,9 +45,11 @@ bool nx_nats_access_is_required(const struct nx_nats_access *access);
 bool nx_nats_access_has_no_auth_user(const struct nx_nats_access *access);
 /** Whether clients need a nonce to sign. */
 bool nx_nats_access_wants_nonce(const struct nx_nats_access *access);
-/** Who this is; NULL: nobody who may connect. Borrowed from the access. */
+/** Who this is; NULL: nobody who may connect. Borrowed from the access. Where `doubt_out` then has a hash, it
+ * is so only if that is the hash of what was given (codec/password): come back with `matched_hash`. */
 const struct nx_nats_user *nx_nats_access_check(const struct nx_nats_access *access,
-                                                const struct nx_nats_credentials *credentials);
+                                                const struct nx_nats_credentials *credentials,
+                                                struct nx_nats_doubt *doubt_out);
 /** A user of the previous access in this one, where it still has the same credentials and account; else
  * NULL. */
 const struct nx_nats_user *nx_nats_access_find_again(const struct nx_nats_access *access,

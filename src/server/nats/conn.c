@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "codec/base64.h"
 #include "codec/json.h"
+#include "codec/password.h"
 #include "fabric/subject/subject.h"
 #include "server/nats/quote.h"
 #include "server/nats/replies.h"
@@ -50,6 +51,8 @@ struct nx_nats_conn {
     const struct nx_nats_user *user; /* of the hub's access; NULL: not known yet */
     struct nx_nats_account *account; /* NULL: not known yet */
     bool is_anonymous;               /* it said nothing of who it is */
+    struct nx_json_doc *login;       /* its CONNECT, while its password is compared; else NULL */
+    struct nx_nats_connect connect;  /* what stands in `login` */
     struct nx_map subscriptions;     /* by sid */
     struct nx_nats_replies replies;  /* that it may answer, where its permissions limit what it publishes */
     struct nx_buf input;             /* the beginning of an operation whose rest has not come */
@@ -395,21 +398,31 @@ static void refuse(struct nx_nats_conn *conn, const char *error) {
     nx_nats_conn_end(conn, error);
 }
 
-/* Let it in as whoever the credentials say; false, and ended, when that is nobody. */
-static bool let_in(struct nx_nats_conn *conn, const struct nx_nats_credentials *credentials) {
-    const struct nx_nats_user *user = nx_nats_access_check(conn->hub->access, credentials);
+static bool says_nothing(const struct nx_nats_credentials *credentials) {
+    return credentials->name.len == 0 && credentials->password.len == 0 && credentials->token.len == 0 &&
+           credentials->nkey.len == 0 && credentials->certificate_name_count == 0;
+}
+
+static bool let_in(struct nx_nats_conn *conn, const struct nx_nats_user *user,
+                   const struct nx_nats_credentials *credentials) {
     if (user == NULL) {
         refuse(conn, authorization_violation);
         return false;
     }
-    conn->is_anonymous = credentials->name.len == 0 && credentials->password.len == 0 &&
-                         credentials->token.len == 0 && credentials->nkey.len == 0 &&
-                         credentials->certificate_name_count == 0;
+    conn->is_anonymous = says_nothing(credentials);
     if (!become(conn, user)) {
         nx_nats_conn_end(conn, "Failed Account Registration"); /* no memory */
         return false;
     }
     return true;
+}
+
+/* Whom one is who says nothing; NULL: nobody. */
+static const struct nx_nats_user *anonymous_of(const struct nx_nats_access *access) {
+    struct nx_nats_doubt doubt;
+    const struct nx_nats_user *user =
+        nx_nats_access_check(access, &(struct nx_nats_credentials){ .name = NX_STR_EMPTY }, &doubt);
+    return doubt.hash.len == 0 ? user : NULL;
 }
 
 /* Before CONNECT: one who needs no credentials may do all that a user without them may. */
@@ -418,36 +431,78 @@ static bool is_let_in(struct nx_nats_conn *conn) {
     if (conn->user != NULL) {
         return true;
     }
-    if (nx_nats_access_is_required(access) && !nx_nats_access_has_no_auth_user(access)) {
-        refuse(conn, authorization_violation);
-        return false;
-    }
-    return let_in(conn, &(struct nx_nats_credentials){ .name = NX_STR_EMPTY });
+    return let_in(conn, anonymous_of(access), &(struct nx_nats_credentials){ .name = NX_STR_EMPTY });
 }
 
 /* Operations */
 
-static void handle_connect(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
-    NX_AUTO(nx_json_doc) *doc = NULL;
-    struct nx_nats_connect connect = { .protocol = 0 };
+static void forget_login(struct nx_nats_conn *conn) {
+    nx_json_doc_free(NX_TAKE(conn->login));
+    conn->connect = (struct nx_nats_connect){ .protocol = 0 };
+}
+
+static void finish_login(struct nx_nats_conn *conn, const struct nx_nats_user *user) {
     struct nx_error err = { 0 };
-    if (nx_nats_connect_read(op->text, &conn->client, &connect, &doc, &err) != NX_OK) {
+    if (let_in(conn, user, &conn->connect.credentials)) {
+        if (conn->connect.wants_account) {
+            refuse(conn, authorization_violation);
+        } else if (nx_nats_connect_check(&conn->connect, &conn->client, &err) != NX_OK) {
+            nx_nats_conn_end(conn, err.message);
+        } else {
+            say_ok(conn);
+        }
+    }
+    forget_login(conn);
+}
+
+static void try_login(struct nx_nats_conn *conn) {
+    struct nx_nats_doubt doubt;
+    const struct nx_nats_user *user =
+        nx_nats_access_check(conn->hub->access, &conn->connect.credentials, &doubt);
+    if (user == NULL || doubt.hash.len == 0) {
+        finish_login(conn, user);
+    } else if (conn->hub->transport.compare == NULL) {
+        finish_login(conn, nx_password_matches(doubt.hash, doubt.given) ? user : NULL);
+    } else if (!conn->hub->transport.compare(conn->transport, doubt.hash, doubt.given)) {
+        finish_login(conn, NULL);
+    }
+}
+
+void nx_nats_conn_compared(struct nx_nats_conn *conn, struct nx_str hash, bool matches) {
+    if (conn->done || conn->login == NULL) {
+        forget_login(conn);
+        return;
+    }
+    if (matches) {
+        conn->connect.credentials.matched_hash = hash;
+        try_login(conn);
+    } else {
+        finish_login(conn, NULL);
+    }
+    if (conn->login != NULL) {
+        conn->connect.credentials.matched_hash = NX_STR_EMPTY; /* a reload gave it another: once more */
+    }
+    nx_nats_conn_feed(conn, NX_STR_EMPTY);
+}
+
+bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn) {
+    return conn->login != NULL;
+}
+
+uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn) {
+    return conn->id;
+}
+
+static void handle_connect(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
+    struct nx_error err = { 0 };
+    if (nx_nats_connect_read(op->text, &conn->client, &conn->connect, &conn->login, &err) != NX_OK) {
         conn->done = true; /* as NATS: without a word */
         wants_flush(conn);
         return;
     }
-    connect.credentials.nonce = nx_str_from_c(conn->nonce);
+    conn->connect.credentials.nonce = nx_str_from_c(conn->nonce);
     end_subscriptions(conn); /* of an earlier CONNECT */
-    if (!let_in(conn, &connect.credentials)) {
-        return;
-    }
-    if (connect.wants_account) {
-        refuse(conn, authorization_violation);
-    } else if (nx_nats_connect_check(&connect, &conn->client, &err) != NX_OK) {
-        nx_nats_conn_end(conn, err.message);
-    } else {
-        say_ok(conn);
-    }
+    try_login(conn);
 }
 
 static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
@@ -489,7 +544,7 @@ static size_t handle_all(struct nx_nats_conn *conn, struct nx_str bytes, size_t 
     const struct nx_nats_limits limits = { NX_NATS_CLIENT, conn->hub->control_line_size_max,
                                            conn->hub->info.payload_size_max };
     size_t offset = 0;
-    while (!conn->done && offset < bytes.len) {
+    while (!conn->done && conn->login == NULL && offset < bytes.len) {
         struct nx_nats_op op;
         struct nx_error err = { 0 };
         size_t size = 0;
@@ -611,6 +666,7 @@ void nx_nats_conn_close(struct nx_nats_conn *conn) {
     }
     end_subscriptions(conn);
     leave_account(conn);
+    forget_login(conn);
     nx_map_fini(&conn->subscriptions);
     nx_nats_replies_fini(&conn->replies);
     nx_buf_fini(&conn->input);
@@ -660,9 +716,8 @@ static void renew(struct nx_nats_conn *conn, const struct nx_nats_access *previo
         conn->user = NULL; /* it is of the previous access */
         return;
     }
-    conn->user = conn->is_anonymous
-                     ? nx_nats_access_check(access, &(struct nx_nats_credentials){ .name = NX_STR_EMPTY })
-                     : nx_nats_access_find_again(access, previous, conn->user);
+    conn->user =
+        conn->is_anonymous ? anonymous_of(access) : nx_nats_access_find_again(access, previous, conn->user);
     if (conn->user == NULL) {
         refuse(conn, authorization_violation);
         return;
@@ -689,7 +744,8 @@ void nx_nats_hub_set_access(struct nx_nats_hub *hub, struct nx_nats_access *acce
 
 static void tick_conn(struct nx_nats_conn *conn) {
     const int64_t now_ns = conn->hub->now.monotonic_ns;
-    if (conn->user == NULL && conn->greeted_ns != 0 && nx_nats_access_is_required(conn->hub->access) &&
+    if (conn->user == NULL && conn->login == NULL && conn->greeted_ns != 0 &&
+        nx_nats_access_is_required(conn->hub->access) &&
         now_ns - conn->greeted_ns >= conn->hub->auth_timeout_ns) {
         refuse(conn, "Authentication Timeout");
         return;

@@ -44,6 +44,9 @@ struct nx_nats_transport {
     void (*wants_flush)(void *transport);
     /* Bytes that the transport took and could not write yet. */
     size_t (*unwritten)(void *transport);
+    /* Compare what the client gave with a hash, which takes long, and tell it by nx_nats_conn_compared();
+     * meanwhile nothing is read. False: it cannot. NULL: it is done at once. */
+    bool (*compare)(void *transport, struct nx_str hash, struct nx_str given);
 };
 
 struct nx_nats_counters {
@@ -105,6 +108,11 @@ void nx_nats_conn_feed(struct nx_nats_conn *conn, struct nx_str bytes);
  * nx_nats_conn_wrote(). */
 struct nx_buf *nx_nats_conn_output(struct nx_nats_conn *conn);
 void nx_nats_conn_wrote(struct nx_nats_conn *conn);
+/** The answer to transport.compare: whether the client gave what `hash`, borrowed for the call, is of. */
+void nx_nats_conn_compared(struct nx_nats_conn *conn, struct nx_str hash, bool matches);
+/** It waits for that answer. */
+bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn);
+uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn);
 /** Nothing more will come of it: close it when its output is written. */
 bool nx_nats_conn_is_done(const struct nx_nats_conn *conn);
 /** End it with this error of NATS's own, borrowed for the call. */

@@ -49,7 +49,7 @@ static void say(struct client *client, const char *bytes) {
 static void open_clients(struct world *world, const struct nx_nats_options *options) {
     struct nx_nats_access *access = NULL;
     assert_int_equal(nx_nats_access_new(options, 5, &access, NULL), NX_OK);
-    world->hub.transport = (struct nx_nats_transport){ wants_flush, unwritten };
+    world->hub.transport = (struct nx_nats_transport){ .wants_flush = wants_flush, .unwritten = unwritten };
     world->hub.info = (struct nx_nats_info){ .server_id = NX_STR("ID"),
                                              .version = NX_STR("2.10.0"),
                                              .payload_size_max = PAYLOAD_SIZE_MAX };
@@ -307,6 +307,38 @@ static void test_wrong_credentials_end_the_connection(void **state) {
     assert_int_equal(nx_counter_get(&world->counters.refused), 3);
 }
 
+static bool compare_later(void *transport, struct nx_str hash, struct nx_str given) {
+    (void)transport;
+    return nx_str_is(hash, "$2a$10$hash") && nx_str_is(given, "x");
+}
+
+static void test_what_is_said_while_a_password_is_compared_waits(void **state) {
+    static const char login[] =
+        "CONNECT {\"user\":\"eve\",\"pass\":\"x\",\"verbose\":false}\r\nSUB a 1\r\nPI";
+    const struct nx_nats_user users[] = { { .name = NX_STR("eve"), .password = NX_STR("$2a$10$hash") } };
+    struct world *world = *state;
+    struct client *clients = world->clients;
+    struct nx_nats_access *access = NULL;
+    assert_int_equal(
+        nx_nats_access_new(&(struct nx_nats_options){ .users = users, .user_count = 1 }, 5, &access, NULL),
+        NX_OK);
+    nx_nats_hub_set_access(&world->hub, access);
+    world->hub.transport.compare = compare_later;
+    for (int i = 0; i < 2; i++) {
+        say(&clients[i], login);
+        say(&clients[i], "NG\r\n");
+        assert_true(nx_nats_conn_is_comparing(clients[i].conn));
+        assert_said(&clients[i], "");
+    }
+    nx_nats_conn_compared(clients[0].conn, NX_STR("$2a$10$hash"), true);
+    assert_said(&clients[0], "PONG\r\n");
+    nx_nats_conn_compared(clients[1].conn, NX_STR("$2a$10$hash"), false);
+    assert_said(&clients[1], "-ERR 'Authorization Violation'\r\n");
+    assert_true(nx_nats_conn_is_done(clients[1].conn));
+    say(&clients[2], "CONNECT {\"user\":\"eve\",\"pass\":\"y\"}\r\n"); /* it cannot be compared */
+    assert_said(&clients[2], "-ERR 'Authorization Violation'\r\n");
+}
+
 static void test_who_does_not_say_who_it_is_in_time_is_ended(void **state) {
     struct world *world = *state;
     connect_as(&world->clients[0], "carl", "c");
@@ -404,6 +436,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_is_not_permitted_is_told_in_natss_words, setup_guarded,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_request_may_be_answered_as_often_as_allowed, setup_guarded,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_said_while_a_password_is_compared_waits, setup_guarded,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_accounts_do_not_hear_each_other, setup_guarded, teardown),
         cmocka_unit_test_setup_teardown(test_a_reload_ends_who_is_gone_and_what_is_no_longer_allowed,

@@ -9,6 +9,7 @@
 #include "codec/hex.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "server/nats/comparer.h"
 #include "server/nats/conn.h"
 
 enum {
@@ -44,6 +45,7 @@ struct nx_nats_server {
     int64_t lame_duck_end_ns; /* monotonic */
     struct nx_counter is_left;
     struct nx_random random;
+    struct nx_nats_comparer *comparer; /* from the first password on that has a hash */
     size_t connections_max;
     uint16_t port;
     bool stopping;
@@ -54,7 +56,7 @@ struct nx_nats_server {
 };
 
 /* What the loop is told. */
-enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_LAME_DUCK };
+enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_LAME_DUCK, PASSWORD_COMPARED };
 
 struct order {
     struct nx_message message;
@@ -83,6 +85,16 @@ static void mark_dirty(void *transport) {
 static size_t unwritten(void *transport) {
     const struct link *link = transport;
     return nx_socket_pending(link->socket);
+}
+
+static bool compare(void *transport, struct nx_str hash, struct nx_str given) {
+    struct link *link = transport;
+    struct nx_nats_server *server = link->server;
+    if (server->comparer == NULL && nx_nats_comparer_open(&server->comparer, NULL) != NX_OK) {
+        return false;
+    }
+    return nx_nats_comparer_ask(server->comparer, hash, given, nx_nats_conn_id(link->conn), PASSWORD_COMPARED,
+                                nx_loop_mailbox(server->loop), NULL) == NX_OK;
 }
 
 static void link_close(struct link *link) {
@@ -119,6 +131,9 @@ static void link_read(void *data, struct nx_str bytes) {
     if (!link->closing) {
         link->server->hub.now = nx_loop_now(link->server->loop);
         nx_nats_conn_feed(link->conn, bytes);
+        if (nx_nats_conn_is_comparing(link->conn)) {
+            nx_socket_pause(link->socket);
+        }
         if (nx_nats_conn_is_done(link->conn)) {
             mark_dirty(link);
         }
@@ -263,18 +278,39 @@ static void become_lame_duck(struct nx_nats_server *server) {
     note_when_left(server);
 }
 
+/* The connection may be gone. Logins are rare, and a comparison costs more than a walk over all. */
+static void take_comparison(struct nx_nats_server *server, const struct nx_nats_comparison *comparison) {
+    for (struct nx_list_node *at = nx_list_first(&server->links); at != NULL;
+         at = nx_list_next(&server->links, at)) {
+        struct link *link = nx_container_of(at, struct link, node);
+        if (nx_nats_conn_id(link->conn) == comparison->conn_id) {
+            nx_nats_conn_compared(link->conn, comparison->hash, comparison->matches);
+            if (!link->closing && !nx_nats_conn_is_comparing(link->conn)) {
+                nx_socket_resume(link->socket);
+            }
+            if (nx_nats_conn_is_done(link->conn)) {
+                mark_dirty(link);
+            }
+            return;
+        }
+    }
+}
+
 static void receive(void *data, struct nx_message_queue *inbox) {
     struct nx_nats_server *server = data;
     struct nx_message *message;
     server->hub.now = nx_loop_now(server->loop);
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
-        struct order *order = nx_container_of(message, struct order, message);
+        struct order *order = nx_container_of(message, struct order, message); /* but PASSWORD_COMPARED */
         switch ((enum order_kind)message->kind) {
         case ORDER_STOP:
             stop(server);
             break;
         case ORDER_ACCESS:
             nx_nats_hub_set_access(&server->hub, NX_TAKE(order->access));
+            break;
+        case PASSWORD_COMPARED:
+            take_comparison(server, nx_container_of(message, struct nx_nats_comparison, message));
             break;
         case ORDER_LAME_DUCK:
             become_lame_duck(server);
@@ -367,7 +403,8 @@ static int64_t time_or(int64_t time_ns, int64_t otherwise_ns) {
 
 static void init_hub(struct nx_nats_server *server, const struct nx_nats_options *options) {
     struct nx_nats_hub *hub = &server->hub;
-    hub->transport = (struct nx_nats_transport){ .wants_flush = mark_dirty, .unwritten = unwritten };
+    hub->transport =
+        (struct nx_nats_transport){ .wants_flush = mark_dirty, .unwritten = unwritten, .compare = compare };
     hub->random = server->random;
     hub->control_line_size_max =
         size_or(options->control_line_size_max, (size_t)NX_NATS_CONTROL_LINE_SIZE_MAX);
@@ -496,7 +533,8 @@ void nx_nats_server_close(struct nx_nats_server *server) {
         if (server->port != 0 && ask_to_stop(server)) {
             nx_loop_wait(server->loop);
         }
-        nx_loop_close(server->loop); /* its sockets' `closed` frees the links */
+        nx_nats_comparer_close(server->comparer); /* it sends to the loop */
+        nx_loop_close(server->loop);              /* its sockets' `closed` frees the links */
     }
     nx_nats_hub_fini(&server->hub);
     free(server);
