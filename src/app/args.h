@@ -37,6 +37,8 @@ struct nx_command {
     size_t word_count_max;
     /* Errors: any; the message is printed by main. On NX_OK the process ends with args->exit_status. */
     enum nx_status (*run)(struct nx_args *args, struct nx_error *err);
+    /* Its own reading of the command line; NULL: nx_args_parse() as it is. Errors: as nx_args_parse() */
+    enum nx_status (*parse)(int argc, char *const *argv, struct nx_args *args_out, struct nx_error *err);
 };
 
 struct nx_args {

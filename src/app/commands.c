@@ -4,11 +4,12 @@
 #include <string.h>
 
 static const struct nx_command *const commands[] = {
-    &nx_command_new,    &nx_command_build,   &nx_command_check,  &nx_command_test,    &nx_command_javascript,
-    &nx_command_dev,    &nx_command_start,   &nx_command_logs,   &nx_command_events,  &nx_command_top,
-    &nx_command_trace,  &nx_command_why,     &nx_command_export, &nx_command_import,  &nx_command_erase,
-    &nx_command_replay, &nx_command_bisect,  &nx_command_config, &nx_command_journal, &nx_command_completion,
-    &nx_command_manual, &nx_command_version,
+    &nx_command_new,        &nx_command_build,       &nx_command_check,   &nx_command_test,
+    &nx_command_javascript, &nx_command_dev,         &nx_command_start,   &nx_command_logs,
+    &nx_command_events,     &nx_command_top,         &nx_command_trace,   &nx_command_why,
+    &nx_command_export,     &nx_command_import,      &nx_command_erase,   &nx_command_replay,
+    &nx_command_bisect,     &nx_command_config,      &nx_command_journal, &nx_command_completion,
+    &nx_command_manual,     &nx_command_nats_server, &nx_command_version,
 };
 
 _Static_assert(sizeof commands / sizeof commands[0] <= NX_COMMANDS_MAX, "room for every command");

@@ -3,6 +3,7 @@
 
 #include "app/args.h"
 
+extern const struct nx_command nx_command_nats_server;
 extern const struct nx_command nx_command_new;
 extern const struct nx_command nx_command_build;
 extern const struct nx_command nx_command_check;

@@ -24,7 +24,7 @@ static void print_help(FILE *out) {
                        "Usage: nexus <command> [flags]\n\nCommands:\n");
     const struct nx_command *command;
     for (size_t i = 0; (command = nx_command_at(i)) != NULL; i++) {
-        (void)fprintf(out, "  %-10s %s\n", command->name, command->summary);
+        (void)fprintf(out, "  %-11s %s\n", command->name, command->summary);
     }
     (void)fprintf(out, "\nEach command explains itself: nexus <command> --help\n\n"
                        "Example:\n"
@@ -56,7 +56,8 @@ static int run(const struct nx_command *command, int argc, char *const *argv) {
     struct nx_args args;
     struct nx_error err = { 0 };
 
-    enum nx_status status = nx_args_parse(command, argc, argv, &args, &err);
+    enum nx_status status = command->parse != NULL ? command->parse(argc, argv, &args, &err)
+                                                   : nx_args_parse(command, argc, argv, &args, &err);
     if (status == NX_OK && args.help) {
         nx_args_print_help(command, stdout);
         return NX_EXIT_DONE;
@@ -74,7 +75,17 @@ static int run(const struct nx_command *command, int argc, char *const *argv) {
     return args.exit_status;
 }
 
+/* Called by the name of another program, it is that command. */
+static const struct nx_command *called_as(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return strcmp(slash == NULL ? path : slash + 1, "nats-server") == 0 ? &nx_command_nats_server : NULL;
+}
+
 int main(int argc, char **argv) {
+    const struct nx_command *only = argc > 0 ? called_as(argv[0]) : NULL;
+    if (only != NULL) {
+        return run(only, argc - 1, argv + 1);
+    }
     if (argc < 2) {
         print_help(stderr);
         return NX_EXIT_WRONG_USE;

@@ -15,7 +15,7 @@
 /* Timers stand in a wheel of ticks. One that ends later than the wheel turns waits in the farthest slot and
  * is put further when that is visited. A restart that moves the end back only notes the new deadline: the
  * visit finds that it is not due. So the many restarts of a busy connection touch no list. */
-enum { WHEEL_SLOTS = 512, SIGNALS_WATCHED = 2 };
+enum { WHEEL_SLOTS = 512, SIGNALS_MAX = 4 };
 
 struct wheel {
     struct nx_list slots[WHEEL_SLOTS];
@@ -33,7 +33,8 @@ struct nx_loop {
     uv_prepare_t before; /* runs before the engine sleeps */
     uv_check_t after;    /* runs after it slept */
     uv_idle_t sleepless; /* while started, the engine only polls */
-    uv_signal_t signals[SIGNALS_WATCHED];
+    uv_signal_t signals[SIGNALS_MAX];
+    size_t signal_count; /* watched */
     void (*signalled)(void *data, int signal);
     void *signalled_data;
     struct nx_loop_options options;
@@ -143,7 +144,7 @@ static enum nx_status open_engine(struct nx_loop *loop, struct nx_error *err) {
     (void)uv_check_init(&loop->engine, &loop->after);
     (void)uv_idle_init(&loop->engine, &loop->sleepless);
     (void)uv_timer_init(&loop->engine, &loop->wheel.engine_timer);
-    for (int i = 0; i < SIGNALS_WATCHED; i++) {
+    for (int i = 0; i < SIGNALS_MAX; i++) {
         (void)uv_signal_init(&loop->engine, &loop->signals[i]);
         loop->signals[i].data = loop;
     }
@@ -194,7 +195,7 @@ void nx_loop_close(struct nx_loop *loop) {
         struct nx_loop_guest *guest = nx_container_of(node, struct nx_loop_guest, node);
         guest->close(guest);
     }
-    for (int i = 0; i < SIGNALS_WATCHED; i++) {
+    for (int i = 0; i < SIGNALS_MAX; i++) {
         uv_close((uv_handle_t *)&loop->signals[i], NULL);
     }
     uv_close((uv_handle_t *)&loop->wheel.engine_timer, NULL);
@@ -410,19 +411,23 @@ static void caught(uv_signal_t *handle, int signal_number) {
     loop->signalled(loop->signalled_data, signal_number);
 }
 
+enum nx_status nx_loop_watch_signal(struct nx_loop *loop, int number, struct nx_error *err) {
+    nx_loop_assert_owner(loop);
+    nx_assert(loop->signalled != NULL);
+    nx_assert(loop->signal_count < SIGNALS_MAX);
+    const int failure = uv_signal_start(&loop->signals[loop->signal_count++], caught, number);
+    if (failure != 0) {
+        return nx_fail(err, NX_RESOURCE_EXHAUSTED, "cannot watch signal %d: %s", number,
+                       uv_strerror(failure));
+    }
+    return NX_OK;
+}
+
 enum nx_status nx_loop_watch_signals(struct nx_loop *loop, void (*signalled)(void *data, int signal),
                                      void *data, struct nx_error *err) {
-    static const int watched[SIGNALS_WATCHED] = { SIGINT, SIGTERM };
-    nx_loop_assert_owner(loop);
     nx_assert(loop->signalled == NULL);
     loop->signalled = signalled;
     loop->signalled_data = data;
-    for (int i = 0; i < SIGNALS_WATCHED; i++) {
-        const int failure = uv_signal_start(&loop->signals[i], caught, watched[i]);
-        if (failure != 0) {
-            return nx_fail(err, NX_RESOURCE_EXHAUSTED, "cannot watch signal %d: %s", watched[i],
-                           uv_strerror(failure));
-        }
-    }
-    return NX_OK;
+    NX_TRY(nx_loop_watch_signal(loop, SIGINT, err));
+    return nx_loop_watch_signal(loop, SIGTERM, err);
 }

@@ -14,6 +14,8 @@
 
 #include "base/str.h"
 
+#define NX_NATS_VERSION "2.10.0" /* clients open features by it: no more than is spoken here */
+
 enum {
     NX_NATS_USERS_MAX = 100000,
     NX_NATS_ACCOUNTS_MAX = 10000,

@@ -28,7 +28,6 @@ static const int64_t auth_timeout_ns = (int64_t)2 * NX_NS_PER_S;
 static const int64_t auth_timeout_tls_ns = (int64_t)3 * NX_NS_PER_S;
 static const int64_t lame_duck_ns = (int64_t)120 * NX_NS_PER_S;
 static const int64_t lame_duck_grace_ns = (int64_t)10 * NX_NS_PER_S;
-static const char nats_version[] = "2.10.0"; /* clients open features by it: no more than is spoken here */
 
 struct nx_nats_server {
     struct nx_nats_hub hub;
@@ -418,7 +417,7 @@ static void init_hub(struct nx_nats_server *server, const struct nx_nats_options
     hub->info = (struct nx_nats_info){
         .server_id = nx_str_from_c(server->server_id),
         .server_name = nx_str_from_c(server->name),
-        .version = NX_STR(nats_version),
+        .version = NX_STR(NX_NATS_VERSION),
         .host = nx_str_from_c(server->host),
         .payload_size_max = size_or(options->payload_size_max, (size_t)NX_NATS_PAYLOAD_SIZE_MAX),
     };
