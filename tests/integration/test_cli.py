@@ -8,7 +8,8 @@ import pytest
 from conftest import NEXUS, run_nexus
 
 COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "export", "import", "replay",
-            "bisect", "test", "config", "journal", "completion", "manual", "version"]
+            "bisect", "test", "config", "journal", "completion", "manual", "nats-server",
+            "version"]
 
 
 def test_help_lists_every_command(tmp_path):

@@ -1,0 +1,180 @@
+"""nexus nats-server: a server started as people's scripts and clients' tests start nats-server."""
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import NEXUS, run_nexus
+from test_nats import Client
+
+LINE = re.compile(r"^\[(\d+)\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} \[(INF|WRN|ERR|FTL)\] (.*)$")
+START_LIMIT_S = 60
+
+
+class NatsServer:
+    def __init__(self, folder, *arguments, program=(NEXUS, "nats-server"), environment=None):
+        self.folder = folder
+        self.process = subprocess.Popen([*program, *arguments], cwd=folder, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **(environment or {})})
+        self.lines = []
+        while not self.lines or self.lines[-1][1] != "Server is ready":
+            self.lines.append(self.next_line())
+
+    def next_line(self):
+        """(level, text) of the next line, which has nats-server's form and names our process."""
+        line = self.process.stderr.readline()
+        match = LINE.match(line)
+        assert match, (line, self.lines)
+        assert int(match[1]) == self.process.pid
+        return match[2], match[3]
+
+    def line_with(self, part):
+        return next(text for _, text in self.lines if part in text)
+
+    @property
+    def port(self):
+        return int(self.line_with("Listening for client connections on ").rsplit(":", 1)[1])
+
+    def ports(self):
+        return json.loads((self.folder / f"nats-server_{self.process.pid}.ports").read_text())
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        status = self.process.wait(30)
+        self.lines += [LINE.match(line).group(2, 3) for line in self.process.stderr]
+        return status
+
+
+@pytest.fixture
+def nats_server(tmp_path):
+    running = []
+
+    def start(*arguments, **options):
+        running.append(NatsServer(tmp_path, *arguments, **options))
+        return running[-1]
+
+    yield start
+    for server in running:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+        server.process.stderr.close()
+
+
+def test_it_says_what_clients_tests_wait_for(nats_server):
+    server = nats_server("-p", "-1", "-n", "mine")
+    texts = [text for _, text in server.lines]
+    assert texts[0] == "Starting nats-server"
+    assert re.fullmatch(r"  Version:  2\.\d+\.\d+", texts[1])
+    assert "  Name:     mine" in texts
+    assert server.line_with("Listening for") == f"Listening for client connections on 127.0.0.1:{server.port}"
+    client = Client(server.port)
+    assert client.info["server_name"] == "mine"
+    client.settled()
+    client.socket.close()
+    assert server.stop() == 0
+    assert [text for _, text in server.lines[-3:]] == ['Trapped "terminated" signal', "Initiating Shutdown...",
+                                                       "Server Exiting.."]
+
+
+def test_by_the_name_nats_server_it_is_this_command(nats_server, tmp_path):
+    (tmp_path / "nats-server").symlink_to(NEXUS)
+    server = nats_server("--port=-1", "--ports_file_dir", ".", "-P", "pid", program=(str(tmp_path / "nats-server"),))
+    assert server.ports() == {"nats": [f"nats://127.0.0.1:{server.port}"]}
+    assert (tmp_path / "pid").read_text() == str(server.process.pid)
+    assert server.stop() == 0
+    assert not list(tmp_path.glob("*.ports"))
+    done = subprocess.run([str(tmp_path / "nats-server"), "--version"], capture_output=True, text=True, check=True)
+    assert re.match(r"nats-server: v2\.\d+\.\d+ \(nexus ", done.stdout)
+
+
+def test_the_file_is_read_and_the_command_line_counts_more(nats_server, tmp_path):
+    (tmp_path / "names.conf").write_text("server_name: $NAME\n")
+    (tmp_path / "s.conf").write_text("# ours\nlisten: 127.0.0.1:4222\ninclude names.conf\nlog_file: server.log\n")
+    server = subprocess.Popen([NEXUS, "nats-server", "-c", "s.conf", "-p", "-1", "-ports_file_dir=."], cwd=tmp_path,
+                              env={**os.environ, "NAME": "from-environment"}, stderr=subprocess.PIPE, text=True)
+    try:
+        path, deadline = tmp_path / f"nats-server_{server.pid}.ports", time.monotonic() + START_LIMIT_S
+        while not path.exists():
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        port = int(json.loads(path.read_text())["nats"][0].rsplit(":", 1)[1])
+        client = Client(port)
+        assert client.info["server_name"] == "from-environment" and port != 4222
+        client.socket.close()
+    finally:
+        server.terminate()
+        assert server.wait(30) == 0
+    log = (tmp_path / "server.log").read_text()
+    assert "[INF] Using configuration file: s.conf\n" in log and "[INF] Server is ready\n" in log
+    assert server.stderr.read() == ""
+    server.stderr.close()
+
+
+def test_a_file_is_tested_without_starting(tmp_path):
+    (tmp_path / "good.conf").write_text("port: 4222\n")
+    (tmp_path / "bad.conf").write_text("port: 4222\nmax_paylod: 1k\n")
+    (tmp_path / "cluster.conf").write_text("cluster { port: 6222 }\n")
+    done = run_nexus("nats-server", "-c", "good.conf", "-t", cwd=tmp_path)
+    assert done.stderr == "nats-server: configuration file good.conf is valid\n"
+    done = run_nexus("nats-server", "-t", "-config=bad.conf", cwd=tmp_path, status=1)
+    assert "bad.conf:2:1: there is no key 'max_paylod' here" in done.stderr
+    assert "did you mean max_payload?" in done.stderr
+    done = run_nexus("nats-server", "-t", "-c", "cluster.conf", cwd=tmp_path, status=1)
+    assert "cluster.conf:1:1: 'cluster' is not built here" in done.stderr
+    done = run_nexus("nats-server", "-t", "-c", "absent.conf", cwd=tmp_path, status=1)
+    assert "absent.conf" in done.stderr
+
+
+def test_wrong_flags_are_named_with_status_2(tmp_path):
+    done = run_nexus("nats-server", "--prot", "1", cwd=tmp_path, status=2)
+    assert "did you mean --port?" in done.stderr
+    done = run_nexus("nats-server", "--cluster", "nats://x", cwd=tmp_path, status=2)
+    assert "--cluster is not built here" in done.stderr
+    done = run_nexus("nats-server", "-ms", "8443", cwd=tmp_path, status=2)
+    assert "--ms is not built here" in done.stderr
+    done = run_nexus("nats-server", "-p", "x", cwd=tmp_path, status=2)
+    assert "--port is a port, or -1 for any free one, not 'x'" in done.stderr
+    done = run_nexus("nats-server", "-t", cwd=tmp_path, status=2)
+    assert "--config" in done.stderr
+
+
+def test_without_credentials_only_loopback_is_bound(tmp_path):
+    done = run_nexus("nats-server", "-a", "0.0.0.0", "-p", "-1", cwd=tmp_path, status=1)
+    assert "[FTL]" in done.stderr and "listens on loopback only" in done.stderr
+
+
+def test_what_is_not_served_is_said_and_not_pretended(nats_server, tmp_path):
+    server = nats_server("-js", "-sd", "store", "-DV", "-p", "-1")
+    warnings = [text for level, text in server.lines if level == "WRN"]
+    assert any("JetStream is not served yet" in text for text in warnings)
+    assert any("the protocol is not logged" in text for text in warnings)
+    client = Client(server.port)
+    assert client.info["jetstream"] is False
+    client.say("SUB _INBOX.a 1\r\nPUB $JS.API.INFO _INBOX.a 0\r\n\r\n")
+    assert client.message()[1] == b"NATS/1.0 503\r\n\r\n"
+    client.socket.close()
+    assert not (tmp_path / "store").exists()
+
+
+def test_another_one_is_told_by_a_signal(nats_server, tmp_path):
+    server = nats_server("-p", "-1", "-P", "pid")
+    run_nexus("nats-server", "-sl", "quit=pid", cwd=tmp_path)
+    assert server.process.wait(30) == 0
+    assert 'Trapped "interrupt" signal' in server.process.stderr.read()
+    other = nats_server("-p", "-1")
+    run_nexus("nats-server", "--signal", f"stop={other.process.pid}", cwd=tmp_path)
+    assert other.process.wait(30) == -signal.SIGKILL
+    done = run_nexus("nats-server", "--signal=shout=1", cwd=tmp_path, status=2)
+    assert "--signal is reload, ldm, quit, term or stop, not 'shout'" in done.stderr
+    run_nexus("nats-server", "--signal=reload", cwd=tmp_path, status=2)
+
+
+def test_a_port_in_use_is_named_with_what_to_do(nats_server, tmp_path):
+    server = nats_server("-p", "-1")
+    done = run_nexus("nats-server", "-p", str(server.port), cwd=tmp_path, status=1)
+    assert "another program has this port" in done.stderr and "-p -1 takes a free one" in done.stderr
