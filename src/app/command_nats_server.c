@@ -19,7 +19,13 @@
 #include "io/loop.h"
 #include "server/nats/server.h"
 
-enum { MAILBOX_COUNT_MAX = 4, PATH_SIZE_MAX = 4096, FILE_SIZE_MAX = 4096, ADDRESS_SIZE_MAX = 320 };
+enum {
+    MAILBOX_COUNT_MAX = 4,
+    PATH_SIZE_MAX = 4096,
+    FILE_SIZE_MAX = 4096,
+    ADDRESS_SIZE_MAX = 320,
+    LEFT_TICK_MS = 100
+};
 
 static const struct nx_flag flags[] = {
     { .name = "addr", .letter = 'a', .value = "HOST", .help = "listen here; 127.0.0.1 unless said" },
@@ -94,6 +100,7 @@ struct program {
     struct nx_nats_log log;
     struct nx_loop *loop;
     struct nx_nats_server *server;
+    struct nx_timer left; /* when a lame duck is looked at */
     bool stopping;
 };
 
@@ -208,8 +215,8 @@ static enum nx_status take_tls_flags(const struct program *program, struct nx_na
 }
 
 /* What the command line says counts more than the file. */
-static enum nx_status take_flags(struct program *program, struct nx_error *err) {
-    struct nx_nats_settings *settings = &program->settings;
+static enum nx_status take_flags(const struct program *program, struct nx_nats_settings *settings,
+                                 struct nx_error *err) {
     struct nx_nats_options *server = &settings->server;
     NX_TRY(read_port(program, "port", &settings->port, err));
     NX_TRY(read_port(program, "http_port", &settings->http_port, err));
@@ -231,17 +238,39 @@ static enum nx_status take_flags(struct program *program, struct nx_error *err) 
     return take_tls_flags(program, &server->tls, err);
 }
 
-static enum nx_status read_settings(struct program *program, struct nx_error *err) {
+/* What the file may say and the server cannot do yet. */
+static enum nx_status check_served(const struct nx_nats_settings *settings, struct nx_error *err) {
+    if (settings->server.tls.cert_file != NULL) {
+        (void)nx_fail(err, NX_UNIMPLEMENTED, "TLS is not served yet");
+        nx_hint(err, "leave tls out and let a proxy on this machine end it");
+        return NX_UNIMPLEMENTED;
+    }
+    if (settings->http_port != 0) {
+        (void)nx_fail(err, NX_UNIMPLEMENTED, "monitoring over HTTP is not served yet");
+        nx_hint(err, "leave http and http_port out");
+        return NX_UNIMPLEMENTED;
+    }
+    return NX_OK;
+}
+
+/* The file, then the flags, into settings that hold nothing yet. */
+static enum nx_status read_settings(const struct program *program, struct nx_nats_settings *settings,
+                                    struct nx_error *err) {
     const struct nx_nats_config_source source = { read_file, get_variable, program->disk };
+    struct nx_nats_options *server = &settings->server;
     const char *path = value(program, "config");
     struct nx_nats_config *config = NULL;
-    nx_nats_settings_fini(&program->settings);
-    nx_nats_settings_init(&program->settings);
+    nx_nats_settings_init(settings);
     if (path != NULL) {
         NX_TRY(nx_nats_config_read(path, &source, &config, err));
-        NX_TRY(nx_nats_settings_take(&program->settings, config, err));
+        NX_TRY(nx_nats_settings_take(settings, config, err));
     }
-    return take_flags(program, err);
+    NX_TRY(take_flags(program, settings, err));
+    server->port = settings->port == -1 ? 0 : (uint16_t)settings->port;
+    if (server->server_name.len == 0) {
+        server->server_name = NX_STR("nexus");
+    }
+    return check_served(settings, err);
 }
 
 /* Files that tell where it is */
@@ -301,23 +330,74 @@ static void stop(struct program *program) {
     nx_loop_stop(program->loop);
 }
 
+/* What a running server cannot change is as it was. */
+static bool is_served_alike(const struct nx_nats_settings *a, const struct nx_nats_settings *b) {
+    return a->port == b->port && a->http_port == b->http_port && a->jetstream == b->jetstream &&
+           nx_str_equal(a->server.host, b->server.host) &&
+           nx_str_equal(a->server.server_name, b->server.server_name) &&
+           a->server.connections_max == b->server.connections_max &&
+           a->server.payload_size_max == b->server.payload_size_max &&
+           a->server.control_line_size_max == b->server.control_line_size_max &&
+           a->server.pending_size_max == b->server.pending_size_max &&
+           a->server.subscriptions_max == b->server.subscriptions_max &&
+           a->server.ping_interval_ns == b->server.ping_interval_ns &&
+           a->server.pings_max == b->server.pings_max && a->server.lame_duck_ns == b->server.lame_duck_ns;
+}
+
+/* The file again: users, accounts and permissions are taken, all else at the next start. */
+static void reload(struct program *program) {
+    struct nx_error err = { 0 };
+    NX_AUTO(nx_nats_settings) next = { 0 };
+    enum nx_status status = read_settings(program, &next, &err);
+    if (status == NX_OK) {
+        status = nx_nats_server_reload(program->server, &next.server, &err);
+    }
+    if (status != NX_OK) {
+        nx_nats_log_write(&program->log, "ERR", "Failed to reload server configuration: %s", err.message);
+        return;
+    }
+    if (!is_served_alike(&program->settings, &next)) {
+        nx_nats_log_write(
+            &program->log, "WRN",
+            "While it runs only users, accounts and permissions are taken; the rest at the next "
+            "start");
+    }
+    nx_nats_log_write(&program->log, "INF", "Reloaded server configuration");
+}
+
+static void look_whether_left(void *data) {
+    struct program *program = data;
+    if (nx_nats_server_is_left(program->server)) {
+        stop(program);
+    } else {
+        nx_timer_start(program->loop, &program->left, LEFT_TICK_MS);
+    }
+}
+
+static void enter_lame_duck(struct program *program) {
+    nx_nats_log_write(&program->log, "INF", "Entering lame duck mode, stop accepting new clients");
+    if (!nx_nats_server_lame_duck(program->server)) {
+        nx_nats_log_write(&program->log, "ERR", "Lame duck mode: no memory; stopping now");
+        stop(program);
+        return;
+    }
+    look_whether_left(program);
+}
+
 static void signalled(void *data, int number) {
     struct program *program = data;
-    switch (number) {
-    case SIGHUP:
-        nx_nats_log_write(&program->log, "ERR",
-                          "Failed to reload server configuration: not built yet; what ran before goes on");
+    if (number == SIGHUP) {
+        reload(program);
         return;
-    case SIGUSR2:
-        nx_nats_log_write(&program->log, "INF", "Entering lame duck mode, stop accepting new clients");
-        break;
-    default:
-        nx_nats_log_write(&program->log, "INF", "Trapped \"%s\" signal",
-                          number == SIGINT ? "interrupt" : "terminated");
-        (void)signal(SIGINT, SIG_DFL); /* a second one ends us at once */
-        (void)signal(SIGTERM, SIG_DFL);
-        break;
     }
+    if (number == SIGUSR2) {
+        enter_lame_duck(program);
+        return;
+    }
+    nx_nats_log_write(&program->log, "INF", "Trapped \"%s\" signal",
+                      number == SIGINT ? "interrupt" : "terminated");
+    (void)signal(SIGINT, SIG_DFL); /* a second one ends us at once */
+    (void)signal(SIGTERM, SIG_DFL);
     stop(program);
 }
 
@@ -345,10 +425,7 @@ static enum nx_status open_server(struct program *program, struct nx_error *err)
     const struct nx_nats_settings *settings = &program->settings;
     const struct nx_nats_server_options options = {
         .random = nx_random_system(),
-        .name = settings->server.server_name,
-        .host = settings->server.host,
-        .port = settings->port == -1 ? 0 : (uint16_t)settings->port,
-        .connections_max = settings->server.connections_max,
+        .nats = &settings->server,
     };
     const enum nx_status status = nx_nats_server_open(&options, &program->server, err);
     if (status == NX_ALREADY_EXISTS) {
@@ -403,13 +480,14 @@ static enum nx_status check_only(struct program *program, struct nx_error *err) 
     if (path == NULL) {
         return nx_args_fail(program->args, err, "-t: expected --config FILE too");
     }
-    NX_TRY(read_settings(program, err));
+    NX_TRY(read_settings(program, &program->settings, err));
     (void)fprintf(stderr, "nats-server: configuration file %s is valid\n", path);
     return NX_OK;
 }
 
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     struct program program = { .args = args, .disk = nx_disk_system() };
+    program.left = (struct nx_timer){ .end = look_whether_left, .data = &program };
     enum nx_status status;
     if (nx_args_has(args, "version")) {
         (void)printf("nats-server: v%s (nexus %s)\n", NX_NATS_VERSION, NX_VERSION);
@@ -421,10 +499,7 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     if (nx_args_has(args, "t")) {
         status = check_only(&program, err);
     } else {
-        status = read_settings(&program, err);
-        if (program.settings.server.server_name.len == 0) {
-            program.settings.server.server_name = NX_STR("nexus");
-        }
+        status = read_settings(&program, &program.settings, err);
         status = status == NX_OK ? start(&program, err) : status;
     }
     nx_nats_server_close(program.server);

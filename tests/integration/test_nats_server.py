@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import NEXUS, run_nexus
+from conftest import NEXUS, ROOT, run_nexus
 from test_nats import Client
 
 LINE = re.compile(r"^\[(\d+)\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} \[(INF|WRN|ERR|FTL)\] (.*)$")
@@ -178,3 +178,17 @@ def test_a_port_in_use_is_named_with_what_to_do(nats_server, tmp_path):
     server = nats_server("-p", "-1")
     done = run_nexus("nats-server", "-p", str(server.port), cwd=tmp_path, status=1)
     assert "another program has this port" in done.stderr and "-p -1 takes a free one" in done.stderr
+
+
+def test_the_guide_runs_as_written_and_lists_what_is_taken(tmp_path):
+    text = (ROOT / "docs" / "guides" / "NATS_SERVER.md").read_text()
+    (tmp_path / "nexus").symlink_to(NEXUS)
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+        subprocess.run(["bash", "-ec", block], cwd=tmp_path, check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, timeout=60)
+    taken, refused = text.split("| refused | instead |")
+    source = "".join((ROOT / "src" / "app" / name).read_text() for name in ("nats_settings.c", "nats_settings_users.c"))
+    for row in re.findall(r"^\| [\w ]+ \| (.*) \|$", taken.split("## Keys")[1], re.M):
+        for key in re.findall(r"`([a-z_]+)`", row):
+            assert f'"{key}"' in source, key
+    for key in re.findall(r"`([a-z_]+)`", "".join(line.split(" | ")[0] for line in refused.splitlines() if line.startswith("|"))):
+        assert re.search(rf'"{key}"[^;]*?(NX_NATS_KEY_REFUSED|no_|")', source), key
