@@ -450,6 +450,7 @@ static enum nx_status serve(struct program *program, struct nx_error *err) {
     while (!program->stopping) {
         nx_loop_run(program->loop);
     }
+    nx_timer_stop(program->loop, &program->left);
     nx_nats_log_write(&program->log, "INF", "Initiating Shutdown...");
     nx_nats_server_close(NX_TAKE(program->server));
     if (ports_path(program, path)) {

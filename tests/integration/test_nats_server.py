@@ -156,9 +156,73 @@ def test_what_is_not_served_is_said_and_not_pretended(nats_server, tmp_path):
     client = Client(server.port)
     assert client.info["jetstream"] is False
     client.say("SUB _INBOX.a 1\r\nPUB $JS.API.INFO _INBOX.a 0\r\n\r\n")
-    assert client.message()[1] == b"NATS/1.0 503\r\n\r\n"
+    assert client.message()[1].startswith(b"NATS/1.0 503\r\n")
     client.socket.close()
     assert not (tmp_path / "store").exists()
+
+
+def connected(port, options):
+    """The client; None when it was refused."""
+    try:
+        return Client(port, json.dumps({"verbose": False, "pedantic": False, **options}))
+    except (AssertionError, OSError):
+        return None
+
+
+def test_users_of_the_file_are_asked_for_and_a_signal_reloads_them(nats_server, tmp_path):
+    config = tmp_path / "s.conf"
+    config.write_text("port: -1\nauthorization { users: [{user: ann, password: $PASS}] }\n")
+    server = nats_server("-c", "s.conf", environment={"PASS": "one"})
+    ann = connected(server.port, {"user": "ann", "pass": "one"})
+    assert ann and ann.info["auth_required"] is True
+    assert connected(server.port, {"user": "ann", "pass": "two"}) is None
+    config.write_text("port: -1\nauthorization { users: [{user: ben, password: two}] }\nmax_payload: 1k\n")
+    server.process.send_signal(signal.SIGHUP)
+    level, text = server.next_line()
+    assert level == "WRN" and "only users, accounts and permissions are taken" in text
+    assert server.next_line() == ("INF", "Reloaded server configuration")
+    assert "-ERR" in ann.line()  # she is gone
+    ben = connected(server.port, {"user": "ben", "pass": "two"})
+    assert ben and connected(server.port, {"user": "ann", "pass": "one"}) is None
+    config.write_text("port: -1\nauthorization { usres: [] }\n")
+    server.process.send_signal(signal.SIGHUP)
+    level, text = server.next_line()
+    assert level == "ERR" and "s.conf:2:17: there is no key 'usres' here" in text
+    ben.settled()
+    for client in (ann, ben):
+        client.socket.close()
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("flags, options", [(["--user", "u", "--pass", "p"], {"user": "u", "pass": "p"}),
+                                            (["-auth=t0k"], {"auth_token": "t0k"})])
+def test_credentials_of_the_command_line_are_asked_for(nats_server, flags, options):
+    server = nats_server("-p", "-1", "-a", "0.0.0.0", *flags)
+    assert connected(server.port, {}) is None
+    client = connected(server.port, options)
+    client.settled()
+    client.socket.close()
+    assert server.stop() == 0
+
+
+def test_a_lame_duck_sends_its_clients_away_and_ends(nats_server, tmp_path):
+    (tmp_path / "s.conf").write_text('port: -1\nlame_duck_duration: "200ms"\nlame_duck_grace_period: "100ms"\n')
+    server = nats_server("-c", "s.conf")
+    client = Client(server.port)
+    run_nexus("nats-server", "--signal", f"ldm={server.process.pid}", cwd=tmp_path)
+    assert server.next_line() == ("INF", "Entering lame duck mode, stop accepting new clients")
+    assert json.loads(client.line().removeprefix("INFO "))["ldm"] is True
+    assert client.file.read() == b""
+    client.socket.close()
+    assert server.process.wait(30) == 0
+
+
+def test_tls_and_monitoring_are_refused_until_they_are_served(tmp_path):
+    (tmp_path / "s.conf").write_text("tls { cert_file: c.pem, key_file: k.pem }\n")
+    done = run_nexus("nats-server", "-c", "s.conf", cwd=tmp_path, status=1)
+    assert "TLS is not served yet" in done.stderr
+    done = run_nexus("nats-server", "-p", "-1", "-m", "-1", cwd=tmp_path, status=1)
+    assert "monitoring over HTTP is not served yet" in done.stderr
 
 
 def test_another_one_is_told_by_a_signal(nats_server, tmp_path):
