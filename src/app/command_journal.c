@@ -23,7 +23,12 @@
 #include "platform/function/functions.h"
 #include "storage/check/check.h"
 
-enum { LINE_SIZE_MAX = 16 * 1024 * 1024, PATH_SIZE_MAX = 4096 };
+enum {
+    LINE_SIZE_MAX = 16 * 1024 * 1024,
+    PATH_SIZE_MAX = 4096,
+    NAMED_MAX = 100,       /* ranges of destroyed records, one a line */
+    LOOKS_MAX = 100 * 1000 /* sequences without a record that are looked at in one page */
+};
 
 static const struct nx_flag flags[] = {
     { .name = "stream", .value = "NAME", .help = "only this stream, such as EVENTS" },
@@ -43,6 +48,8 @@ struct walk {
     uint64_t size;
     uint64_t lost_count;
     uint64_t stream_count;
+    struct nx_buf named; /* what is destroyed, a line for each range */
+    size_t named_count;
     struct nx_journal_objects *objects; /* NULL: not all is looked at */
 };
 
@@ -105,6 +112,55 @@ static enum nx_status dump(const struct nx_record *record, struct nx_error *err)
     return NX_OK;
 }
 
+static bool is_destroyed(struct nx_fabric *fabric, struct nx_str stream, uint64_t sequence) {
+    NX_AUTO(nx_read) *read = NULL;
+
+    if (nx_read_new(NX_READ_BY_SEQUENCE, &read, NULL) != NX_OK) {
+        return false;
+    }
+    read->stream = nx_arena_copy(&read->arena, stream);
+    read->from_sequence = sequence;
+    nx_fabric_read_now(fabric, read);
+    return read->status == NX_DATA_LOSS;
+}
+
+static void name_range(struct walk *walk, struct nx_str stream, uint64_t first, uint64_t last) {
+    if (walk->named_count++ >= NAMED_MAX) {
+        return; /* the number of all is told */
+    }
+    nx_buf_append_format(&walk->named, "%.*s:%" PRIu64, NX_STR_ARG(stream), first);
+    if (last > first) {
+        nx_buf_append_format(&walk->named, " to %" PRIu64, last);
+    }
+    nx_buf_append_c(&walk->named, first == last ? " is destroyed\n" : " are destroyed\n");
+}
+
+/* Which of the sequences that a page has no record of are destroyed; others were never written, or left. */
+static void name_destroyed(struct walk *walk, struct nx_str stream, uint64_t first,
+                           const struct nx_read *page) {
+    uint64_t range_first = 0;
+    size_t index = 0;
+    size_t looks = 0;
+    uint64_t at = first;
+
+    for (; at < page->next_sequence && looks < LOOKS_MAX; at++) {
+        while (index < page->record_count && page->records[index].sequence < at) {
+            index++;
+        }
+        const bool is_there = index < page->record_count && page->records[index].sequence == at;
+        looks += is_there ? 0 : 1;
+        if (!is_there && is_destroyed(walk->fabric, stream, at)) {
+            range_first = range_first == 0 ? at : range_first;
+        } else if (range_first != 0) {
+            name_range(walk, stream, range_first, at - 1);
+            range_first = 0;
+        }
+    }
+    if (range_first != 0) {
+        name_range(walk, stream, range_first, at - 1);
+    }
+}
+
 /* Read every record of the stream: whatever is read was checked against its sum. */
 static enum nx_status walk_stream(struct walk *walk, const struct nx_stream_info *info,
                                   struct nx_error *err) {
@@ -136,6 +192,9 @@ static enum nx_status walk_stream(struct walk *walk, const struct nx_stream_info
             }
         }
         walk->lost_count += read->lost_count;
+        if (read->lost_count > 0 && !walk->dump) {
+            name_destroyed(walk, info->name, next, read);
+        }
         at_end = read->at_end || read->next_sequence <= next;
         next = read->next_sequence;
     }
@@ -208,6 +267,7 @@ static enum nx_status verify(struct nx_args *args, struct walk *walk, bool json,
                      walk->stream_count, walk->count, walk->size, walk->lost_count);
     } else {
         print_report(nx_fabric_recovery_report(walk->fabric));
+        print_report(nx_buf_str(&walk->named));
         (void)printf("%s %" PRIu64 " records of %" PRIu64 " streams read and checked, %" PRIu64 " bytes",
                      walk->lost_count == 0 ? "OK" : "FAIL", walk->count, walk->stream_count, walk->size);
         (void)printf(walk->lost_count == 0 ? "\n" : "; %" PRIu64 " are destroyed\n", walk->lost_count);
@@ -288,8 +348,10 @@ static enum nx_status look(struct nx_args *args, const struct nx_source *source,
     nx_journal_objects_init(&objects, nx_random_u64(&random));
     const bool is_all = walk.stream == NULL && walk.since_ns == 0 && walk.until_ns == 0;
     walk.objects = is_all ? &objects : NULL;
+    nx_buf_init(&walk.named, LINE_SIZE_MAX);
     const enum nx_status status = verify(args, &walk, json, err);
     nx_journal_objects_fini(&objects);
+    nx_buf_fini(&walk.named);
     return status;
 }
 

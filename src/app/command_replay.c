@@ -240,11 +240,23 @@ static void append_shapes(struct nx_buf *out, const struct request *request,
     }
 }
 
+/* By its id, which nobody knows any more when it is gone. */
+static void append_event(struct nx_buf *out, const struct nx_replay_item *item) {
+    if (item->event_id.len > 0) {
+        nx_buf_append(out, item->event_id);
+    } else {
+        nx_buf_append_format(out, "EVENTS:%" PRIu64, item->event_sequence);
+    }
+}
+
 static void append_trouble(struct nx_buf *out, const struct request *request,
                            const struct nx_replay_item *item) {
-    nx_buf_append_format(out, "FAIL %.*s INVOCATIONS:%" PRIu64 " (event %.*s, attempt %" PRIu32 "): %s",
-                         NX_STR_ARG(item->function), item->invocation, NX_STR_ARG(item->event_id),
-                         item->attempt, nx_replay_verdict_name(item->verdict));
+    const bool is_gone = item->verdict == NX_REPLAY_EVENT_GONE || item->verdict == NX_REPLAY_MODULE_GONE;
+    nx_buf_append_format(out, "%s %.*s INVOCATIONS:%" PRIu64 " (event ", is_gone ? "GONE" : "FAIL",
+                         NX_STR_ARG(item->function), item->invocation);
+    append_event(out, item);
+    nx_buf_append_format(out, ", attempt %" PRIu32 "): %s", item->attempt,
+                         nx_replay_verdict_name(item->verdict));
     if (item->verdict == NX_REPLAY_DIFFERENT) {
         nx_buf_append_c(out, ": ");
         append_difference(out, request, &item->difference);
@@ -345,7 +357,9 @@ static enum nx_status show(const struct request *request, const struct nx_replay
         char time[NX_TIME_TEXT_SIZE + 1];
         const struct nx_replay_item *item = &report->items[0];
         (void)nx_time_format(item->original_time_ns, NX_TIME_SECONDS, time);
-        nx_buf_append_format(&out, "OK Replaying event %.*s of %s\n", NX_STR_ARG(item->event_id), time);
+        nx_buf_append_c(&out, "OK Replaying event ");
+        append_event(&out, item);
+        nx_buf_append_format(&out, " of %s\n", time);
     }
     for (size_t i = 0; i < report->item_count; i++) {
         if (request->question.id.len > 0 && !request->verify) {

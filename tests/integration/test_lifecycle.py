@@ -228,3 +228,27 @@ def test_repair_puts_a_file_aside_that_cannot_be_read(project, servers):
     server = servers(project)
     server.publish("nobody.listens", {"n": 3})
     assert server.get("/events?order=desc&limit=1")["events"][0]["reference"] == "EVENTS:3"
+
+
+def test_destroyed_records_are_named_and_no_proof(project, servers):
+    """Damage is not taken for what has expired: verify names it, and a replay of the range fails."""
+    server = servers(project)
+    for number in range(5):
+        server.publish("user.created", {"user_id": f"user-{number}-{'x' * 50}"})
+    server.wait_until_idle()
+    server.kill()
+    segment = next((project / ".nexus" / "journal").glob("wal-*"))
+    data = bytearray(segment.read_bytes())
+    events = [json.loads(line) for line in run_nexus("events", "--output", "json", cwd=project).stdout.splitlines()]
+    damaged = [event["reference"] for event in events if event["event"]["type"] == "user.created"][1:4:2]
+    for number in (1, 3):
+        data[data.index(f'{{"user_id": "user-{number}-'.encode()) + 15] ^= 1
+    segment.write_bytes(data)
+
+    told = run_nexus("journal", "verify", cwd=project, status=1).stdout
+    assert all(f"  {reference} is destroyed\n" in told for reference in damaged), told
+    assert "; 2 are destroyed" in told
+    replayed = run_nexus("replay", "--since", "1h", "--verify", cwd=project, status=1).stdout
+    assert "FAIL 5 calls replayed" in replayed and "3 identical, 2 failed" in replayed
+    for reference in damaged:
+        assert f"(event {reference}, attempt 1): failed: event {reference} is destroyed" in replayed

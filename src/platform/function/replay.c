@@ -39,7 +39,7 @@ void nx_replay_report_fini(struct nx_replay_report *report) {
 
 bool nx_replay_report_is_proof(const struct nx_replay_report *report) {
     return report->counts[NX_REPLAY_IDENTICAL] > 0 && report->counts[NX_REPLAY_DIFFERENT] == 0 &&
-           report->counts[NX_REPLAY_FAILED] == 0;
+           report->counts[NX_REPLAY_FAILED] == 0 && report->lost_count == 0;
 }
 
 static struct nx_check_options check_options(const struct nx_replay_options *options,

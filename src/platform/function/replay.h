@@ -143,7 +143,8 @@ struct nx_replay_report {
 };
 void nx_replay_report_init(struct nx_replay_report *report);
 void nx_replay_report_fini(struct nx_replay_report *report);
-/** True when something was compared and all of it was identical: exit status 0 of --verify. */
+/** True when something was compared, all of it was identical, and nothing that was to be compared is
+ * destroyed: exit status 0 of --verify. What has expired is only counted. */
 bool nx_replay_report_is_proof(const struct nx_replay_report *report);
 
 /* How far a range is: counted in the records of INVOCATIONS that it goes over, also where only one function's

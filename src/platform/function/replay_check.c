@@ -211,6 +211,11 @@ bool nx_check_begin(struct nx_check *check, const struct nx_check_subject *subje
                       nx_outcome_name(subject->invocation->outcome), NX_STR_ARG(subject->invocation->error));
         return decide(check, NX_REPLAY_UNREPLAYABLE, &error);
     }
+    if (subject->event == NULL && subject->is_event_destroyed) {
+        (void)nx_fail(&error, NX_DATA_LOSS, "event EVENTS:%" PRIu64 " is destroyed: see nexus journal verify",
+                      item->event_sequence);
+        return decide(check, NX_REPLAY_FAILED, &error);
+    }
     if (subject->event == NULL) {
         (void)nx_fail(&error, NX_NOT_FOUND, "event EVENTS:%" PRIu64 " is gone", item->event_sequence);
         return decide(check, NX_REPLAY_EVENT_GONE, &error);

@@ -47,6 +47,7 @@ struct nx_check_subject {
     const struct nx_record *record;         /* of INVOCATIONS */
     const struct nx_invocation *invocation; /* decoded from it; stored blobs filled in */
     const struct nx_record *event;          /* NULL: it is gone */
+    bool is_event_destroyed;                /* it did not expire: its bytes are damaged */
 };
 
 /** True: nx_check_begin() of this invocation would run it, and needs a module that was not given yet. */

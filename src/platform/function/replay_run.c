@@ -111,6 +111,7 @@ static enum nx_status make_subjects(struct nx_replay_run *run) {
     nx_arena_fini(&run->arena);
     nx_arena_init(&run->arena, SCRATCH_SIZE_MAX);
     run->subject_count = run->index = run->event_index = 0;
+    run->has_lost_events = run->is_one_by_one = false;
     run->subjects = nx_arena_alloc(&run->arena, (batch->record_count + 1) * sizeof *run->subjects);
     if (run->subjects == NULL) {
         return nx_fail_memory(&run->error);
@@ -204,7 +205,9 @@ static enum nx_replay_need take_id(struct nx_replay_run *run) {
     const struct nx_str id = run->options.question->id;
     if (read->status != NX_OK) {
         run->error = read->error;
-        if (read->status == NX_NOT_FOUND && run->error.hint[0] == '\0') {
+        if (run->error.kind == NX_KIND_EXPIRED) {
+            nx_hint(&run->error, "it is older than what its stream keeps: see streams in nexus.yaml");
+        } else if (read->status == NX_NOT_FOUND && run->error.hint[0] == '\0') {
             nx_hint(&run->error, "ids look like 01JDN4ZQ8R7V5T3K2M1N0P9Q8R, EVENTS:17 or INVOCATIONS:17; "
                                  "nexus events lists what there is");
         }
@@ -333,7 +336,8 @@ static enum nx_replay_need take_range(struct nx_replay_run *run) {
 /* Events of a batch: in one sweep where they lie close together, else one by one. */
 static enum nx_replay_need ask_events(struct nx_replay_run *run) {
     const bool is_dense = run->events_low > 0 && run->events_high >= run->events_low &&
-                          run->events_high - run->events_low < 4 * run->subject_count + 64;
+                          run->events_high - run->events_low < 4 * run->subject_count + 64 &&
+                          !run->is_one_by_one;
     if (is_dense) {
         struct nx_read *read = nx_replay_run_new_read(run, NX_READ_SCAN, NX_STR("EVENTS"));
         if (read == NULL) {
@@ -343,10 +347,11 @@ static enum nx_replay_need ask_events(struct nx_replay_run *run) {
         read->to_sequence = run->events_high;
         return nx_replay_run_ask(run, read, TAKE_EVENTS);
     }
-    while (run->event_index < run->subject_count && run->subjects[run->event_index].event_sequence == 0) {
+    while (run->event_index < run->subject_count && (run->subjects[run->event_index].event_sequence == 0 ||
+                                                     run->subjects[run->event_index].event != NULL)) {
         run->event_index++;
     }
-    if (run->event_index >= run->subject_count) {
+    if (run->event_index >= run->subject_count || run->event_read_count >= BATCH_EVENT_READS_MAX) {
         run->state = ASK_BLOB;
         return NX_REPLAY_NEEDS_STEP;
     }
@@ -374,6 +379,8 @@ static void match_events(struct nx_replay_run *run, const struct nx_read *read) 
         }
         if (low < read->record_count && read->records[low].sequence == subject->event_sequence) {
             subject->event = &read->records[low];
+        } else if (read->kind == NX_READ_BY_SEQUENCE && read->from_sequence == subject->event_sequence) {
+            subject->is_event_destroyed = read->status == NX_DATA_LOSS;
         }
     }
 }
@@ -387,9 +394,11 @@ static enum nx_replay_need take_events(struct nx_replay_run *run) {
                           run->event_read_count + 1 >= BATCH_EVENT_READS_MAX;
     if (is_scan) {
         run->events_low = read->next_sequence;
+        run->has_lost_events = run->has_lost_events || read->lost_count > 0;
+        run->is_one_by_one = is_whole && run->has_lost_events; /* which of those that are not there expired */
     }
     run->event_reads[run->event_read_count++] = read;
-    run->state = is_scan ? (is_whole ? ASK_BLOB : ASK_EVENTS) : ASK_EVENTS;
+    run->state = is_scan && is_whole && !run->is_one_by_one ? ASK_BLOB : ASK_EVENTS;
     return NX_REPLAY_NEEDS_STEP;
 }
 
@@ -527,7 +536,8 @@ struct nx_arena *nx_replay_run_item_arena(struct nx_replay_run *run) {
 static struct nx_check_subject check_subject(const struct nx_replay_subject *subject) {
     return (struct nx_check_subject){ .record = subject->record,
                                       .invocation = &subject->invocation,
-                                      .event = subject->event };
+                                      .event = subject->event,
+                                      .is_event_destroyed = subject->is_event_destroyed };
 }
 
 /* The verdict on the subject at hand is there without a run. */

@@ -36,6 +36,7 @@ struct nx_replay_subject {
     struct nx_invocation invocation;
     uint64_t event_sequence;
     const struct nx_record *event;
+    bool is_event_destroyed;
     bool is_unreadable;
     bool is_tape_gone;
 };
@@ -57,8 +58,10 @@ struct nx_replay_run {
     size_t event_read_count;
     uint64_t events_low; /* what of EVENTS is still to be read for this batch */
     uint64_t events_high;
-    size_t event_index; /* single reads: the next subject whose event is wanted */
-    struct nx_buf blob; /* a stored tape */
+    bool has_lost_events; /* what was read of EVENTS has destroyed records */
+    bool is_one_by_one;   /* so the events that were not there are asked for, each alone */
+    size_t event_index;   /* single reads: the next subject whose event is wanted */
+    struct nx_buf blob;   /* a stored tape */
     struct nx_buf wasm;
     struct nx_error blob_error; /* why a tape or a module cannot be had */
     struct nx_object_get get;   /* of either */
