@@ -222,7 +222,8 @@ static bool is_served_alike(const struct server *server, const struct nx_config 
     return alike;
 }
 
-static void reload(struct server *server) {
+static void reload(void *data) {
+    struct server *server = data;
     NX_AUTO(nx_config) *config = NULL;
     struct watch next;
     struct nx_error err = { 0 };
@@ -307,6 +308,7 @@ static enum nx_status serve(struct server *server, size_t workers, struct nx_err
         .invocation = server->is_dev ? show_invocation : NULL,
         .tick = server->is_dev ? look_for_changes : NULL,
         .tick_ms = server->is_dev ? look_every_ms(server->config) : 0,
+        .reload = server->is_dev ? NULL : reload,
         .data = server,
     };
     const char *data = server->config->data.ptr;
@@ -387,7 +389,9 @@ const struct nx_command nx_command_dev = {
 const struct nx_command nx_command_start = {
     .name = "start",
     .summary = "serve the project as it is",
-    .text = "As nexus dev, without watching files and without showing what functions say (nexus logs does).",
+    .text =
+        "As nexus dev, without watching files and without showing what functions say (nexus logs does).\n"
+        "SIGHUP takes the changed file. SIGUSR2 sends NATS clients elsewhere and ends when they are gone.",
     .example = "nexus start --config /etc/nexus/nexus.yaml --log-format json",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],

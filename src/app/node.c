@@ -56,6 +56,8 @@ struct nx_node {
     const struct nx_message *awaited; /* by nx_node_ask() */
     bool answered;
     bool signalled;
+    bool reload_asked;
+    bool leaves; /* when the last NATS client has */
     bool tailing;
     bool ticked;        /* nx_node_run() has to call options.tick */
     bool refuses;       /* the log takes nothing, as was told */
@@ -118,11 +120,18 @@ static void receive(void *data, struct nx_message_queue *inbox) {
 static void signalled(void *data, int number) {
     struct nx_node *node = data;
 
-    (void)number;
+    nx_loop_stop(node->loop);
+    if (number == SIGHUP && node->options.reload != NULL) {
+        node->reload_asked = true;
+        return;
+    }
+    if (number == SIGUSR2 && node->nats != NULL && nx_nats_server_lame_duck(node->nats)) {
+        node->leaves = true;
+        return;
+    }
     node->signalled = true;
     (void)signal(SIGINT, SIG_DFL); /* a second one ends us at once */
     (void)signal(SIGTERM, SIG_DFL);
-    nx_loop_stop(node->loop);
 }
 
 static void tick(void *data) {
@@ -574,6 +583,8 @@ static enum nx_status open_parts(struct nx_node *node, struct nx_error *err) {
 
     NX_TRY(nx_loop_open(&loop_options, &node->loop, err));
     NX_TRY(nx_loop_watch_signals(node->loop, signalled, node, err));
+    NX_TRY(nx_loop_watch_signal(node->loop, SIGHUP, err));
+    NX_TRY(nx_loop_watch_signal(node->loop, SIGUSR2, err));
     NX_TRY(nx_metrics_new(&node->metrics, err));
     NX_TRY(open_exporter(node, err));
     NX_TRY(open_fabric(node, err));
@@ -635,21 +646,21 @@ enum nx_status nx_node_describe(struct nx_node *node, struct nx_functions_descri
     return NX_OK;
 }
 
-/* Who may connect, and do what; where it listens stays. */
-static enum nx_status reload_nats(struct nx_node *node, const struct nx_config *config,
-                                  struct nx_error *err) {
-    if (node->nats == NULL) {
-        return NX_OK;
-    }
+/* Who may connect, and do what; where it listens stays. The functions run already, so a failure is only told.
+ */
+static void reload_nats(struct nx_node *node, const struct nx_config *config) {
+    struct nx_error err = { 0 };
     const struct nx_nats_options nats = nats_options(config);
-    NX_TRY(check_nats_secrets(config, err));
-    return nx_nats_server_reload(node->nats, &nats, err);
+    if (node->nats != NULL && nx_nats_server_reload(node->nats, &nats, &err) != NX_OK) {
+        nx_log_warn(node->options.log, "the users of NATS stay as they were", NX_F_C("error", err.message));
+    }
 }
 
 enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config, struct nx_error *err) {
     NX_AUTO(nx_registry) *registry = NULL;
     struct nx_functions_update *update;
 
+    NX_TRY(check_nats_secrets(config, err));
     NX_TRY(load_functions(node, config, &registry, err));
     NX_TRY(nx_functions_update_new(nx_registry_ref(registry), &update, err));
     NX_TRY(ask(node, nx_functions_mailbox(node->functions), &update->message, err));
@@ -662,7 +673,8 @@ enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config, st
     NX_TRY(nx_http_server_set_registry(node->http, registry, err));
     nx_registry_unref(node->registry);
     node->registry = NX_TAKE(registry);
-    return reload_nats(node, config, err);
+    reload_nats(node, config);
+    return NX_OK;
 }
 
 void nx_node_run(struct nx_node *node) {
@@ -674,6 +686,11 @@ void nx_node_run(struct nx_node *node) {
             node->options.tick(node->options.data);
         }
         node->ticked = false;
+        if (node->reload_asked && !node->signalled) {
+            node->reload_asked = false;
+            node->options.reload(node->options.data);
+        }
+        node->signalled = node->signalled || (node->leaves && nx_nats_server_is_left(node->nats));
     }
     nx_timer_stop(node->loop, &node->tick);
 }

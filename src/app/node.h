@@ -26,6 +26,8 @@ struct nx_node_options {
      * second. */
     void (*tick)(void *data);
     int64_t tick_ms;
+    /* SIGHUP came; on the main thread. NULL: it ends the node as SIGTERM does. */
+    void (*reload)(void *data);
     void *data;
 };
 
@@ -44,11 +46,12 @@ struct nx_str nx_node_recovery_report(const struct nx_node *node);
  * Ownership: the caller frees the answer by nx_message_release(&describe->message). */
 NX_MUST_CHECK enum nx_status
 nx_node_describe(struct nx_node *node, struct nx_functions_describe **describe_out, struct nx_error *err);
-/** Load the functions of another configuration in place of those that run. `config` is borrowed from now on,
- * unless this fails: then everything stays as it was. */
+/** Load the functions of another configuration in place of those that run, and take its users of NATS.
+ * `config` is borrowed from now on, unless this fails: then everything stays as it was. */
 NX_MUST_CHECK enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config,
                                             struct nx_error *err);
-/** Serve until SIGINT or SIGTERM. A second signal ends the process at once. */
+/** Serve until SIGINT or SIGTERM, of which a second one ends the process at once; or until SIGUSR2, after
+ * which NATS clients are told to go elsewhere, and it ends when the last one is gone. */
 void nx_node_run(struct nx_node *node);
 /** Take no more, and let what is under way end and be written.
  * Errors:    NX_UNAVAILABLE  the log did not take what calls did last (a full disk, a frozen log): nothing

@@ -240,6 +240,10 @@ static void test_a_signal_calls_back_instead_of_ending_the_process(void **state)
     assert_int_equal(raise(SIGTERM), 0);
     nx_loop_run(loop);
     assert_int_equal(counted.message_count, 1);
+    assert_int_equal(nx_loop_watch_signal(loop, SIGHUP, NULL), NX_OK);
+    assert_int_equal(raise(SIGHUP), 0);
+    nx_loop_run(loop);
+    assert_int_equal(counted.message_count, 101);
     assert_int_equal(raise(SIGPIPE), 0); /* ignored by every process with a loop */
 }
 

@@ -1,6 +1,7 @@
 """Who may connect to the NATS face and do what, over real sockets: users, permissions, accounts, reload."""
 import json
 import re
+import signal
 import socket
 import time
 
@@ -151,6 +152,34 @@ def test_a_changed_file_is_taken_by_running_connections(connect, folder):
     assert ann.lines(2) == ["-ERR 'Authorization Violation'", ""]
     assert bob.line() == """-ERR 'Permissions Violation for Subscription to "foo.*" (sid "1")'"""
     assert bob.say("SUB bar 2\r\nPING\r\n").line() == "PONG"
+
+
+def test_a_hangup_signal_takes_the_changed_file(folder, servers, monkeypatch):
+    monkeypatch.setenv("ANN_PASSWORD", "a")
+    server = servers(folder, "start")
+    port = json.loads((folder / ".nexus" / "ports.json").read_text())["nats"]["port"]
+    ann = Client(port, user="ann", **{"pass": "a"})
+    assert ann.line() == "PONG"
+    (folder / "nexus.yaml").write_text(USERS.replace("{from_env: ANN_PASSWORD}", "changed"))
+    server.process.send_signal(signal.SIGHUP)
+    assert ann.lines(2) == ["-ERR 'Authorization Violation'", ""]
+    assert Client(port, user="ann", **{"pass": "changed"}).line() == "PONG"
+
+
+def test_a_lame_duck_sends_its_clients_away_and_ends(folder, servers, monkeypatch):
+    monkeypatch.setenv("ANN_PASSWORD", "a")
+    server = servers(folder, "start")
+    port = json.loads((folder / ".nexus" / "ports.json").read_text())["nats"]["port"]
+    ann = Client(port, user="ann", **{"pass": "a"})
+    assert ann.line() == "PONG"
+    server.process.send_signal(signal.SIGUSR2)
+    assert json.loads(ann.line().removeprefix("INFO "))["ldm"] is True
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+    assert ann.say("SUB a 1\r\nPUB a 1\r\nx\r\n").lines(2) == ["MSG a 1 1", "x"]  # it is served until it goes
+    ann.file.close()
+    ann.socket.close()
+    assert server.process.wait(20) == 0
 
 
 def test_a_missing_secret_is_told_and_no_secret_is_shown(folder, monkeypatch):
