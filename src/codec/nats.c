@@ -181,7 +181,7 @@ enum nx_nats_parse nx_nats_parse(struct nx_str bytes, const struct nx_nats_limit
         return fail(err, "Unknown Protocol Operation");
     }
     if (line.len > limits->line_size_max + (is_whole ? 0 : 1)) {
-        return fail(err, "Maximum Control Line Exceeded");
+        return fail(err, "maximum control line exceeded");
     }
     if (!is_whole) {
         *size_out = bytes.len + 1;

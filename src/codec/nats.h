@@ -67,7 +67,7 @@ enum nx_nats_parse {
 
 /** Read the first operation in `bytes`.
  * Errors: NX_INVALID_ARGUMENT  the message is NATS's own, for -ERR: "Unknown Protocol Operation", "Parser
- *         Error" (arguments), "Maximum Control Line Exceeded", "Maximum Payload Violation" */
+ *         Error" (arguments), "maximum control line exceeded", "Maximum Payload Violation" */
 enum nx_nats_parse nx_nats_parse(struct nx_str bytes, const struct nx_nats_limits *limits,
                                  struct nx_nats_op *op_out, size_t *size_out, struct nx_error *err);
 /** Append the operation as it goes over the wire. Its strings must be fit to stand there: arguments without

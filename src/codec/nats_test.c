@@ -139,9 +139,9 @@ static void test_a_limit_has_its_own_error(void **state) {
     memcpy(line, "SUB ", 4);
     assert_int_equal(nx_nats_parse(nx_str_of(line, sizeof line - 2), &of_client, &op, &size, NULL),
                      NX_NATS_PARSE_MORE);
-    expect_failure(nx_str_of(line, sizeof line), &of_client, "Maximum Control Line Exceeded");
+    expect_failure(nx_str_of(line, sizeof line), &of_client, "maximum control line exceeded");
     line[sizeof line - 1] = '\n'; /* one byte too many in front of it */
-    expect_failure(nx_str_of(line, sizeof line), &of_client, "Maximum Control Line Exceeded");
+    expect_failure(nx_str_of(line, sizeof line), &of_client, "maximum control line exceeded");
 }
 
 static void test_splits_only_a_block_of_headers(void **state) {

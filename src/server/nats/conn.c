@@ -317,6 +317,11 @@ static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
 
 static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_nats_hub *hub = conn->hub;
+    if (op->verb == NX_NATS_HPUB && !conn->client.headers) {
+        conn->done = true; /* as NATS: without a word */
+        wants_flush(conn);
+        return;
+    }
     nx_counter_add(&hub->counters->messages_in, 1);
     nx_counter_add(&hub->counters->bytes_in, op->headers.len + op->payload.len);
     if (conn->client.pedantic && !nx_subject_is_valid(op->subject)) {
@@ -409,7 +414,9 @@ static bool let_in(struct nx_nats_conn *conn, const struct nx_nats_user *user,
         refuse(conn, authorization_violation);
         return false;
     }
-    conn->is_anonymous = says_nothing(credentials);
+    if (user != conn->user) {
+        conn->is_anonymous = says_nothing(credentials);
+    }
     if (!become(conn, user)) {
         nx_nats_conn_end(conn, "Failed Account Registration"); /* no memory */
         return false;
@@ -457,6 +464,10 @@ static void finish_login(struct nx_nats_conn *conn, const struct nx_nats_user *u
 
 static void try_login(struct nx_nats_conn *conn) {
     struct nx_nats_doubt doubt;
+    if (conn->user != NULL && says_nothing(&conn->connect.credentials)) {
+        finish_login(conn, conn->user); /* another CONNECT, which changes only how it is talked to */
+        return;
+    }
     const struct nx_nats_user *user =
         nx_nats_access_check(conn->hub->access, &conn->connect.credentials, &doubt);
     if (user == NULL || doubt.hash.len == 0) {
@@ -551,7 +562,9 @@ static size_t handle_all(struct nx_nats_conn *conn, struct nx_str bytes, size_t 
         const enum nx_nats_parse parsed =
             nx_nats_parse(nx_str_slice(bytes, offset, bytes.len), &limits, &op, &size, &err);
         if (parsed == NX_NATS_PARSE_FAILED) {
-            nx_nats_conn_end(conn, err.message);
+            if (is_let_in(conn)) {
+                nx_nats_conn_end(conn, err.message);
+            }
             break;
         }
         if (parsed == NX_NATS_PARSE_MORE) {

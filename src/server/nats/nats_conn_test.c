@@ -307,6 +307,29 @@ static void test_wrong_credentials_end_the_connection(void **state) {
     assert_int_equal(nx_counter_get(&world->counters.refused), 3);
 }
 
+static void test_what_cannot_be_read_is_no_less_unauthorized(void **state) {
+    struct client *client = &((struct world *)*state)->clients[0];
+    say(client, "GET / HTTP/1.1\r\n");
+    assert_said(client, "-ERR 'Authorization Violation'\r\n");
+}
+
+static void test_another_connect_changes_how_it_is_talked_to(void **state) {
+    struct client *client = &((struct world *)*state)->clients[0];
+    connect_as(client, "carl", "c");
+    say(client, "SUB a 1\r\nCONNECT {\"verbose\":true}\r\nPUB a 1\r\nx\r\n");
+    assert_said(client, "+OK\r\n+OK\r\n"); /* its subscriptions are gone */
+    say(client, "CONNECT {\"user\":\"carl\",\"pass\":\"wrong\"}\r\n");
+    assert_said(client, "-ERR 'Authorization Violation'\r\n");
+}
+
+static void test_headers_of_who_does_not_know_them_end_it(void **state) {
+    struct client *client = &((struct world *)*state)->clients[0];
+    connect_as(client, "carl", "c");
+    say(client, "HPUB a 12 14\r\nNATS/1.0\r\n\r\nok\r\nPING\r\n");
+    assert_said(client, "");
+    assert_true(nx_nats_conn_is_done(client->conn));
+}
+
 static bool compare_later(void *transport, struct nx_str hash, struct nx_str given) {
     (void)transport;
     return nx_str_is(hash, "$2a$10$hash") && nx_str_is(given, "x");
@@ -438,6 +461,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_request_may_be_answered_as_often_as_allowed, setup_guarded,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_is_said_while_a_password_is_compared_waits, setup_guarded,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_no_less_unauthorized, setup_guarded,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_another_connect_changes_how_it_is_talked_to, setup_guarded,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_headers_of_who_does_not_know_them_end_it, setup_guarded,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_accounts_do_not_hear_each_other, setup_guarded, teardown),
         cmocka_unit_test_setup_teardown(test_a_reload_ends_who_is_gone_and_what_is_no_longer_allowed,
