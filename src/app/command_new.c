@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/templates.h"
@@ -130,6 +131,14 @@ static void fill_in(struct nx_buf *out, struct nx_str text, struct nx_str name) 
     }
 }
 
+/* What Nexus keeps is for nobody else, but a project is like any other source: as the umask says. */
+static void share(const char *path, mode_t mode) {
+    const mode_t mask = umask(0);
+
+    (void)umask(mask);
+    (void)chmod(path, mode & ~mask); /* at worst it stays private */
+}
+
 static enum nx_status write_template(struct nx_disk *disk, const char *folder, struct nx_str name,
                                      const struct nx_template *template, struct nx_error *err) {
     char path[PATH_SIZE_MAX];
@@ -142,11 +151,14 @@ static enum nx_status write_template(struct nx_disk *disk, const char *folder, s
     char *slash = strrchr(path, '/');
     *slash = '\0';
     NX_TRY(nx_disk_make_directory(disk, path, err));
+    share(path, 0777);
     *slash = '/';
     nx_buf_init(&content, FILE_SIZE_MAX);
     fill_in(&content, nx_str_of(template->text, template->size), name);
     NX_TRY(nx_buf_check(&content, err));
-    return nx_disk_write_file(disk, path, nx_buf_str(&content), err);
+    NX_TRY(nx_disk_write_file(disk, path, nx_buf_str(&content), err));
+    share(path, 0666);
+    return NX_OK;
 }
 
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {

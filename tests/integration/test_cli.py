@@ -127,6 +127,16 @@ def test_the_binary_is_one_file_that_starts_at_once():
     assert os.access(NEXUS, os.X_OK)
 
 
+def test_new_writes_files_that_others_may_read_as_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        run_nexus("new", "app", cwd=tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "app" / "src").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "app" / "nexus.yaml").stat().st_mode & 0o777 == 0o640
+
+
 def test_new_takes_the_folder_one_is_in(tmp_path):
     (tmp_path / "here").mkdir()
     done = run_nexus("new", ".", cwd=tmp_path / "here")
