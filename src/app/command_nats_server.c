@@ -17,6 +17,7 @@
 #include "app/nats_settings.h"
 #include "codec/json.h"
 #include "io/loop.h"
+#include "server/nats/access.h"
 #include "server/nats/server.h"
 
 enum {
@@ -477,11 +478,13 @@ static enum nx_status start(struct program *program, struct nx_error *err) {
 }
 
 static enum nx_status check_only(struct program *program, struct nx_error *err) {
+    NX_AUTO(nx_nats_access) *access = NULL; /* as the start makes it, and no longer */
     const char *path = value(program, "config");
     if (path == NULL) {
         return nx_args_fail(program->args, err, "-t: expected --config FILE too");
     }
     NX_TRY(read_settings(program, &program->settings, err));
+    NX_TRY(nx_nats_access_new(&program->settings.server, 0, &access, err));
     (void)fprintf(stderr, "nats-server: configuration file %s is valid\n", path);
     return NX_OK;
 }

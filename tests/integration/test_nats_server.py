@@ -126,6 +126,8 @@ def test_a_file_is_tested_without_starting(tmp_path):
     assert "did you mean max_payload?" in done.stderr
     done = run_nexus("nats-server", "-t", "-c", "cluster.conf", cwd=tmp_path, status=1)
     assert "cluster.conf:1:1: 'cluster' is not built here" in done.stderr
+    (tmp_path / "nkey.conf").write_text("authorization { users: [{nkey: UX}] }\n")
+    run_nexus("nats-server", "-t", "-c", "nkey.conf", cwd=tmp_path, status=1)
     done = run_nexus("nats-server", "-t", "-c", "absent.conf", cwd=tmp_path, status=1)
     assert "absent.conf" in done.stderr
 
