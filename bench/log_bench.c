@@ -163,10 +163,10 @@ static double sync_us_of(const struct round *round) {
 }
 
 static void row_log(struct bench *bench, int rounds) {
-    double rates[ROUNDS_MAX];
-    double bares[ROUNDS_MAX];
-    double ratios[ROUNDS_MAX];
-    double syncs[ROUNDS_MAX];
+    double rates[ROUNDS_MAX] = { 0 };
+    double bares[ROUNDS_MAX] = { 0 };
+    double ratios[ROUNDS_MAX] = { 0 };
+    double syncs[ROUNDS_MAX] = { 0 };
     struct round all = { 0 };
     for (int i = 0; i < rounds; i++) {
         struct round round = { 0 };
@@ -197,9 +197,9 @@ static void row_log(struct bench *bench, int rounds) {
 }
 
 static void row_streams(struct bench *bench, int rounds) {
-    double rates[2][ROUNDS_MAX];
-    double syncs[2][ROUNDS_MAX];
-    double ratios[ROUNDS_MAX];
+    double rates[2][ROUNDS_MAX] = { 0 };
+    double syncs[2][ROUNDS_MAX] = { 0 };
+    double ratios[ROUNDS_MAX] = { 0 };
     struct round all[2] = { 0 };
     (void)append(bench, 2000, 64, STREAMS); /* every stream is there already */
     for (int i = 0; i < rounds; i++) {
@@ -298,7 +298,7 @@ static double read_run(struct bench *bench) {
 }
 
 static void row_read(struct bench *bench, int rounds) {
-    double rates[3][ROUNDS_MAX];
+    double rates[3][ROUNDS_MAX] = { 0 };
     world_open(&bench->world, true);
     (void)append(bench, READ_RECORDS, 4000, 1);
     bench->event = true;

@@ -136,7 +136,7 @@ static void write_zsh_command(struct nx_buf *out, const struct nx_command *comma
         if (choice != NULL && choice->words != NULL) {
             nx_buf_append_format(out, "(%s)", choice->words);
         } else if (choice != NULL) {
-            nx_buf_append_c(out, strcmp(flag->value, "FOLDER") == 0 ? "_files -/" : "_files");
+            nx_buf_append_c(out, strcmp(choice->value, "FOLDER") == 0 ? "_files -/" : "_files");
         }
         nx_buf_append_c(out, "'");
     }

@@ -239,7 +239,7 @@ static enum nx_status set_environment(struct making *making, const struct nx_fun
     struct nx_tape_header *header = &making->header;
     const struct nx_json_value *environment = nx_json_get(making->fixture->world, NX_STR("environment"));
     struct nx_json_iterator walk = nx_json_iterate(environment);
-    const struct nx_json_value *value;
+    const struct nx_json_value *value = NULL;
     struct nx_str name;
     header->env_count = 0;
     if (environment == NULL) {

@@ -134,6 +134,7 @@ static enum nx_status add_node(struct build *build, enum nx_yaml_kind kind, cons
 
 static enum nx_status add_key(struct build *build, struct nx_str key, const struct fy_mark *mark) {
     struct level *level = top(build);
+    nx_assert(level != NULL); /* a key stands in a mapping */
     if (level->node->count == MEMBERS_MAX) {
         return fail_at(build, mark, "more than %d keys in one mapping", MEMBERS_MAX);
     }

@@ -101,8 +101,8 @@ void nx_dispatch_await(struct nx_dispatch *dispatch, struct nx_functions_await *
 
 /* The answer is moved to the last one who waits; a repeat of the request, which waits too, gets a copy. */
 static void give(struct nx_functions_await *await, struct nx_answer **bytes, bool is_last) {
-    await->answer =
-        is_last ? NX_TAKE(*bytes) : nx_answer_new((*bytes)->status, (*bytes)->headers, (*bytes)->output);
+    const struct nx_answer *given = *bytes;
+    await->answer = is_last ? NX_TAKE(*bytes) : nx_answer_new(given->status, given->headers, given->output);
     answer(await, await->answer == NULL ? NX_AWAIT_PASSED : NX_AWAIT_SUCCEEDED);
 }
 

@@ -54,7 +54,7 @@ static void test_a_missing_module_is_asked_for_ever_more_seldom(void **state) {
         now_ns = next_ns;
         assert_int_equal(nx_modules_ask_again(&modules, now_ns), INT64_MAX); /* asked */
     }
-    assert_int_equal(last_ns, NX_MODULE_RETRY_MAX_MS * (int64_t)NX_NS_PER_MS);
+    assert_int_equal(last_ns, (int64_t)NX_MODULE_RETRY_MAX_MS * NX_NS_PER_MS);
     assert_in_range(asked, 100, 130);
     (void)refuse_all(&modules, loader, now_ns);
     nx_modules_hope(&modules);

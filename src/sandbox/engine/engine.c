@@ -12,12 +12,14 @@
 enum {
     CALLS_MAX_DEFAULT = 256,
     ASYNC_STACK_SIZE = 1024 * 1024, /* of which NX_GUEST_STACK_SIZE_MAX is the guest's, the rest ours */
-    /* Bytes of a slot that are cleared by hand and not given back to the kernel: for small guests, the
-     * kernel's way costs more than all the rest (measured: bench/sandbox_bench.c). */
-    KEEP_RESIDENT = 256 * 1024,
+    /* Bytes of a slot that are put back by hand and not given back to the kernel, whose page faults would
+     * cost more than all the rest of a call: all of a small guest, cleared; of a large one what it wrote.
+     * Measured: docs/measurements/sandbox.md. */
+    KEEP_SMALL = NX_MEMORY_SMALL,
+    KEEP_WRITTEN = 4 * 1024 * 1024,
     TABLE_KEEP_RESIDENT = 32 * 1024,
     STACK_KEEP_RESIDENT = 16 * 1024,
-    WARM_SLOTS = 16, /* so at most 4 MiB stay resident while nothing runs */
+    WARM_SLOTS = 16, /* of each pool: so at most 4 and 64 MiB stay resident while nothing runs */
     SIGNATURE_MAX = 16,
 };
 
@@ -64,7 +66,7 @@ uint64_t nx_engine_settings_digest(void) {
     return nx_str_hash(NX_STR(SETTINGS), 0);
 }
 
-static void configure_pool(wasm_config_t *config, uint32_t calls_max) {
+static void configure_pool(wasm_config_t *config, uint32_t calls_max, bool is_large) {
     wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
     wasmtime_pooling_allocation_config_total_core_instances_set(pool, calls_max);
     wasmtime_pooling_allocation_config_total_memories_set(pool, calls_max);
@@ -74,14 +76,15 @@ static void configure_pool(wasm_config_t *config, uint32_t calls_max) {
     wasmtime_pooling_allocation_config_max_memory_size_set(pool, NX_GUEST_MEMORY_MAX);
     wasmtime_pooling_allocation_config_table_elements_set(pool, NX_GUEST_TABLE_ELEMENTS_MAX);
     wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, WARM_SLOTS);
-    wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, KEEP_RESIDENT);
+    wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(
+        pool, is_large && nx_wasmtime_pool_finds_written(pool) ? KEEP_WRITTEN : KEEP_SMALL);
     wasmtime_pooling_allocation_config_table_keep_resident_set(pool, TABLE_KEEP_RESIDENT);
     wasmtime_pooling_allocation_config_async_stack_keep_resident_set(pool, STACK_KEEP_RESIDENT);
     wasmtime_pooling_allocation_strategy_set(config, pool);
     wasmtime_pooling_allocation_config_delete(pool);
 }
 
-static wasm_config_t *make_config(uint32_t calls_max) {
+static wasm_config_t *make_config(uint32_t calls_max, bool is_large) {
     wasm_config_t *config = wasm_config_new();
     wasmtime_config_consume_fuel_set(config, true);
     wasmtime_config_cranelift_nan_canonicalization_set(config, true);
@@ -92,7 +95,7 @@ static wasm_config_t *make_config(uint32_t calls_max) {
     wasmtime_config_max_wasm_stack_set(config, NX_GUEST_STACK_SIZE_MAX);
     wasmtime_config_async_stack_size_set(config, ASYNC_STACK_SIZE);
     wasmtime_config_memory_init_cow_set(config, true);
-    configure_pool(config, calls_max);
+    configure_pool(config, calls_max, is_large);
     return config;
 }
 
@@ -139,6 +142,28 @@ static enum nx_status check_address_space(struct nx_error *err) {
     return NX_OK;
 }
 
+static enum nx_status open_pool(struct nx_engine *engine, struct nx_pool *pool, wasm_config_t *config,
+                                struct nx_error *err) {
+    pool->engine = wasm_engine_new_with_config(config);
+    pool->linker = wasmtime_linker_new(pool->engine);
+    for (size_t i = 0; i < engine->import_count; i++) {
+        wasmtime_error_t *error = define_import(pool->linker, &engine->imports[i]);
+        if (error != NULL) {
+            return nx_wasm_fail(err, NX_INTERNAL, error);
+        }
+    }
+    return NX_OK;
+}
+
+static void close_pool(struct nx_pool *pool) {
+    if (pool->linker != NULL) {
+        wasmtime_linker_delete(pool->linker);
+    }
+    if (pool->engine != NULL) {
+        wasm_engine_delete(pool->engine);
+    }
+}
+
 enum nx_status nx_engine_open(const struct nx_engine_options *options, struct nx_engine **engine_out,
                               struct nx_error *err) {
     NX_TRY(check_address_space(err));
@@ -163,15 +188,9 @@ enum nx_status nx_engine_open(const struct nx_engine_options *options, struct nx
         }
         NX_TRY(nx_module_cache_open(engine, options->random, err));
     }
-    engine->engine = wasm_engine_new_with_config(
-        make_config(options->calls_max == 0 ? CALLS_MAX_DEFAULT : options->calls_max));
-    engine->linker = wasmtime_linker_new(engine->engine);
-    for (size_t i = 0; i < engine->import_count; i++) {
-        wasmtime_error_t *error = define_import(engine->linker, &engine->imports[i]);
-        if (error != NULL) {
-            return nx_wasm_fail(err, NX_INTERNAL, error);
-        }
-    }
+    const uint32_t calls_max = options->calls_max == 0 ? CALLS_MAX_DEFAULT : options->calls_max;
+    NX_TRY(open_pool(engine, &engine->small, make_config(calls_max, false), err));
+    NX_TRY(open_pool(engine, &engine->large, make_config(calls_max, true), err));
     *engine_out = NX_TAKE(engine);
     return NX_OK;
 }
@@ -180,12 +199,8 @@ void nx_engine_unref(struct nx_engine *engine) {
     if (engine == NULL || !nx_refcount_unref(&engine->refcount)) {
         return;
     }
-    if (engine->linker != NULL) {
-        wasmtime_linker_delete(engine->linker);
-    }
-    if (engine->engine != NULL) {
-        wasm_engine_delete(engine->engine);
-    }
+    close_pool(&engine->small);
+    close_pool(&engine->large);
     free(engine->imports);
     free(engine->cache_directory);
     free(engine);

@@ -202,13 +202,14 @@ enum nx_status nx_module_load(struct nx_engine *engine, struct nx_str wasm, uint
     nx_refcount_init(&module->refcount);
     nx_refcount_ref(&engine->refcount);
     module->engine = engine;
+    module->pool = memory_min_of(wasm) <= NX_MEMORY_SMALL ? &engine->small : &engine->large;
     module->digest = nx_digest_of(wasm);
     module->instantiates_at_once = !has_start_section(wasm);
     NX_TRY(nx_module_cache_load(module, wasm, err));
     NX_TRY(check_imports(module, err));
     NX_TRY(check_exports(module, memory_max, err));
     wasmtime_error_t *error =
-        wasmtime_linker_instantiate_pre(engine->linker, module->module, &module->instance_pre);
+        wasmtime_linker_instantiate_pre(module->pool->linker, module->module, &module->instance_pre);
     if (error != NULL) {
         return nx_wasm_fail(err, NX_INVALID_ARGUMENT, error);
     }

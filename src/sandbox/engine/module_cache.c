@@ -134,7 +134,7 @@ static bool read_cached(struct nx_module *module, const struct nx_digest *name, 
     module->instrument.grow_function_index = nx_reader_u32(&reader);
     const struct nx_str code = nx_reader_bytes(&reader, nx_reader_left(&reader));
     wasmtime_error_t *error =
-        wasmtime_module_deserialize(engine->engine, (const uint8_t *)code.ptr, code.len, &module->module);
+        wasmtime_module_deserialize(module->pool->engine, (const uint8_t *)code.ptr, code.len, &module->module);
     if (error != NULL) {
         wasmtime_error_delete(error);
         return false;
@@ -178,7 +178,7 @@ static enum nx_status compile(struct nx_module *module, struct nx_str wasm, stru
     const struct nx_str source =
         nx_instrument(wasm, &changed, &module->instrument) ? nx_buf_str(&changed) : wasm;
     wasmtime_error_t *error =
-        wasmtime_module_new(module->engine->engine, (const uint8_t *)source.ptr, source.len, &module->module);
+        wasmtime_module_new(module->pool->engine, (const uint8_t *)source.ptr, source.len, &module->module);
     if (error != NULL) {
         return nx_wrap(err, nx_wasm_fail(err, NX_INVALID_ARGUMENT, error), "not a WebAssembly module");
     }

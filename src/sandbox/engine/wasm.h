@@ -29,10 +29,18 @@ struct nx_import {
 };
 enum { NX_PARKING_ARGUMENTS_MAX = 8 };
 
-struct nx_engine {
-    struct nx_refcount refcount;
+enum { NX_MEMORY_SMALL = 256 * 1024 }; /* bytes that a small guest begins with at most */
+
+/* Guests whose memory is put back the same way when their call has ended. */
+struct nx_pool {
     wasm_engine_t *engine;
     wasmtime_linker_t *linker; /* has every import; never changes after the open */
+};
+
+struct nx_engine {
+    struct nx_refcount refcount;
+    struct nx_pool small; /* of guests that begin with little memory: all of it is cleared */
+    struct nx_pool large; /* of the others: what they wrote is found and put back */
     struct nx_import *imports;
     size_t import_count;
     struct nx_disk *disk;
@@ -46,6 +54,7 @@ struct nx_engine {
 struct nx_module {
     struct nx_refcount refcount;
     struct nx_engine *engine; /* a reference */
+    const struct nx_pool *pool;
     wasmtime_module_t *module;
     wasmtime_instance_pre_t *instance_pre;
     struct nx_digest digest;
@@ -59,6 +68,11 @@ struct nx_module {
     struct nx_instrument_report instrument;
 };
 
+/** Let the kernel tell which pages a guest wrote (PAGEMAP_SCAN), so that they, and no others, are put back by
+ * hand, up to the pool's linear_memory_keep_resident: the next guest of the module meets no page fault there.
+ * tools/wasmtime/lib.rs has it, since Wasmtime's C API does not. False: the kernel cannot (before Linux 6.7),
+ * and nothing is changed. */
+bool nx_wasmtime_pool_finds_written(wasmtime_pooling_allocation_config_t *pool);
 /** Turn Wasmtime's error into ours, and delete it. */
 enum nx_status nx_wasm_fail(struct nx_error *err, enum nx_status status, wasmtime_error_t *error);
 /** Compile `wasm`, whose digest is in the module, or take it from the cache: sets module, origin, instrument.

@@ -419,7 +419,7 @@ static void keep_error(struct nx_call *call, wasmtime_error_t *error) {
 static void instantiate(struct nx_call *call) {
     struct nx_host *host = &call->host;
     call->phase = PHASE_INSTANTIATE;
-    call->store = wasmtime_store_new(call->module->engine->engine, host, NULL);
+    call->store = wasmtime_store_new(call->module->pool->engine, host, NULL);
     host->context = wasmtime_store_context(call->store);
     wasmtime_store_limiter(call->store, (int64_t)call->memory_max, NX_GUEST_TABLE_ELEMENTS_MAX, 1, 1, 1);
     if (call->module->instantiates_at_once) {

@@ -56,6 +56,23 @@ static void test_an_echo_writes_what_it_reads(void **state) {
     }
 }
 
+static void test_no_call_finds_what_another_left_in_memory(void **state) {
+    static const char *const guests[] = { "traces_small", "traces_large" };
+    static const char *const inputs[] = { "few", "few", "all", "few", "all", "all" };
+    (void)state;
+    for (size_t g = 0; g < sizeof guests / sizeof *guests; g++) {
+        NX_AUTO(nx_module) *module = load_guest(engine, guests[g]);
+        for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+            struct nx_call_options options = record_options(module, nx_str_from_c(inputs[i]));
+            NX_AUTO(nx_call) *call = check(&options, NX_OUTCOME_OK);
+            const struct nx_str output = nx_call_result(call)->output;
+            if (!nx_str_is(output, "clean")) {
+                fail_msg("%s, call %zu: %.*s", guests[g], i + 1, NX_STR_ARG(output));
+            }
+        }
+    }
+}
+
 static void test_an_endless_loop_ends_at_the_deadline(void **state) {
     (void)state;
     for (int64_t ms = 0; ms < 4; ms++) {
@@ -376,6 +393,7 @@ static void test_many_guests_wait_at_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_echo_writes_what_it_reads),
+        cmocka_unit_test(test_no_call_finds_what_another_left_in_memory),
         cmocka_unit_test(test_an_endless_loop_ends_at_the_deadline),
         cmocka_unit_test(test_a_loop_of_bulk_instructions_ends_at_the_deadline),
         cmocka_unit_test(test_a_sleep_ends_at_the_deadline_without_holding_the_worker),
