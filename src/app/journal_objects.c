@@ -43,7 +43,7 @@ static void see_invocation(struct nx_journal_objects *objects, const struct nx_r
     }
 }
 
-/* An object's description; its name is its digest. */
+/* An object's description; its name is its digest. Each call's own is counted by itself. */
 static void see_object(struct nx_journal_objects *objects, const struct nx_record *record) {
     NX_AUTO(nx_json_doc) *doc = NULL;
     struct nx_digest digest;
@@ -51,7 +51,11 @@ static void see_object(struct nx_journal_objects *objects, const struct nx_recor
         return;
     }
     if (nx_digest_parse(nx_json_get_str(nx_json_root(doc), "name"), &digest)) {
-        put(objects, &objects->stored, &digest, nx_json_get_u64(nx_json_root(doc), "size") + 1);
+        const struct nx_str key = nx_str_of(digest.bytes, sizeof digest.bytes);
+        const uint64_t before = (uint64_t)(uintptr_t)nx_map_get(&objects->stored, key);
+        put(objects, &objects->stored, &digest,
+            (before == 0 ? 1 : before) + nx_json_get_u64(nx_json_root(doc), "size"));
+        objects->count++;
     }
 }
 
@@ -63,22 +67,21 @@ void nx_journal_objects_see(struct nx_journal_objects *objects, const struct nx_
         if (nx_digest_parse(nx_headers_value(record->headers, "Nexus-Module"), &digest)) {
             put(objects, &objects->named, &digest, 1);
         }
-    } else if (nx_str_is(record->stream, "OBJ_nexus") &&
-               nx_str_starts_with(record->subject, NX_STR("$O.nexus.M."))) {
+    } else if (nx_str_starts_with(record->subject, NX_STR("$O.nexus.M.")) ||
+               nx_str_starts_with(record->subject, NX_STR("$O.calls.M."))) {
         see_object(objects, record);
     }
 }
 
 bool nx_journal_objects_count(const struct nx_journal_objects *objects,
                               struct nx_journal_objects_count *count_out) {
-    struct nx_journal_objects_count count = { 0 };
+    struct nx_journal_objects_count count = { .count = objects->count };
     size_t cursor = 0;
     struct nx_str digest;
     void *value;
     while (nx_map_next(&objects->stored, &cursor, &digest, &value)) {
         const uint64_t size = (uint64_t)(uintptr_t)value - 1;
         const bool is_named = nx_map_get(&objects->named, digest) != NULL;
-        count.count++;
         count.size += size;
         count.unnamed_count += !is_named;
         count.unnamed_size += is_named ? 0 : size;

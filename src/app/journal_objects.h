@@ -1,5 +1,6 @@
 /* src/app/journal_objects.h: which of the stored objects some record still names: modules, large tapes and
- * outputs. Objects are never collected (docs/decisions), so that much can be seen. One owner, no I/O. */
+ * outputs. Those of calls leave with their records, the others stay (docs/decisions): so that much can be
+ * seen. One owner, no I/O. */
 #pragma once
 
 #include "base/map.h"
@@ -7,7 +8,8 @@
 
 struct nx_journal_objects {
     struct nx_map named;  /* digest, 32 bytes: anything but NULL */
-    struct nx_map stored; /* digest: its size + 1, as a pointer */
+    struct nx_map stored; /* digest: bytes stored under it + 1, as a pointer */
+    uint64_t count;       /* of stored objects */
     bool is_partial;      /* too many to count, or no memory: the figures say nothing */
 };
 

@@ -252,6 +252,9 @@ struct nx_stream_config {
     uint64_t per_subject_max;  /* records kept of one subject; 0: no limit; 1 for key-value */
     int64_t dedup_window_ns;   /* 0: two minutes */
     enum nx_sync_policy sync;
+    /* The stream that names what stands in this one: each record of ours is in one append with one of that
+     * stream. Ours leave behind it, never before, and by nothing else; empty: by the limits above. */
+    struct nx_str goes_with;
 };
 
 struct nx_fabric_options {

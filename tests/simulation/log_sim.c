@@ -19,7 +19,8 @@
 #include "seeds.h"
 
 enum {
-    STREAMS = 6,
+    STREAMS = 7,
+    CHOSEN_STREAMS = 6, /* by the client; the last one goes with another */
     SUBJECTS = 8,
     ENTRIES_MAX = 4,
     APPENDS_MAX = 4096,
@@ -30,13 +31,15 @@ enum {
     DISK_SIZE = 64 * 1024 * 1024,
 };
 
-static const char *const names[STREAMS] = { "EVENTS", "INVOCATIONS", "KV_a", "LOGS", "KV_b", "HISTORY" };
-enum { EVENTS = 0, KV_CONDITIONS = 2, LOGS = 3, KV_NEWEST = 4, HISTORY = 5 };
+static const char *const names[STREAMS] = { "EVENTS", "INVOCATIONS", "KV_a",    "LOGS",
+                                            "KV_b",   "HISTORY",     "OBJ_logs" };
+enum { EVENTS = 0, KV_CONDITIONS = 2, LOGS = 3, KV_NEWEST = 4, HISTORY = 5, OF_LOGS = 6 };
 /* How many records of a subject each keeps. */
-static const uint64_t kept_of_subject[STREAMS] = { 0, 0, 0, 0, 1, 3 };
+static const uint64_t kept_of_subject[STREAMS] = { 0, 0, 0, 0, 1, 3, 0 };
 static const int64_t window_ns[STREAMS] = { 2 * 3600 * (int64_t)NX_NS_PER_S, 120 * (int64_t)NX_NS_PER_S,
                                             120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
-                                            120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S };
+                                            120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
+                                            120 * (int64_t)NX_NS_PER_S };
 #define MARKER_KEPT_NS (24 * 3600 * (int64_t)NX_NS_PER_S)
 
 enum outcome { UNKNOWN, WRITTEN, REFUSED };
@@ -124,12 +127,16 @@ static void choose(struct run *run, struct model_append *model) {
     model->entry_count = nx_sim_chance(sim, 300000) ? 1 + (int)nx_sim_below(sim, ENTRIES_MAX) : 1;
     for (int i = 0; i < model->entry_count; i++) {
         struct model_entry *entry = &model->entries[i];
-        entry->stream = (int)nx_sim_below(sim, STREAMS);
+        entry->stream = (int)nx_sim_below(sim, CHOSEN_STREAMS);
         entry->subject = (int)nx_sim_below(sim, SUBJECTS);
         entry->is_deletion = entry->stream == KV_NEWEST && nx_sim_chance(sim, 200000);
         /* With its record a key goes too: where size alone decides, nothing can be promised. */
         entry->key =
             entry->stream != LOGS && nx_sim_chance(sim, 200000) ? 1 + (int)nx_sim_below(sim, KEYS) : 0;
+        if (entry->stream == LOGS && i + 1 < ENTRIES_MAX) { /* it names what stands behind it, or before */
+            model->entry_count = i + 2 > model->entry_count ? i + 2 : model->entry_count;
+            model->entries[++i] = (struct model_entry){ .stream = OF_LOGS, .subject = entry->subject };
+        }
     }
     if (nx_sim_chance(sim, 200000)) {
         model->entry_count = 1;
@@ -407,6 +414,11 @@ static void check_gone(struct run *run, const struct model_entry *entry) {
            read->error.message);
 }
 
+/* Retention takes those by age, by size, or behind what names them. */
+static bool may_have_gaps(const struct model_entry *entry) {
+    return entry->stream == LOGS || entry->stream == OF_LOGS;
+}
+
 /* An acknowledged record that was not read: was there a reason? */
 static void check_absent(struct run *run, int id, const struct model_entry *entry, int64_t now_ns) {
     const uint64_t kept = kept_of_subject[entry->stream];
@@ -414,8 +426,8 @@ static void check_absent(struct run *run, int id, const struct model_entry *entr
     /* After a loss of power files that were deleted may be back, and holes in others not: then there is a gap
      * between what should have left and what stays. */
     const bool has_expired =
-        entry->stream == LOGS &&
-        entry->sequence < (run->has_lost_power ? run->last_seen[LOGS] : run->first_seen[LOGS]);
+        may_have_gaps(entry) && entry->sequence < (run->has_lost_power ? run->last_seen[entry->stream]
+                                                                       : run->first_seen[entry->stream]);
     const bool was_deleted = entry->is_deletion && entry->time_ns < now_ns - MARKER_KEPT_NS;
     /* A deletion that nobody was told of may stand in front of it: its number is not known. */
     const bool may_be_deleted =
@@ -423,7 +435,7 @@ static void check_absent(struct run *run, int id, const struct model_entry *entr
     EXPECT(run, was_replaced || has_expired || was_deleted || may_be_deleted,
            "append %d (%s:%" PRIu64 ") was acknowledged and is gone", id, names[entry->stream],
            entry->sequence);
-    const bool is_in_gap = entry->stream == LOGS && entry->sequence > run->first_seen[LOGS];
+    const bool is_in_gap = may_have_gaps(entry) && entry->sequence > run->first_seen[entry->stream];
     if (!is_in_gap && nx_sim_chance(run->sim, 20000)) {
         check_gone(run, entry);
     }
@@ -431,7 +443,19 @@ static void check_absent(struct run *run, int id, const struct model_entry *entr
 
 /* Retention and newer records may have taken what was never acknowledged. */
 static bool may_leave(const struct model_entry *entry) {
-    return entry->stream == LOGS || kept_of_subject[entry->stream] > 0;
+    return may_have_gaps(entry) || kept_of_subject[entry->stream] > 0;
+}
+
+/* Whatever happened: what a record that can be read names is there. */
+static void check_named(struct run *run, int id) {
+    const struct model_append *model = &run->appends[id];
+    for (int i = 0; i + 1 < model->entry_count; i++) {
+        EXPECT(run,
+               model->entries[i].stream != LOGS || model->entries[i].seen == 0 ||
+                   model->entries[i + 1].stream != OF_LOGS || model->entries[i + 1].seen == 1,
+               "append %d: LOGS:%" PRIu64 " is there, and what it names is not", id,
+               model->entries[i].sequence);
+    }
 }
 
 static void check_append(struct run *run, int id, int64_t now_ns) {
@@ -439,6 +463,7 @@ static void check_append(struct run *run, int id, int64_t now_ns) {
     int wanted = 0;
     int seen = 0;
     int seen_of_wanted = 0;
+    check_named(run, id);
     for (int i = 0; i < model->entry_count; i++) {
         const struct model_entry *entry = &model->entries[i];
         EXPECT(run, entry->seen <= 1, "append %d is there twice", id);
@@ -579,10 +604,12 @@ static uint64_t run_seed(uint64_t seed) {
     }
     run.sim = sim;
     for (int i = 0; i < STREAMS; i++) {
-        run.streams[i] = (struct nx_stream_config){ .name = nx_str_from_c(names[i]),
-                                                    .per_subject_max = kept_of_subject[i],
-                                                    .dedup_window_ns = window_ns[i],
-                                                    .size_max = i == LOGS ? 16 * 1024 : 0 };
+        run.streams[i] =
+            (struct nx_stream_config){ .name = nx_str_from_c(names[i]),
+                                       .per_subject_max = kept_of_subject[i],
+                                       .dedup_window_ns = window_ns[i],
+                                       .size_max = i == LOGS ? 16 * 1024 : 0,
+                                       .goes_with = i == OF_LOGS ? NX_STR("LOGS") : NX_STR_EMPTY };
     }
     run.options = (struct nx_fabric_options){ .disk = nx_sim_disk(sim),
                                               .clock = nx_sim_clock(sim),

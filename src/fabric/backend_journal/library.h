@@ -29,7 +29,8 @@ struct nx_library_stream {
     struct nx_stream_config config;
     uint64_t first_sequence; /* what retention leaves: nothing below is shown */
     uint64_t last_sequence;
-    bool is_counted; /* somebody asked how many records are current: the number is kept up from then on */
+    bool is_followed; /* another stream's records go with these, and some are stored */
+    bool is_counted;  /* somebody asked how many records are current: the number is kept up from then on */
     uint64_t current_count;
     struct nx_library_gap *lost; /* sequences known to be destroyed, ascending */
     size_t lost_count;

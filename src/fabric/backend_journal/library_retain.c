@@ -2,6 +2,11 @@
  * punched out of the file, and a file that holds nothing more is deleted. What a consumer has not finished
  * stays.
  *
+ * A stream may go with another (nx_stream_config.goes_with), whose records name what stands in it. Both are
+ * in one append, so in one segment, and in one run ever after. What goes with others leaves a run when none
+ * of those is left in it or in an older one, and that is on disk first: whatever a crash brings back of the
+ * one brings back the other.
+ *
  * The disk budget is for all that the journal's directory takes, segments with what is reserved of them, and
  * runs that are being written, included. Two segments and the largest merge under it retention begins, so
  * that these have their place in it. A consumer's wish that stands in the way may be old: first its owner is
@@ -105,11 +110,69 @@ static bool retain_in_run(struct nx_library_stream *stream, const struct nx_run 
     return false;
 }
 
+/* Whether what goes with this stream may leave the run: none of its records is in it or before.
+ * While a run is merged, what was taken over before it left may come back with the new one. */
+static bool is_gone_up_to(const struct nx_library *library, const struct nx_library_stream *leader,
+                          size_t run) {
+    const struct nx_merging *merging = &library->merging;
+    if (merging->is_off || (merging->writer != NULL && merging->first <= run)) {
+        return false;
+    }
+    for (size_t i = 0; i <= run; i++) {
+        struct nx_extent extent;
+        if (nx_run_extent(library->runs[i], leader->number, &extent)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const struct nx_library_stream *leader_of(const struct nx_library *library,
+                                                 const struct nx_library_stream *stream) {
+    return stream->config.goes_with.len == 0 ? NULL : nx_map_get(&library->streams, stream->config.goes_with);
+}
+
+/* Note which streams have others that go with them; true: some have. */
+static bool find_followed(const struct nx_library *library) {
+    bool found = false;
+    for (size_t i = 0; i < library->options->stream_count; i++) {
+        const struct nx_library_stream *stream =
+            nx_map_get(&library->streams, library->options->streams[i].name);
+        if (stream != NULL && stream->number != 0 && stream->config.goes_with.len > 0) {
+            struct nx_library_stream *leader = nx_map_get(&library->streams, stream->config.goes_with);
+            if (leader != NULL) {
+                leader->is_followed = found = true;
+            }
+        }
+    }
+    return found;
+}
+
+/* What went with records that have left. */
+static void retain_follower(const struct nx_library *library, struct nx_library_stream *stream) {
+    const struct nx_library_stream *leader = leader_of(library, stream);
+    struct nx_extent part;
+    if (leader == NULL || leader->number == 0) {
+        return;
+    }
+    for (size_t i = 0; i < library->run_count && is_gone_up_to(library, leader, i); i++) {
+        for (size_t k = 0; nx_run_part(library->runs[i], stream->number, k, &part); k++) {
+            if (part.last_sequence >= stream->first_sequence) {
+                raise_first(stream, &part);
+            }
+        }
+    }
+}
+
 /* By age and size: raise the stream's first sequence past whole parts of runs. */
 static void retain_stream(const struct nx_library *library, struct nx_library_stream *stream,
                           int64_t now_ns) {
     const struct nx_stream_config *config = &stream->config;
     struct nx_stream_info info;
+    if (config->goes_with.len > 0) {
+        retain_follower(library, stream);
+        return;
+    }
     if (config->age_max_ns == 0 && config->size_max == 0) {
         return;
     }
@@ -128,6 +191,17 @@ static uint64_t first_of(const struct nx_library *library, uint32_t stream) {
     return found == NULL ? UINT64_MAX : found->first_sequence;
 }
 
+/* Before what went with other records leaves the file, the holes that those left are put on disk. What a
+ * failed sync has left is not known: then no file is touched again before the next start. */
+static bool is_leader_on_disk(struct nx_library *library, const struct nx_library_stream *stream,
+                              struct nx_file *file) {
+    if (stream == NULL || stream->config.goes_with.len == 0 || nx_file_sync(file, NULL) == NX_OK) {
+        return true;
+    }
+    library->merging.is_off = true;
+    return false;
+}
+
 /* Give back the bytes of a stream's first parts. Their blocks then read as zeros, which a later start
  * understands. */
 static void punch(struct nx_library *library, struct nx_run *run, uint32_t stream) {
@@ -141,11 +215,19 @@ static void punch(struct nx_library *library, struct nx_run *run, uint32_t strea
             NX_OK) {
         return;
     }
-    nx_run_mark_gone(run, stream, first);
-    nx_library_runs_changed(library);
+    const struct nx_library_stream *found =
+        stream < library->by_number_count ? library->by_number[stream] : NULL;
+    const bool is_followed = found != NULL && found->is_followed;
+    if (!is_followed) {
+        nx_run_mark_gone(run, stream, first);
+        nx_library_runs_changed(library);
+    }
     if (nx_file_open(library->options->disk, path, NX_FILE_WRITE, &file, NULL) != NX_OK ||
-        nx_file_punch_hole(file, offset, len, NULL) != NX_OK) {
+        !is_leader_on_disk(library, found, file) || nx_file_punch_hole(file, offset, len, NULL) != NX_OK) {
         nx_log_debug(library->options->log, "cannot give back the space of expired records");
+    } else if (is_followed) { /* only now: others rely on it */
+        nx_run_mark_gone(run, stream, first);
+        nx_library_runs_changed(library);
     }
 }
 
@@ -298,9 +380,20 @@ static struct nx_library_stream *rather(struct nx_library_stream *held, struct n
     return held == NULL || (is_held_by_reader(held) && !is_held_by_reader(stream)) ? stream : held;
 }
 
+/* Keys are values, not history; objects are named by records that stay, or go with those that name them. */
+static bool is_for_good(const struct nx_library *library, const struct nx_library_stream *stream,
+                        size_t run) {
+    const struct nx_library_stream *leader = leader_of(library, stream);
+    if (stream->config.goes_with.len > 0) {
+        return leader == NULL || leader->number == 0 || !is_gone_up_to(library, leader, run);
+    }
+    return stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_"));
+}
+
 /* The oldest part of this run that may leave, and its stream; NULL: none. `*held`: one that may not. */
-static struct nx_library_stream *find_oldest(const struct nx_library *library, const struct nx_run *run,
+static struct nx_library_stream *find_oldest(const struct nx_library *library, size_t place,
                                              struct nx_extent *part_out, struct nx_library_stream **held) {
+    const struct nx_run *run = library->runs[place];
     struct nx_library_stream *oldest = NULL;
     for (size_t i = 0; i < nx_run_extent_count(run); i++) {
         struct nx_str name;
@@ -309,8 +402,8 @@ static struct nx_library_stream *find_oldest(const struct nx_library *library, c
         struct nx_library_stream *stream =
             extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
         if (extent.count == 0 || stream == NULL || extent.last_sequence < stream->first_sequence ||
-            stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_"))) {
-            continue; /* keys are values, not history; objects are named by records that stay */
+            is_for_good(library, stream, place)) {
+            continue;
         }
         size_t index = 0;
         while (nx_run_part(run, extent.stream, index, &part) && part.last_sequence < stream->first_sequence) {
@@ -339,14 +432,22 @@ static uint64_t budget_goal(const struct nx_library *library) {
 static uint64_t drop_oldest(struct nx_library *library, uint64_t size, struct nx_library_stream **held,
                             bool *is_done) {
     const uint64_t goal = budget_goal(library);
+    const bool has_followers = find_followed(library);
+    bool is_clean = false; /* the run, of what has left it */
     size_t looks = 0;
     size_t raised = 0;
     for (size_t i = 0; i < library->run_count && size > goal && looks < LOOKS_MAX;) {
         struct nx_extent part = { 0 };
-        struct nx_library_stream *stream = find_oldest(library, library->runs[i], &part, held);
+        struct nx_library_stream *stream = find_oldest(library, i, &part, held);
         looks += nx_run_extent_count(library->runs[i]);
+        if (stream == NULL && has_followers && !is_clean) {
+            (void)clean_run(library, library->runs[i]); /* what went with those that left is next */
+            is_clean = true;
+            continue;
+        }
         if (stream == NULL) {
             i++;
+            is_clean = false;
             continue;
         }
         raise_first(stream, &part);
@@ -399,6 +500,7 @@ int64_t nx_library_retain(struct nx_library *library, struct nx_now now) {
         return library->retention_at_ns;
     }
     if (library->run_count > 0 && !must_wait) {
+        (void)find_followed(library);
         nx_library_info_prepare(library);
         while (nx_map_next(&library->streams, &cursor, &name, &stream)) {
             retain_stream(library, stream, now.wall_ns);

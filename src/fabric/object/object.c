@@ -60,7 +60,7 @@ static enum nx_status meta_subject(struct nx_str bucket, const char *digest, cha
 /* What NATS's clients read of an object. They pad the digest: 32 bytes are 43 letters and one =. */
 static enum nx_status add_meta(const struct nx_object_put *put, struct nx_append *append, const char *stream,
                                const char *subject, const char *digest, struct nx_error *err) {
-    const size_t count = (put->bytes.len + NX_OBJECT_CHUNK_SIZE - 1) / NX_OBJECT_CHUNK_SIZE;
+    const size_t count = nx_object_entry_count(put->bytes.len) - 1;
     NX_AUTO(nx_buf) sum;
     NX_AUTO(nx_buf) meta;
     NX_AUTO(nx_buf) headers;
@@ -121,6 +121,19 @@ enum nx_status nx_object_put_next(struct nx_object_put *put, struct nx_append **
     put->sent_size = part.len;
     *append_out = NX_TAKE(append);
     return NX_OK;
+}
+
+enum nx_status nx_object_add(const struct nx_object_put *put, struct nx_append *append,
+                             struct nx_error *err) {
+    char stream[NAME_SIZE_MAX];
+    char chunk_subject[NAME_SIZE_MAX];
+    char subject[NAME_SIZE_MAX];
+    char digest[NX_DIGEST_TEXT_SIZE + 1];
+    (void)nx_digest_format(&put->digest, digest);
+    NX_TRY(name(put->bucket, 'C', put->id, stream, chunk_subject, err));
+    NX_TRY(meta_subject(put->bucket, digest, stream, subject, err));
+    NX_TRY(add_chunks(put, append, stream, chunk_subject, put->bytes, err));
+    return add_meta(put, append, stream, subject, digest, err);
 }
 
 enum nx_status nx_object_put_take(struct nx_object_put *put, const struct nx_append *append,
@@ -213,10 +226,15 @@ enum nx_status nx_object_get_take(struct nx_object_get *get, const struct nx_rea
         }
         return read->status;
     }
+    const bool is_found = read->status == NX_OK && read->record_count > 0;
+    if (get->end == 0 && !is_found && get->otherwise.len > 0) {
+        get->bucket = get->otherwise;
+        get->otherwise = NX_STR_EMPTY;
+        return NX_OK;
+    }
     if (get->end == 0) {
-        return read->status == NX_OK && read->record_count > 0
-                   ? take_meta(get, &read->records[0], err)
-                   : nx_fail(err, NX_NOT_FOUND, "there is no such object");
+        return is_found ? take_meta(get, &read->records[0], err)
+                        : nx_fail(err, NX_NOT_FOUND, "there is no such object");
     }
     for (size_t i = 0; i < read->record_count; i++) {
         if (nx_record_withheld(&read->records[i]).len > 0) {

@@ -7,7 +7,11 @@
  * what an interrupted put left behind is never looked at. The M record's headers say in our words where the
  * chunks are: Nexus-Id, Nexus-Count, and Nexus-First, their first sequence, where they did not fit into one
  * append with the M record (else they stand right before it).
- * Objects do not expire, neither by age nor for the disk budget: whatever names one must find it.
+ * Objects of a bucket do not expire, neither by age nor for the disk budget: whatever names one must find it.
+ *
+ * What one record alone names can stand in the same append instead (nx_object_add), in a bucket that goes
+ * with that record's stream (nx_stream_config.goes_with): then it is stored anew for each, and leaves with
+ * it.
  *
  * Both ways are step functions: they say which append or read is next, and whoever drives them has it
  * answered. Plain values, one owner. */
@@ -48,8 +52,18 @@ NX_MUST_CHECK enum nx_status nx_object_put_next(struct nx_object_put *put, struc
 NX_MUST_CHECK enum nx_status nx_object_put_take(struct nx_object_put *put, const struct nx_append *append,
                                                 struct nx_error *err);
 
+/** Add the whole object to the append of the record that names it, without a condition; of the put only what
+ * nx_object_put_init() and its caller have set is looked at. It takes nx_object_entry_count() entries.
+ * Errors: NX_INVALID_ARGUMENT (bucket; kind too-large), NX_RESOURCE_EXHAUSTED */
+NX_MUST_CHECK enum nx_status nx_object_add(const struct nx_object_put *put, struct nx_append *append,
+                                           struct nx_error *err);
+static inline size_t nx_object_entry_count(size_t size) {
+    return (size + NX_OBJECT_CHUNK_SIZE - 1) / NX_OBJECT_CHUNK_SIZE + 1;
+}
+
 struct nx_object_get {
-    struct nx_str bucket; /* borrowed until the get is done */
+    struct nx_str bucket;    /* borrowed until the get is done */
+    struct nx_str otherwise; /* likewise: the bucket to look into when it is not there; empty: none */
     struct nx_digest digest;
     struct nx_buf *bytes; /* borrowed likewise; emptied */
     char id[NX_OBJECT_ID_SIZE_MAX + 1];
@@ -58,7 +72,7 @@ struct nx_object_get {
     bool is_done;
 };
 
-/** Begin: the object's bytes come into `bytes`. */
+/** Begin: the object's bytes come into `bytes`. Set `otherwise` afterwards. */
 void nx_object_get_init(struct nx_object_get *get, struct nx_str bucket, const struct nx_digest *digest,
                         struct nx_buf *bytes);
 /** The next question, to be answered and given to nx_object_get_take(); NULL: all bytes are there and

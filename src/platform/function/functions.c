@@ -132,6 +132,8 @@ const struct nx_stream_config *nx_functions_streams(void) {
           .age_max_ns = 7 * DAY_NS,
           .size_max = 10 * GIB },
         { .name = { "INVOCATIONS", 11 }, .subjects = { { "invocations.*", 13 } }, .age_max_ns = 3 * DAY_NS },
+        /* Large tapes and outputs of the invocations kept. */
+        { .name = { "OBJ_calls", 9 }, .goes_with = { "INVOCATIONS", 11 } },
         { .name = { "DLQ", 3 }, .subjects = { { "dlq.>", 5 } } },
         /* What stands under a name is state, not history: no budget may take it. Of a function the newest
          * counts; the ones before say which modules it had. */

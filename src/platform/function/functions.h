@@ -36,7 +36,7 @@ enum {
     NX_FUNCTIONS_WORKERS_MAX = 64,
     NX_FUNCTIONS_ACTORS_MAX = NX_FUNCTIONS_WORKERS_MAX + 4,
     NX_FUNCTIONS_TOGETHER = 2, /* of the actors: those that share the library's thread */
-    NX_FUNCTIONS_STREAMS_COUNT = 7,
+    NX_FUNCTIONS_STREAMS_COUNT = 8,
     NX_FUNCTIONS_REGISTRATIONS_KEPT = 256, /* of each function: the modules it had */
 };
 

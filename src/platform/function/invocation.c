@@ -6,9 +6,11 @@
 #include "base/assert.h"
 #include "codec/percent.h"
 #include "codec/time_format.h"
+#include "fabric/object/object.h"
 
 enum {
     HEADERS_SIZE_MAX = NX_HEADERS_SIZE_MAX,
+    OBJECT_SLACK_SIZE = 32 * 1024, /* of an object's subjects and description */
 };
 
 /* Everything of one conversion; freed together. */
@@ -456,10 +458,24 @@ static void describe(struct conversion *conversion) {
     memcpy(conversion->invocation.span_id, context->trace.span_id, NX_SPAN_ID_SIZE);
 }
 
+/* Entries that a tape or output will take beside the record; an output may begin with a digest. */
+static size_t entries_of(struct nx_str blob) {
+    return nx_invocation_is_inline(blob) || blob.len > NX_INVOCATION_BESIDE_SIZE_MAX
+               ? 0
+               : nx_object_entry_count(blob.len + NX_DIGEST_SIZE);
+}
+
+bool nx_invocation_has_room(const struct nx_append *append, size_t size) {
+    return size <= NX_INVOCATION_BESIDE_SIZE_MAX &&
+           nx_object_entry_count(size) <= append->entry_count_max - append->entry_count &&
+           append->arena.size + size + OBJECT_SLACK_SIZE <= NX_APPEND_SIZE_MAX;
+}
+
 static enum nx_status convert(struct conversion *conversion, struct nx_error *err) {
     const struct nx_call_result *result = conversion->context->result;
-    /* The invocation and the dead letter, beside the effects. */
-    const size_t entries_max = 2 + result->publish_count + result->kv_write_count;
+    /* The invocation and the dead letter, beside the effects and objects. */
+    const size_t entries_max = 2 + result->publish_count + result->kv_write_count +
+                               entries_of(result->output) + entries_of(result->tape);
     NX_TRY(nx_append_new(entries_max < NX_APPEND_ENTRIES_MAX ? entries_max : NX_APPEND_ENTRIES_MAX,
                          result->kv_read_count, &conversion->append, err));
     conversion->append->makes_room = true;

@@ -2,9 +2,10 @@
  *
  * One append, all or nothing: the invocation in INVOCATIONS, what was published in EVENTS, what was stored in
  * KV_<function>, the dead letter in DLQ when it was the last attempt, and as conditions the keys that were
- * read. A tape or an output that is too large for a record was put into the object store before, by its
- * digest, so that no record names what is not there; a crash in between leaves an object that nobody names,
- * and that the next run finds stored. Threads: none; pure but for the random and the clock that it is given.
+ * read. A tape or an output that is too large for the record is an object in the same append, in a bucket
+ * that goes with INVOCATIONS: it is there with its record, and leaves with it. One that is too large even for
+ * that was put into the store before, by its digest, and stays. Threads: none; pure but for the random and
+ * the clock that it is given.
  */
 #pragma once
 
@@ -29,19 +30,26 @@ struct nx_invocation_context {
     int64_t wall_ns;
 };
 
-/** Make the append. Effects and conditions are in it only if the call succeeded.
- * Ownership: the caller owns `*append_out`; everything is copied into it.
- * Errors:    NX_INVALID_ARGUMENT    an effect cannot be a record (its type, its size)
- *            NX_RESOURCE_EXHAUSTED  out of memory */
+/** Make the append; large tapes and outputs are still to be added to it. Effects and conditions are in it
+ * only if the call succeeded. Ownership: the caller owns `*append_out`; everything is copied into it. Errors:
+ * NX_INVALID_ARGUMENT    an effect cannot be a record (its type, its size) NX_RESOURCE_EXHAUSTED  out of
+ * memory */
 NX_MUST_CHECK enum nx_status nx_invocation_to_append(const struct nx_invocation_context *context,
                                                      struct nx_append **append_out, struct nx_error *err);
 
-#define NX_OBJECTS_BUCKET NX_STR("nexus")            /* modules, large tapes and outputs, by digest */
-enum { NX_INVOCATION_INLINE_SIZE_MAX = 128 * 1024 }; /* bytes of a tape or output in the record itself */
-/** True: it stays in the record; false: it must be in the bucket before the record is. */
+#define NX_OBJECTS_BUCKET NX_STR("nexus") /* modules, and tapes that no append takes: by digest, for good */
+#define NX_CALL_OBJECTS_BUCKET NX_STR("calls") /* large tapes and outputs: they go with INVOCATIONS */
+enum {
+    NX_INVOCATION_INLINE_SIZE_MAX = 128 * 1024,      /* bytes of a tape or output in the record itself */
+    NX_INVOCATION_BESIDE_SIZE_MAX = 4 * 1024 * 1024, /* bytes of one in the record's append */
+};
+/** True: it stays in the record; false: it is an object. */
 static inline bool nx_invocation_is_inline(struct nx_str blob) {
     return blob.len <= NX_INVOCATION_INLINE_SIZE_MAX;
 }
+
+/** Whether an append of nx_invocation_to_append() takes an object of so many bytes beside its records. */
+bool nx_invocation_has_room(const struct nx_append *append, size_t size);
 
 /** How the bytes of an output begin when it is stored as an object and about a person: the digest of the
  * call's tape, in which there is a random seed. So nobody can find out by the object's name what they guess.

@@ -445,7 +445,8 @@ static enum nx_replay_need ask_blob(struct nx_replay_run *run) {
         run->state = is_live ? ASK_LIVE : BEGIN_CHECK;
         return NX_REPLAY_NEEDS_STEP;
     }
-    nx_object_get_init(&run->get, NX_OBJECTS_BUCKET, &subject->invocation.tape.digest, &run->blob);
+    nx_object_get_init(&run->get, NX_CALL_OBJECTS_BUCKET, &subject->invocation.tape.digest, &run->blob);
+    run->get.otherwise = NX_OBJECTS_BUCKET;
     return ask_object(run, TAKE_BLOB, BEGIN_CHECK);
 }
 

@@ -43,9 +43,10 @@ struct slot {
     struct nx_buf input;    /* standard input; the call borrows it */
     struct nx_traceparent trace;
     struct nx_run_spans spans;
-    struct nx_append *append;     /* ours until it is sent, and while SLOT_HELD */
-    struct nx_object_put puts[2]; /* of tape and output; their bytes are the call's, or `salted` */
-    struct nx_buf salted;         /* a large output about a person, behind its salt */
+    struct nx_append *append; /* ours until it is sent, and while SLOT_HELD */
+    struct nx_object_put
+        puts[2];          /* of what its append does not take; their bytes are the call's, or `salted` */
+    struct nx_buf salted; /* a large output about a person, behind its salt */
     unsigned put_count;
     unsigned put_index; /* the one under way */
     bool key_asked;     /* an answer of the library is on its way */
@@ -243,28 +244,39 @@ static enum nx_status start_call(struct slot *slot, struct nx_now now, struct nx
     return new_call(slot, &event, now, err);
 }
 
-static void add_put(struct nx_worker *worker, struct slot *slot, struct nx_str blob) {
-    if (!nx_invocation_is_inline(blob)) {
-        struct nx_object_put *put = &slot->puts[slot->put_count++];
-        nx_object_put_init(put, NX_OBJECTS_BUCKET, blob, nx_random_u64(&worker->options.random));
-        put->person_key = nx_task_person_key(slot->task);
+/* Into the record's append if it takes it, else to be put before. */
+static enum nx_status add_object(struct nx_worker *worker, struct slot *slot, struct nx_str blob,
+                                 struct nx_error *err) {
+    const bool is_beside = nx_invocation_has_room(slot->append, blob.len);
+    struct nx_object_put put;
+    if (nx_invocation_is_inline(blob)) {
+        return NX_OK;
     }
+    nx_object_put_init(&put, is_beside ? NX_CALL_OBJECTS_BUCKET : NX_OBJECTS_BUCKET, blob,
+                       nx_random_u64(&worker->options.random));
+    put.person_key = nx_task_person_key(slot->task);
+    if (is_beside) {
+        return nx_object_add(&put, slot->append, err);
+    }
+    slot->puts[slot->put_count++] = put;
+    return NX_OK;
 }
 
-/* The objects that the record will name. False: no memory. */
-static bool add_puts(struct nx_worker *worker, struct slot *slot, const struct nx_call_result *result) {
+/* The objects that the record names. */
+static enum nx_status add_objects(struct nx_worker *worker, struct slot *slot,
+                                  const struct nx_call_result *result, struct nx_error *err) {
+    struct nx_str output = result->output;
     slot->put_count = slot->put_index = 0;
-    add_put(worker, slot, result->tape);
-    if (nx_invocation_is_inline(result->output) || nx_task_person_key(slot->task).len == 0) {
-        add_put(worker, slot, result->output);
-        return true;
+    if (!nx_invocation_is_inline(output) && nx_task_person_key(slot->task).len > 0) {
+        const struct nx_digest salt = nx_invocation_output_salt(result->tape);
+        nx_buf_reset(&slot->salted);
+        nx_buf_append(&slot->salted, nx_str_of(salt.bytes, sizeof salt.bytes));
+        nx_buf_append(&slot->salted, output);
+        NX_TRY(nx_buf_check(&slot->salted, err));
+        output = nx_buf_str(&slot->salted);
     }
-    const struct nx_digest salt = nx_invocation_output_salt(result->tape);
-    nx_buf_reset(&slot->salted);
-    nx_buf_append(&slot->salted, nx_str_of(salt.bytes, sizeof salt.bytes));
-    nx_buf_append(&slot->salted, result->output);
-    add_put(worker, slot, nx_buf_str(&slot->salted));
-    return !nx_buf_failed(&slot->salted);
+    NX_TRY(add_object(worker, slot, output, err));
+    return add_object(worker, slot, result->tape, err);
 }
 
 /* Send what comes next: the objects that the record will name, then the record. The slot is in `committing`.
@@ -345,8 +357,8 @@ static void commit(struct nx_worker *worker, struct slot *slot, struct nx_list *
                    NX_STR_ARG(context.result->error));
     keep_answer(slot, context.result);
     nx_run_spans_append(&slot->spans, now.wall_ns);
-    if (!add_puts(worker, slot, context.result)) {
-        (void)nx_fail_memory(&error);
+    if (add_objects(worker, slot, context.result, &error) != NX_OK) {
+        nx_append_free(NX_TAKE(slot->append));
         nx_list_remove(from, &slot->node);
         finish_not_run(worker, slot, &error);
         return;

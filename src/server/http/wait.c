@@ -266,7 +266,8 @@ static void respond_recorded(struct nx_http_exchange *exchange, const struct nx_
     waiting->invocation = record->sequence;
     waiting->salt_size = (invocation.flags & NX_INVOCATION_PERSONAL) != 0 ? NX_DIGEST_SIZE : 0;
     nx_buf_append(&waiting->headers, headers);
-    nx_object_get_init(&waiting->get, NX_OBJECTS_BUCKET, &invocation.output.digest, &waiting->output);
+    nx_object_get_init(&waiting->get, NX_CALL_OBJECTS_BUCKET, &invocation.output.digest, &waiting->output);
+    waiting->get.otherwise = NX_OBJECTS_BUCKET;
     next_chunk(exchange);
 }
 
