@@ -426,13 +426,15 @@ static void check_absent(struct run *run, int id, const struct model_entry *entr
     /* After a loss of power files that were deleted may be back, and holes in others not: then there is a gap
      * between what should have left and what stays. */
     const bool has_expired =
-        may_have_gaps(entry) && entry->sequence < (run->has_lost_power ? run->last_seen[entry->stream]
-                                                                       : run->first_seen[entry->stream]);
+        entry->stream == LOGS &&
+        entry->sequence < (run->has_lost_power ? run->last_seen[LOGS] : run->first_seen[LOGS]);
+    const bool has_followed =
+        entry->stream == OF_LOGS && (entry - 1)->stream == LOGS && (entry - 1)->seen == 0;
     const bool was_deleted = entry->is_deletion && entry->time_ns < now_ns - MARKER_KEPT_NS;
     /* A deletion that nobody was told of may stand in front of it: its number is not known. */
     const bool may_be_deleted =
         entry->stream == KV_NEWEST && run->last_of_subject[KV_NEWEST][entry->subject] == 0;
-    EXPECT(run, was_replaced || has_expired || was_deleted || may_be_deleted,
+    EXPECT(run, was_replaced || has_expired || has_followed || was_deleted || may_be_deleted,
            "append %d (%s:%" PRIu64 ") was acknowledged and is gone", id, names[entry->stream],
            entry->sequence);
     const bool is_in_gap = may_have_gaps(entry) && entry->sequence > run->first_seen[entry->stream];

@@ -2,12 +2,15 @@
 function has still to handle is never dropped: when that fills the budget, writing is refused in its name, and once it is
 mended it handles all of it and writing goes on. At no time is the directory larger than the guides say."""
 import http.client
+import json
 import os
 import pathlib
+import re
+import subprocess
 import threading
 import time
 
-from conftest import TRAP, spinning
+from conftest import TRAP, run_nexus, spinning
 
 MIB = 1 << 20
 BUDGET = 64 * MIB  # the smallest
@@ -174,3 +177,74 @@ def test_a_slow_function_is_named_and_writing_goes_on_as_it_catches_up(tmp_path,
     for state in server.get("/functions")["functions"]:
         assert state["succeeded"] == count, state
     assert post(server, connection, count)[0] == 202
+
+
+# Prints 200 KiB that depend on the event and do not compress.
+LARGE = """
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+static uint64_t words[200 * 128];
+int main(void) {
+    char event[4096];
+    uint64_t state = 88172645463325252u;
+    const ssize_t size = read(0, event, sizeof event);
+    for (ssize_t i = 0; i < size; i++) {
+        state = (state ^ (uint8_t)event[i]) * 1099511628211u + 1;
+    }
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        words[i] = state;
+    }
+    fwrite(words, 1, sizeof words, stdout);
+    return 0;
+}
+"""
+
+
+def test_large_outputs_leave_with_their_invocations_and_those_kept_replay(tmp_path, servers):
+    folder = tmp_path / "p"
+    folder.mkdir()
+    (folder / "nexus.yaml").write_text(
+        "version: v1\ndisk_budget: 64MiB\nfunctions:\n  - {name: f, on: {event: {type: load}}, code: f.wasm}\n")
+    (folder / "f.c").write_text(LARGE)
+    subprocess.run(["clang-19", "--target=wasm32-wasi", "-O2", "-Wl,-z,stack-size=65536,--stack-first", "f.c", "-o",
+                    "f.wasm"], cwd=folder, check=True, capture_output=True)
+    output = 200 * 1024
+    count = 6 * BUDGET // output
+    server = servers(folder, "start")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    with Watch(folder) as watch:
+        for number in range(count):
+            status, _, answer = server.request("POST", "/events/load", {"n": number}, connection=connection)
+            deadline = time.monotonic() + 60
+            while status != 202:
+                # Calls are slower than events: what they leave behind is waited for, but never for long.
+                assert answer["kind"] in ("disk-budget-full", "overloaded"), answer
+                assert time.monotonic() < deadline, (number, answer)
+                time.sleep(0.05)
+                status, _, answer = server.request("POST", "/events/load", {"n": number}, connection=connection)
+            if number % 50 == 0:
+                server.wait_until_idle(60)
+        server.wait_until_idle(60)
+    assert watch.largest <= BUDGET + BEYOND, watch.largest / MIB
+    state = server.get("/functions")["functions"][0]
+    assert state["succeeded"] == count and state["dead_letters"] == 0, state
+    kept = server.all_items("/invocations", "invocations")
+    assert BUDGET // 4 < len(kept) * output < BUDGET, len(kept)
+    # Its event may have left a little before; of those that can be replayed, the oldest and the newest.
+    references = sorted({int(call["event"].split(":")[1]) for call in kept})
+    there = [number for number in references if server.request("GET", f"/events/EVENTS:{number}")[0] == 200]
+    assert len(there) > len(references) // 2, (len(there), len(references))
+    for number in there[0], there[-1]:
+        assert "identical output" in run_nexus("replay", f"EVENTS:{number}", cwd=folder).stdout
+    server.kill()
+
+    # After a kill, without a server: whatever can be read is complete.
+    report = json.loads(run_nexus("replay", "--since", "1h", "--verify", "--output", "json", cwd=folder).stdout)
+    assert "tape" not in json.dumps(report.get("failed", "")), report
+    told = run_nexus("journal", "verify", cwd=folder).stdout
+    unnamed, stored = map(int, re.search(r"(\d+) of (\d+) bytes are named by no record", told).groups())
+    assert unnamed <= BUDGET // 16 + 2 * SEGMENT and stored > BUDGET // 4, told

@@ -634,6 +634,9 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
         nx_message_queue_push(&journal->parked, &append->message);
         return;
     }
+    if (status == NX_OK && append->makes_room) {
+        status = nx_journal_check_large(journal, append_size(append), &err);
+    }
     if (status == NX_OK) {
         status = make_room(journal, append_size(append), now, &err);
     }

@@ -27,6 +27,10 @@ uint64_t nx_journal_segment_size(const struct nx_journal *journal, uint64_t chec
  * overloaded; NX_UNAVAILABLE */
 NX_MUST_CHECK enum nx_status nx_journal_reserve(struct nx_journal *journal, uint64_t size_min,
                                                 struct nx_error *err);
+/** Whether what a consumer has done may be written though it is large: of the budget's allowance it leaves
+ * some to small ones, which say that this is done with. Errors: kind disk-budget-full */
+NX_MUST_CHECK enum nx_status nx_journal_check_large(struct nx_journal *journal, uint64_t size,
+                                                    struct nx_error *err);
 /** This segment is not in a run yet, and takes so many bytes. */
 void nx_journal_note_unsealed(struct nx_journal *journal, uint64_t number, uint64_t size);
 /** Keep the append until a limit has passed. False: it has waited long enough, or too many wait. */

@@ -8,7 +8,8 @@
  *
  * The budget is for everybody: ordinary appends are refused when the library finds that nothing more can be
  * dropped (board.budget_full). What a consumer has finished is still taken then, for it makes room; so is
- * what comes while the library is about to make some. For these there is an allowance beyond the budget. */
+ * what comes while the library is about to make some. For these there is an allowance beyond the budget. The
+ * last of it is not for large ones: what small ones say, how far the functions are, makes room for all. */
 #include <inttypes.h>
 
 #include "base/assert.h"
@@ -20,6 +21,7 @@ enum {
     STALL_MS = 3000,                      /* that an append waits for a limit which passes by itself */
     STALLED_SIZE_MAX = 64 * 1024 * 1024,  /* bytes of those that wait */
     RETRY_DISK_MS = 1000,                 /* until a full disk is looked at again */
+    LARGE_PART = 32,                      /* an append is large from this part of a segment on */
     RETRY_LIMIT_MS = 20,                  /* until we look again at what the library says */
     ROOM_SLACK_SIZE = 64 * 1024, /* of a segment made for one append: its header and batches' headers */
     MIB = 1024 * 1024,
@@ -115,6 +117,38 @@ static enum nx_status check_limits(struct nx_journal *journal, uint64_t size, st
         return fail_budget(journal, err);
     }
     return NX_OK;
+}
+
+/* Whether so many bytes of segments may still be made, in the budget and its allowance. */
+static bool may_reserve(struct nx_journal *journal, uint64_t size) {
+    const struct nx_fabric_options *options = journal->options;
+    const uint64_t prepared = nx_wal_prepared_size(journal->wal);
+    forget_sealed(journal);
+    return nx_counter_get(&journal->board->stored) + unsealed_size(journal) +
+               (size > prepared ? size - prepared : 0) <=
+           options->disk_budget + NX_ALLOWANCE_SEGMENTS * options->segment_size;
+}
+
+enum nx_status nx_journal_check_large(struct nx_journal *journal, uint64_t size, struct nx_error *err) {
+    const struct nx_fabric_options *options = journal->options;
+    const uint64_t segment = options->segment_size;
+    if (options->disk_budget == 0 || size <= segment / LARGE_PART || nx_wal_open_size(journal->wal) == 0) {
+        return NX_OK;
+    }
+    const uint64_t wanted = nx_wal_batch_size(journal->wal) + size;
+    const uint64_t room = nx_wal_room(journal->wal);
+    const bool is_within = wanted <= room;
+    const uint64_t own = nx_journal_segment_size(journal, 0, size);
+    const uint64_t next = is_within ? 0 : own > segment ? own : segment;
+    /* It leaves a segment that can be made, or half of the one that it is in. */
+    const bool leaves_half = is_within ? room - wanted >= segment / 2
+                                       : next == segment && size <= segment / 2 && may_reserve(journal, next);
+    if (may_reserve(journal, next + segment) || leaves_half) {
+        return NX_OK;
+    }
+    (void)nx_fail_kind(err, NX_KIND_BUDGET_FULL, "the disk budget is used up, and room is being made in it");
+    nx_board_hint(NX_KIND_BUDGET_FULL, err);
+    return err->status;
 }
 
 uint64_t nx_journal_segment_size(const struct nx_journal *journal, uint64_t checkpoint_size,

@@ -134,11 +134,13 @@ static const struct nx_library_stream *leader_of(const struct nx_library *librar
 
 /* Note which streams have others that go with them; true: some have. */
 static bool find_followed(const struct nx_library *library) {
+    size_t cursor = 0;
+    struct nx_str name;
+    void *value;
     bool found = false;
-    for (size_t i = 0; i < library->options->stream_count; i++) {
-        const struct nx_library_stream *stream =
-            nx_map_get(&library->streams, library->options->streams[i].name);
-        if (stream != NULL && stream->number != 0 && stream->config.goes_with.len > 0) {
+    while (nx_map_next(&library->streams, &cursor, &name, &value)) {
+        const struct nx_library_stream *stream = value;
+        if (stream->number != 0 && stream->config.goes_with.len > 0) {
             struct nx_library_stream *leader = nx_map_get(&library->streams, stream->config.goes_with);
             if (leader != NULL) {
                 leader->is_followed = found = true;
@@ -191,11 +193,20 @@ static uint64_t first_of(const struct nx_library *library, uint32_t stream) {
     return found == NULL ? UINT64_MAX : found->first_sequence;
 }
 
-/* Before what went with other records leaves the file, the holes that those left are put on disk. What a
- * failed sync has left is not known: then no file is touched again before the next start. */
-static bool is_leader_on_disk(struct nx_library *library, const struct nx_library_stream *stream,
-                              struct nx_file *file) {
-    if (stream == NULL || stream->config.goes_with.len == 0 || nx_file_sync(file, NULL) == NX_OK) {
+/* Before what went with other records leaves the file, the holes that those left are put on disk: made once
+ * more, for after a sync that failed in an earlier life what is shown need not be there. What a failed sync
+ * has left is not known: then no file is touched again before the next start. */
+static bool is_leader_on_disk(struct nx_library *library, const struct nx_run *run,
+                              const struct nx_library_stream *stream, struct nx_file *file) {
+    const struct nx_library_stream *leader = stream == NULL ? NULL : leader_of(library, stream);
+    uint64_t offset;
+    uint64_t len;
+    if (leader == NULL) {
+        return true;
+    }
+    if ((!nx_run_gone_region(run, leader->number, &offset, &len) ||
+         nx_file_punch_hole(file, offset, len, NULL) == NX_OK) &&
+        nx_file_sync(file, NULL) == NX_OK) {
         return true;
     }
     library->merging.is_off = true;
@@ -223,7 +234,8 @@ static void punch(struct nx_library *library, struct nx_run *run, uint32_t strea
         nx_library_runs_changed(library);
     }
     if (nx_file_open(library->options->disk, path, NX_FILE_WRITE, &file, NULL) != NX_OK ||
-        !is_leader_on_disk(library, found, file) || nx_file_punch_hole(file, offset, len, NULL) != NX_OK) {
+        !is_leader_on_disk(library, run, found, file) ||
+        nx_file_punch_hole(file, offset, len, NULL) != NX_OK) {
         nx_log_debug(library->options->log, "cannot give back the space of expired records");
     } else if (is_followed) { /* only now: others rely on it */
         nx_run_mark_gone(run, stream, first);

@@ -5,6 +5,7 @@
  *   "flaky"    fails half of its calls, at random "sleep"   waits 10 ms, then echoes
  *   "tally"    adds one to the key that is its event's id
  *   "created"  echoes, as an answer of 201
+ *   "large"    prints more than a record takes, or its tape is as long, or both, or neither, by its event
  *
  * Header only: included by unit tests and by the simulated world, never by the product. */
 #pragma once
@@ -34,6 +35,7 @@ struct nx_call {
     struct nx_call_publish publish;
     struct nx_call_kv_write write;
     struct nx_call_kv_read read;
+    char *blob; /* of "large" */
 };
 
 __attribute__((unused)) static enum nx_status script_module_load(void *data, struct nx_str wasm,
@@ -116,6 +118,28 @@ static inline enum nx_call_state script_count(struct nx_call *call, struct nx_st
     return NX_CALL_DONE;
 }
 
+enum { SCRIPT_LARGE_SIZE = 130 * 1024 };
+
+/* Other bytes for each event. */
+static inline void script_large(struct nx_call *call) {
+    uint64_t state = 88172645463325252ULL;
+    for (const char *at = call->event_id; *at != '\0'; at++) {
+        state = (state ^ (uint64_t)(unsigned char)*at) * 1099511628211ULL;
+    }
+    const unsigned kind = (unsigned)(state >> 62);
+    call->blob = kind == 0 ? NULL : malloc(SCRIPT_LARGE_SIZE);
+    for (size_t i = 0; call->blob != NULL && i < SCRIPT_LARGE_SIZE; i++) {
+        state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+        call->blob[i] = (char)(state >> 56);
+    }
+    if (call->blob != NULL && (kind & 1) != 0) {
+        call->result.output = nx_str_of(call->blob, SCRIPT_LARGE_SIZE - 1024);
+    }
+    if (call->blob != NULL && (kind & 2) != 0) {
+        call->result.tape = nx_str_of(call->blob + 512, SCRIPT_LARGE_SIZE - 1024);
+    }
+}
+
 __attribute__((unused)) static enum nx_call_state script_call_step(struct nx_call *call, struct nx_now now) {
     if (call->steps++ == 0) {
         call->result.start_time_ns = now.wall_ns;
@@ -152,6 +176,9 @@ __attribute__((unused)) static enum nx_call_state script_call_step(struct nx_cal
     }
     const bool is_flaky = script_is(call, "flaky") && (nx_random_u64(&call->options.random) & 1) != 0;
     script_end(call, !script_is(call, "fail") && !is_flaky);
+    if (script_is(call, "large")) {
+        script_large(call);
+    }
     return NX_CALL_DONE;
 }
 
@@ -177,6 +204,9 @@ __attribute__((unused)) static const struct nx_call_result *script_call_result(c
 }
 
 __attribute__((unused)) static void script_call_free(struct nx_call *call) {
+    if (call != NULL) {
+        free(call->blob);
+    }
     free(call);
 }
 

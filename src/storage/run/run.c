@@ -414,6 +414,17 @@ bool nx_run_region(const struct nx_run *run, uint32_t number, uint64_t sequence,
     return true;
 }
 
+bool nx_run_gone_region(const struct nx_run *run, uint32_t number, uint64_t *offset_out, uint64_t *len_out) {
+    const struct nx_run_stream *stream = find_known(run, number);
+    if (stream == NULL || run->gone[stream - run->streams] == 0) {
+        return false;
+    }
+    const uint64_t end = end_of_block(run, first_block(run, stream) - 1);
+    *offset_out = run->blocks[stream->block_first].offset;
+    *len_out = end > *offset_out ? end - *offset_out : 0;
+    return true;
+}
+
 void nx_run_mark_gone(struct nx_run *run, uint32_t number, uint64_t sequence) {
     const struct nx_run_stream *stream = find_stream(run, number);
     if (stream != NULL && stream->block_count > 0) {

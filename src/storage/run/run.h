@@ -113,6 +113,8 @@ bool nx_run_part(const struct nx_run *run, uint32_t stream, size_t index, struct
  * (UINT64_MAX: by all); false when there are none. */
 bool nx_run_region(const struct nx_run *run, uint32_t stream, uint64_t sequence, uint64_t *offset_out,
                    uint64_t *len_out);
+/** The bytes of the file that the stream's parts have taken which are punched out; false when none are. */
+bool nx_run_gone_region(const struct nx_run *run, uint32_t stream, uint64_t *offset_out, uint64_t *len_out);
 /** Those parts have been punched out of the file: it does not hold them any more. */
 void nx_run_mark_gone(struct nx_run *run, uint32_t stream, uint64_t sequence);
 /** Something in it cannot be read: it is left as it is from now on. */
