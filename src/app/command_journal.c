@@ -248,7 +248,7 @@ static void print_report(struct nx_str report) {
     }
 }
 
-/* Objects are never collected: what they come to is told. */
+/* Modules are never collected: what objects come to is told. */
 static void print_objects(const struct nx_journal_objects *objects) {
     struct nx_journal_objects_count count;
 

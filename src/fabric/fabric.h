@@ -128,7 +128,7 @@ struct nx_append {
      */
     bool last_decides;
     /* What a consumer has done: with it the consumer moves on and frees what was kept for it, so that it is
-     * taken although the disk budget is full. */
+     * taken although the disk budget is full (a large one not to the very end of what may then be used). */
     bool makes_room;
     bool is_personal; /* some entry is to be sealed; nx_append_add()'s and the fabric's own */
     /* Answer: NX_OK: on disk. NX_FAILED_PRECONDITION kind wrong-last-sequence: nothing was written. Kinds

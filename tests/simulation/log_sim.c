@@ -7,8 +7,8 @@
  * and read from end to end: acknowledged records are there, unchanged, in order, with their sequences; an
  * append that was never answered is there as a whole or not at all, now and for ever; nothing else is. Of a
  * stream with a limit by subject exactly the newest are there; of one with a limit in bytes the newest,
- * without a gap; and a key that came again within its stream's window was told so, whatever happened in
- * between. */
+ * without a gap, and with each what stands in the stream that goes with it; and a key that came again within
+ * its stream's window was told so, whatever happened in between. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

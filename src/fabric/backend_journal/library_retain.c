@@ -346,7 +346,7 @@ static void say_full(struct nx_library *library, const struct nx_library_stream 
     if (protection == NULL) {
         (void)snprintf(
             text, sizeof text,
-            "the disk budget is full of keys and objects (modules, large tapes and outputs), which stay");
+            "the disk budget is full of keys and objects (modules, the largest tapes), which stay");
     } else if (protection->is_own) {
         (void)snprintf(
             text, sizeof text,

@@ -195,6 +195,55 @@ static void test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants(v
     harness_fini(&harness);
 }
 
+/* Pairs of the same sequence in one append, that do not compress. */
+static void put_pairs(struct harness *harness, int count) {
+    uint64_t state = 1;
+    char payload[2048];
+    for (int i = 0; i < count; i++) {
+        for (size_t k = 0; k + 1 < sizeof payload; k++) {
+            state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+            payload[k] = (char)('a' + (state >> 60));
+        }
+        payload[sizeof payload - 1] = '\0';
+        struct nx_append *append = harness_append_new(harness, 2, 0);
+        harness_add(append, "INVOCATIONS", "invocations.f", "", "{}", NULL);
+        harness_add(append, "OBJ_calls", "$O.calls.C.1", "", payload, NULL);
+        NX_AUTO(nx_append) *answer = harness_send(harness, append);
+        assert_int_equal(answer->status, NX_OK);
+        assert_int_equal(answer->entries[0].sequence, answer->entries[1].sequence);
+    }
+}
+
+static void test_what_goes_with_another_stream_leaves_behind_it_and_not_before(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    harness_stop(&harness);
+    harness.streams[2] =
+        (struct nx_stream_config){ .name = NX_STR("OBJ_calls"), .goes_with = NX_STR("INVOCATIONS") };
+    harness.options.stream_count = 3;
+    harness_start(&harness);
+    put_pairs(&harness, 300);
+    run_for(&harness, 2);
+    harness_stop(&harness);
+    harness.options.disk_budget = 5 * 64 * 1024; /* less than there is */
+    harness_start(&harness);
+    protect(&harness, "INVOCATIONS", "dispatch", 1);
+    run_for(&harness, 30);
+    assert_int_equal(info_of(&harness, "OBJ_calls").first_sequence, 1);
+    protect(&harness, "INVOCATIONS", "dispatch", UINT64_MAX);
+    run_for(&harness, 60);
+    for (int round = 0; round < 2; round++) {
+        const struct nx_stream_info objects = info_of(&harness, "OBJ_calls");
+        assert_true(objects.first_sequence > 1);
+        assert_true(objects.first_sequence <= info_of(&harness, "INVOCATIONS").first_sequence);
+        assert_int_equal(objects.last_sequence, 300);
+        harness_stop(&harness);
+        harness_start(&harness);
+    }
+    harness_fini(&harness);
+}
+
 static void test_a_key_has_its_newest_value_and_can_be_deleted(void **state) {
     struct harness harness;
     (void)state;
@@ -429,6 +478,7 @@ int main(void) {
         cmocka_unit_test(test_size_drops_the_oldest_but_never_under_a_consumer),
         cmocka_unit_test(test_the_very_record_that_a_consumer_wants_next_is_kept),
         cmocka_unit_test(test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants),
+        cmocka_unit_test(test_what_goes_with_another_stream_leaves_behind_it_and_not_before),
         cmocka_unit_test(test_a_key_has_its_newest_value_and_can_be_deleted),
         cmocka_unit_test(test_an_object_is_stored_once_and_read_by_its_digest),
         cmocka_unit_test(test_values_that_were_replaced_are_not_called_lost),
