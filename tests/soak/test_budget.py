@@ -179,12 +179,12 @@ def test_a_slow_function_is_named_and_writing_goes_on_as_it_catches_up(tmp_path,
     assert post(server, connection, count)[0] == 202
 
 
-# Prints 200 KiB that depend on the event and do not compress.
+# Prints 200 KiB of letters that depend on the event and hardly compress.
 LARGE = """
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
-static uint64_t words[200 * 128];
+static char text[200 * 1024];
 int main(void) {
     char event[4096];
     uint64_t state = 88172645463325252u;
@@ -192,13 +192,13 @@ int main(void) {
     for (ssize_t i = 0; i < size; i++) {
         state = (state ^ (uint8_t)event[i]) * 1099511628211u + 1;
     }
-    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+    for (unsigned i = 0; i < sizeof text; i++) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        words[i] = state;
+        text[i] = (char)('0' + (state & 63));
     }
-    fwrite(words, 1, sizeof words, stdout);
+    fwrite(text, 1, sizeof text, stdout);
     return 0;
 }
 """
@@ -234,17 +234,17 @@ def test_large_outputs_leave_with_their_invocations_and_those_kept_replay(tmp_pa
     assert state["succeeded"] == count and state["dead_letters"] == 0, state
     kept = server.all_items("/invocations", "invocations")
     assert BUDGET // 4 < len(kept) * output < BUDGET, len(kept)
-    # Its event may have left a little before; of those that can be replayed, the oldest and the newest.
+    # Events may leave before their invocations; of those that can be replayed, the oldest and the newest.
     references = sorted({int(call["event"].split(":")[1]) for call in kept})
     there = [number for number in references if server.request("GET", f"/events/EVENTS:{number}")[0] == 200]
-    assert len(there) > len(references) // 2, (len(there), len(references))
+    assert len(there) > len(references) // 8, (len(there), len(references))
     for number in there[0], there[-1]:
         assert "identical output" in run_nexus("replay", f"EVENTS:{number}", cwd=folder).stdout
     server.kill()
 
     # After a kill, without a server: whatever can be read is complete.
     report = json.loads(run_nexus("replay", "--since", "1h", "--verify", "--output", "json", cwd=folder).stdout)
-    assert "tape" not in json.dumps(report.get("failed", "")), report
+    assert report["identical"] and set(call["verdict"] for call in report["replays"]) <= {"identical", "event-gone"}
     told = run_nexus("journal", "verify", cwd=folder).stdout
-    unnamed, stored = map(int, re.search(r"(\d+) of (\d+) bytes are named by no record", told).groups())
-    assert unnamed <= BUDGET // 16 + 2 * SEGMENT and stored > BUDGET // 4, told
+    stored, unnamed = map(int, re.search(r"objects of (\d+) bytes; \d+ of (\d+) bytes are named by no", told).groups())
+    assert unnamed <= BUDGET // 16 and stored > BUDGET // 4, told
