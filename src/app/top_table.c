@@ -110,7 +110,8 @@ enum nx_status nx_top_compare(const struct nx_top_look *before, const struct nx_
         table.failures_per_s += row->failures_per_s;
         table.queue += row->queue;
     }
-    table.events_per_s = table.seconds > 0 ? since(before->events, now->events) / table.seconds : 0;
+    table.events_per_s =
+        before != NULL && table.seconds > 0 ? since(before->events, now->events) / table.seconds : 0;
     table.sync_p99_s = quantile(before == NULL ? NULL : &before->sync, &now->sync, 0.99);
     *table_out = table;
     return NX_OK;

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "codec/hex.h"
+#include "base/assert.h"
 #include "codec/nats_config_internal.h"
 
 enum {
@@ -79,6 +80,10 @@ static enum nx_status fail_too_large(struct parse *parse, const struct input *in
     return nx_fail_kind(parse->err, NX_KIND_TOO_LARGE, "%.*s:%u:%u: more than %zu %s",
                         NX_STR_ARG(input->name), place.line, place.column, limit, what);
 }
+
+/* Neither returns NX_OK, which analyzers do not see through all their callers. */
+#define fail_at(...) nx_status_of_failure(fail_at(__VA_ARGS__))
+#define fail_too_large(...) nx_status_of_failure(fail_too_large(__VA_ARGS__))
 
 static struct nx_str shown(struct nx_str text) {
     struct nx_str cut = nx_str_slice(text, 0, SHOWN_MAX);
@@ -239,6 +244,7 @@ static enum nx_status copy_node(struct parse *parse, const struct input *input, 
     struct nx_nats_node *node = NULL;
     NX_TRY(enter(parse, input));
     NX_TRY(new_node(parse, input, place, from->kind, &node));
+    nx_assert(node != NULL);
     node->boolean = from->boolean;
     node->integer = from->integer;
     node->has_suffix = from->has_suffix;
@@ -391,6 +397,7 @@ static enum nx_status classify(struct parse *parse, struct input *input, const s
         return parse_variable(parse, input, scope, place, nx_str_slice(word, 1, word.len), node_out);
     }
     NX_TRY(new_node(parse, input, place, NX_NATS_NODE_STRING, node_out));
+    nx_assert(*node_out != NULL);
     if (!nx_nats_word_read(word, *node_out)) {
         return fail_at(parse, input, place, "the number %.*s is too large", NX_STR_ARG(shown(word)));
     }
