@@ -36,6 +36,7 @@ struct nx_node {
     struct nx_clock clock;
     struct nx_random random;
     struct nx_loop *loop;
+    struct nx_stream_config streams[STREAMS_MAX]; /* the fabric borrows it */
     struct nx_fabric *fabric;
     struct nx_engine *engine;
     struct nx_guest_kind guests;
@@ -175,7 +176,7 @@ static enum nx_status start_thread(struct nx_node *node, const struct nx_actor *
 
 static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
     const struct nx_config *config = node->options.config;
-    struct nx_stream_config streams[STREAMS_MAX];
+    struct nx_stream_config *streams = node->streams;
     struct nx_actor journal;
 
     for (size_t i = 0; i < STREAMS_MAX; i++) {

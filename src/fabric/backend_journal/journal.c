@@ -99,7 +99,12 @@ enum nx_status nx_journal_init(struct nx_journal *journal, const struct nx_fabri
                                struct nx_board *board, struct nx_mailbox *mailbox, struct nx_mailbox *library,
                                struct nx_error *err) {
     *journal = (struct nx_journal){
-        .options = options, .board = board, .mailbox = mailbox, .library = library, .next_number = 1
+        .options = options,
+        .board = board,
+        .mailbox = mailbox,
+        .library = library,
+        .next_number = 1,
+        .roll_due_ns = NX_STEP_IDLE,
     };
     nx_map_init(&journal->streams, NX_STREAMS_MAX, nx_random_u64(&options->random));
     nx_map_init(&journal->subjects, NX_SUBJECTS_KNOWN_MAX, nx_random_u64(&options->random));
@@ -111,6 +116,7 @@ enum nx_status nx_journal_init(struct nx_journal *journal, const struct nx_fabri
         }
         NX_TRY(add_stream(journal, options->streams[i].name, &stream, err));
         stream->config = options->streams[i];
+        nx_journal_note_age(journal, stream->config.age_max_ns);
     }
     return NX_OK;
 }
@@ -298,6 +304,7 @@ static void note_roll(struct nx_journal *journal, uint64_t left_number, uint64_t
         nx_journal_note_unsealed(journal, left_number, left_end);
     }
     nx_journal_note_unsealed(journal, number, nx_wal_open_size(journal->wal));
+    journal->roll_due_ns = NX_STEP_IDLE;
 }
 
 /* To the next segment, once it may be reserved. */
@@ -392,6 +399,13 @@ static void answer_batch(struct nx_journal *journal, enum nx_status status, cons
     nx_message_reply_all(&journal->batch);
 }
 
+static void note_committed(struct nx_journal *journal, struct nx_now now) {
+    uint64_t end;
+    const uint64_t segment = nx_wal_position(journal->wal, &end);
+    nx_counter_set(&journal->board->committed, nx_board_position(segment, end));
+    owe_notice(journal, now);
+}
+
 void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
     struct nx_error err = { 0 };
     /* An append that was refused for want of memory may have left its stream's announcement. */
@@ -412,10 +426,8 @@ void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
             journal->has_unsynced = true;
             journal->sync_at_ns = now.monotonic_ns + NX_NS_PER_S;
         }
-        uint64_t end;
-        const uint64_t segment = nx_wal_position(journal->wal, &end);
-        nx_counter_set(&journal->board->committed, nx_board_position(segment, end));
-        owe_notice(journal, now);
+        note_committed(journal, now);
+        nx_journal_note_records(journal, now.monotonic_ns);
         /* Before the answers: what waits for the event has the longer way to go. */
         const int64_t again_ns = tell_library(journal, now);
         (void)again_ns; /* asked for again at the end of the step */
@@ -709,6 +721,14 @@ static void retry_parked(struct nx_journal *journal, struct nx_now now) {
     }
 }
 
+/* To the next segment, when records have stood in this one for long enough. */
+static void roll_when_old(struct nx_journal *journal, struct nx_now now) {
+    struct nx_error err = { 0 };
+    if (nx_journal_must_roll(journal, now.monotonic_ns) && nx_journal_roll(journal, 0, &err) == NX_OK) {
+        note_committed(journal, now);
+    } /* what fails is said on the board */
+}
+
 int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue *inbox) {
     struct nx_journal *journal = state;
     struct nx_message *message;
@@ -725,7 +745,9 @@ int64_t nx_journal_step(void *state, struct nx_now now, struct nx_message_queue 
     nx_journal_send_asks(journal);
     nx_journal_look_ahead(journal, now);
     nx_journal_retry_refused(journal, now);
+    roll_when_old(journal, now);
     int64_t again_ns = tell_library(journal, now);
+    again_ns = again_ns < journal->roll_due_ns ? again_ns : journal->roll_due_ns;
     if (journal->has_unsynced) {
         if (journal->sync_at_ns <= now.monotonic_ns) {
             struct nx_error err = { 0 };
@@ -766,6 +788,9 @@ enum nx_status nx_journal_start(struct nx_journal *journal, const struct nx_wal_
         .last_end = recovered->last_end,
     };
     NX_TRY(nx_wal_open(&wal_options, &journal->wal, err));
+    if (recovered->last_number > 0) {
+        nx_journal_note_records(journal, nx_clock_read(&options->clock).monotonic_ns);
+    }
     /* Sequences that must not be used again are on disk only in what is about to be cut off. */
     journal->must_checkpoint = recovered->torn;
     if (recovered->torn && nx_journal_roll(journal, 0, &(struct nx_error){ 0 }) != NX_OK) {

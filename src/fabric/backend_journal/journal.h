@@ -69,6 +69,8 @@ struct nx_journal {
     int64_t notice_due_ns; /* monotonic: when it is sent, though nobody waits for it */
     uint64_t told_bytes;   /* written to the log before the last notice */
     int64_t retry_prepare_ns;
+    int64_t age_min_ns;  /* of the streams that have an age limit the shortest; 0: none has */
+    int64_t roll_due_ns; /* monotonic: the open segment has been taking records for long enough */
     struct nx_journal_unsealed unsealed[NX_UNSEALED_NOTED_MAX]; /* ascending */
     size_t unsealed_count;
     bool must_checkpoint; /* recovery found sequences that must be listed as void */

@@ -37,6 +37,13 @@ void nx_journal_note_unsealed(struct nx_journal *journal, uint64_t number, uint6
 NX_MUST_CHECK bool nx_journal_stall(struct nx_journal *journal, struct nx_append *append, uint64_t size,
                                     struct nx_now now);
 void nx_journal_look_ahead(struct nx_journal *journal, struct nx_now now);
+/** A stream keeps its records so long; 0: without limit. */
+void nx_journal_note_age(struct nx_journal *journal, int64_t age_max_ns);
+/** Records stand in the open segment, or in the last one of an earlier life. */
+void nx_journal_note_records(struct nx_journal *journal, int64_t now_ns);
+/** True: they have for long enough, beside the age that streams keep, and there is room for the next segment.
+ */
+bool nx_journal_must_roll(struct nx_journal *journal, int64_t now_ns);
 /** What refuses appends may pass: no room, or no memory; a frozen log stays so. */
 bool nx_journal_may_resume(const struct nx_journal *journal);
 void nx_journal_retry_refused(struct nx_journal *journal, struct nx_now now);

@@ -9,7 +9,10 @@
  * The budget is for everybody: ordinary appends are refused when the library finds that nothing more can be
  * dropped (board.budget_full). What a consumer has finished is still taken then, for it makes room; so is
  * what comes while the library is about to make some. For these there is an allowance beyond the budget. The
- * last of it is not for large ones: what small ones say, how far the functions are, makes room for all. */
+ * last of it is not for large ones: what small ones say, how far the functions are, makes room for all.
+ *
+ * Only segments that are left are sealed, and only what is sealed expires: where little comes, a segment is
+ * left after a while though it is not full. */
 #include <inttypes.h>
 
 #include "base/assert.h"
@@ -24,6 +27,8 @@ enum {
     LARGE_PART = 32,                      /* an append is large from this part of a segment on */
     RETRY_LIMIT_MS = 20,                  /* until we look again at what the library says */
     ROOM_SLACK_SIZE = 64 * 1024, /* of a segment made for one append: its header and batches' headers */
+    ROLL_AGE_PART = 8,   /* of the shortest age that a stream keeps: a segment takes records for so long */
+    ROLL_AGE_MIN_S = 60, /* and at least for this */
     MIB = 1024 * 1024,
 };
 
@@ -218,4 +223,31 @@ void nx_journal_retry_refused(struct nx_journal *journal, struct nx_now now) {
     if (nx_journal_reserve(journal, 0, &err) == NX_OK) {
         nx_counter_set(&journal->board->refusal, NX_KIND_NONE);
     }
+}
+
+void nx_journal_note_age(struct nx_journal *journal, int64_t age_max_ns) {
+    if (age_max_ns > 0 && (journal->age_min_ns == 0 || age_max_ns < journal->age_min_ns)) {
+        journal->age_min_ns = age_max_ns;
+    }
+}
+
+void nx_journal_note_records(struct nx_journal *journal, int64_t now_ns) {
+    const int64_t part_ns = journal->age_min_ns / ROLL_AGE_PART;
+    const int64_t least_ns = ROLL_AGE_MIN_S * (int64_t)NX_NS_PER_S;
+    if (journal->age_min_ns > 0 && journal->roll_due_ns == NX_STEP_IDLE) {
+        journal->roll_due_ns = now_ns + (part_ns > least_ns ? part_ns : least_ns);
+    }
+}
+
+bool nx_journal_must_roll(struct nx_journal *journal, int64_t now_ns) {
+    struct nx_error err = { 0 };
+    if (journal->roll_due_ns > now_ns) {
+        return false;
+    }
+    journal->roll_due_ns = NX_STEP_IDLE;
+    if (nx_journal_reserve(journal, 0, &err) != NX_OK) {
+        nx_journal_note_records(journal, now_ns); /* the open one goes on */
+        return false;
+    }
+    return true;
 }

@@ -22,8 +22,23 @@ static uint64_t size_of(const struct nx_tail *tail) {
     return size;
 }
 
+/* Whether something in the segment is older than its stream keeps. */
+static bool holds_expired(const struct nx_library *library, const struct nx_tail *tail, int64_t now_ns) {
+    for (size_t i = 0; i < nx_tail_extent_count(tail); i++) {
+        const struct nx_extent *extent = nx_tail_extent_at(tail, i);
+        const struct nx_library_stream *stream =
+            extent->stream < library->by_number_count ? library->by_number[extent->stream] : NULL;
+        const int64_t age_max_ns = stream == NULL ? 0 : stream->config.age_max_ns;
+        if (age_max_ns > 0 && extent->first_time_ns < now_ns - age_max_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* How many of the oldest segments are worth sealing now; never the one that is written to. */
-static size_t count_ripe(const struct nx_library *library) {
+static size_t count_ripe(const struct nx_library *library, int64_t now_ns) {
+    bool is_old = false;
     uint64_t size = 0;
     uint64_t taken = 0; /* on the disk */
     size_t count = 0;
@@ -37,10 +52,11 @@ static size_t count_ripe(const struct nx_library *library) {
         }
         size += size_of(library->tails[count]);
         taken += segment->size;
+        is_old = is_old || holds_expired(library, library->tails[count], now_ns);
         count++;
     }
     const bool is_much = size >= wanted / 4 * 3 || taken >= FULL_SIZED_MAX * wanted;
-    return is_much || count >= TAILS_MAX || library->is_ending ? count : 0;
+    return is_much || is_old || count >= TAILS_MAX || library->is_ending ? count : 0;
 }
 
 static enum nx_stored_found next_record(const struct nx_library *library, uint32_t stream, uint64_t sequence,
@@ -222,7 +238,7 @@ int64_t nx_library_seal(struct nx_library *library, struct nx_now now) {
     }
     enum nx_status status = NX_OK;
     if (sealing->writer == NULL) {
-        const size_t count = count_ripe(library);
+        const size_t count = count_ripe(library, now.wall_ns);
         if (count == 0) {
             return NX_STEP_IDLE;
         }

@@ -87,6 +87,27 @@ static void protect(struct harness *harness, const char *stream, const char *con
     assert_true(nx_mailbox_send(nx_fabric_appends(harness->fabric), &wish->message));
 }
 
+static void test_age_drops_what_fills_no_segment(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    harness.streams[0].age_max_ns = 80 * (int64_t)NX_NS_PER_S;
+    harness_stop(&harness);
+    harness_start(&harness);
+    put_many(&harness, "EVENTS", 0, 3);
+    run_for(&harness, 70);
+    put_many(&harness, "EVENTS", 3, 3);
+    run_for(&harness, 25);
+    assert_int_equal(info_of(&harness, "EVENTS").first_sequence, 4);
+    /* Also what an earlier life wrote last, though nothing comes any more. */
+    harness_stop(&harness);
+    harness_start(&harness);
+    run_for(&harness, 100);
+    assert_int_equal(info_of(&harness, "EVENTS").count, 0);
+    assert_int_equal(kind_of_sequence(&harness, "EVENTS", 6), NX_KIND_EXPIRED);
+    harness_fini(&harness);
+}
+
 static void test_size_drops_the_oldest_but_never_under_a_consumer(void **state) {
     struct harness harness;
     struct nx_protect wish = { .from_sequence = 1, .stream = "EVENTS", .consumer = "welcome" };
@@ -475,6 +496,7 @@ static void test_verify_is_silent_about_a_whole_journal_and_names_damage(void **
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sealed_records_are_found_by_every_way),
+        cmocka_unit_test(test_age_drops_what_fills_no_segment),
         cmocka_unit_test(test_size_drops_the_oldest_but_never_under_a_consumer),
         cmocka_unit_test(test_the_very_record_that_a_consumer_wants_next_is_kept),
         cmocka_unit_test(test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants),
