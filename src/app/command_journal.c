@@ -323,7 +323,9 @@ static enum nx_status repair(const struct nx_source *source, struct nx_error *er
         return nx_wrap(err, err->status,
                        "the log cannot be written to"); /* its void sequences are not on disk */
     }
-    (void)printf(report.len == 0 && count == 0 ? "OK nothing to repair in %s\n" : "OK repaired %s\n",
+    (void)printf(report.len == 0 && count == 0
+                     ? "OK nothing to repair in %s\n"
+                     : "OK repaired %s; what was destroyed stays named: nexus journal verify\n",
                  source->directory);
     return NX_OK;
 }

@@ -340,17 +340,30 @@ static void append_end(struct nx_buf *out, const struct request *request,
 }
 
 /* Told one by one; what differs under other code is told by its shape. */
-static bool is_trouble(const struct request *request, const struct nx_replay_item *item) {
+static bool is_trouble(const struct request *request, enum nx_replay_verdict verdict) {
     if (request->question.mode == NX_REPLAY_LIVE) { /* it was not run at all; how it ended was told */
-        return item->verdict == NX_REPLAY_ERASED || item->verdict == NX_REPLAY_EVENT_GONE;
+        return verdict == NX_REPLAY_ERASED || verdict == NX_REPLAY_EVENT_GONE;
     }
-    return item->verdict != NX_REPLAY_IDENTICAL &&
-           (item->verdict != NX_REPLAY_DIFFERENT || request->question.mode != NX_REPLAY_COMPARE);
+    return verdict != NX_REPLAY_IDENTICAL &&
+           (verdict != NX_REPLAY_DIFFERENT || request->question.mode != NX_REPLAY_COMPARE);
+}
+
+/* Calls about people who were forgotten are only counted in a range. */
+static uint64_t count_troubles(const struct request *request, const struct nx_replay_report *report) {
+    uint64_t count = 0;
+
+    for (enum nx_replay_verdict verdict = 0; verdict < NX_REPLAY_VERDICT_COUNT; verdict++) {
+        const bool is_told = is_trouble(request, verdict) && verdict != NX_REPLAY_ERASED;
+        count += is_told ? report->counts[verdict] : 0;
+    }
+    return count;
 }
 
 static enum nx_status show(const struct request *request, const struct nx_replay_report *report,
                            struct nx_str effects, struct nx_error *err) {
     NX_AUTO(nx_buf) out = { 0 };
+    const uint64_t troubles = count_troubles(request, report);
+    uint64_t told = 0;
 
     nx_buf_init(&out, NX_REPLAY_REPORT_SIZE_MAX);
     if (request->question.id.len > 0 && report->item_count > 0) {
@@ -365,9 +378,13 @@ static enum nx_status show(const struct request *request, const struct nx_replay
         if (request->question.id.len > 0 && !request->verify) {
             append_item(&out, &report->items[i], request->question.mode == NX_REPLAY_COMPARE);
         }
-        if (is_trouble(request, &report->items[i])) {
+        if (is_trouble(request, report->items[i].verdict)) {
             append_trouble(&out, request, &report->items[i]);
+            told++;
         }
+    }
+    if (request->question.id.len == 0 && troubles > told) {
+        nx_buf_append_format(&out, "… and %" PRIu64 " more\n", troubles - told);
     }
     if (!request->verify) {
         nx_buf_append(&out, effects);

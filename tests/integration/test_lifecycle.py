@@ -230,6 +230,21 @@ def test_repair_puts_a_file_aside_that_cannot_be_read(project, servers):
     assert server.get("/events?order=desc&limit=1")["events"][0]["reference"] == "EVENTS:3"
 
 
+def test_a_range_names_a_hundred_failures_and_counts_the_rest(project, servers):
+    server = servers(project)
+    batch = [{"specversion": "1.0", "id": f"e{n}", "source": "/many", "type": "user.created", "data": {"user_id": f"user-{n}"}}
+             for n in range(103)]
+    status, _, _ = server.request("POST", "/events", json.dumps(batch), {"content-type": "application/cloudevents-batch+json"})
+    assert status == 202
+    server.wait_until_idle()
+    server.kill()
+    segment = next((project / ".nexus" / "journal").glob("wal-*"))
+    whole = segment.read_bytes()
+    segment.write_bytes(whole.replace(b'"user-', b'?user-', 103))  # the events came first
+    lines = run_nexus("replay", "--since", "1h", cwd=project, status=1).stdout.splitlines()
+    assert sum(" is destroyed" in line for line in lines) == 100 and "… and 3 more" in lines and "103 failed" in lines[-1]
+
+
 def test_destroyed_records_are_named_and_no_proof(project, servers):
     """Damage is not taken for what has expired: verify names it, and a replay of the range fails."""
     server = servers(project)

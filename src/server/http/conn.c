@@ -666,7 +666,7 @@ void nx_http_respond_error_as(struct nx_http_exchange *exchange, int http_status
     nx_json_writer_end(&writer);
     nx_buf_append_u8(&body, '\n');
     nx_buf_append(&lines, headers);
-    if (http_status == 503 || http_status == 408) {
+    if (http_status == 408 || (http_status == 503 && err->kind != NX_KIND_LOG_FROZEN)) { /* it passes */
         nx_buf_append(&lines, NX_STR("Retry-After: 1\r\n"));
     }
     nx_http_respond(exchange, &(struct nx_http_response){ .status = http_status,
