@@ -5,6 +5,8 @@
 enum {
     AHEAD_MAX = 64 * 1024 * 1024,  /* facts about what is not taken in yet */
     EARLIER_COUNT_MAX = 32 * 1024, /* earlier attempts named in a record: the rest of it must find room too */
+    CALM_CALLS = 16,               /* without a conflict of keys, after which one more may run beside */
+    WIDTH_MAX = 16,                /* beside each other in peace: they are limited no more */
 };
 
 /* The items of one order key: one of them may run, the others wait in their order. */
@@ -214,6 +216,28 @@ struct nx_item *nx_consumer_take(struct nx_consumer *consumer) {
 
 static bool is_running(const struct nx_item *item) {
     return item->state == NX_ITEM_RUNNING || item->state == NX_ITEM_FETCHING;
+}
+
+bool nx_consumer_may_run(const struct nx_consumer *consumer) {
+    const struct nx_registered *registered = consumer->registered;
+    return registered != NULL && consumer->phase == NX_CONSUMER_LOADED &&
+           !nx_list_is_empty(&consumer->ready) &&
+           (registered->function->concurrency_max == 0 ||
+            consumer->running_count < registered->function->concurrency_max) &&
+           (consumer->width == 0 || consumer->running_count < consumer->width);
+}
+
+void nx_consumer_note_conflicts(struct nx_consumer *consumer, const struct nx_task *task) {
+    if (task->answer == NX_TASK_GAVE_WAY) {
+        consumer->width = 1;
+        consumer->calm_count = 0;
+    } else if (consumer->width > 1 && task->conflicts > 0) {
+        consumer->width--;
+        consumer->calm_count = 0;
+    } else if (consumer->width > 0 && ++consumer->calm_count >= CALM_CALLS) {
+        consumer->width = consumer->width < WIDTH_MAX ? consumer->width + 1 : 0;
+        consumer->calm_count = 0;
+    }
 }
 
 void nx_consumer_put_back(struct nx_item *item) {

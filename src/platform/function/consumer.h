@@ -112,6 +112,8 @@ struct nx_consumer {
     uint64_t failed_count;
     uint64_t dead_letter_count;
     bool held;            /* its last call could not be written */
+    uint32_t width;       /* calls at once, while they change each other's keys; 0: as many as may be */
+    uint32_t calm_count;  /* calls since it was set that met no conflict */
     uint32_t quick_count; /* of its last calls, how many in a row were quick and met no conflict */
     /* dispatch's own: */
     struct nx_list_node in_ready; /* consumers that may have something to run */
@@ -151,6 +153,12 @@ NX_MUST_CHECK enum nx_status nx_consumer_add(struct nx_consumer *consumer, uint6
 NX_MUST_CHECK enum nx_status nx_consumer_queue(struct nx_item *item, uint64_t key_hash, struct nx_error *err);
 /** The next item that may run now, or NULL; it is NX_ITEM_RUNNING then. */
 struct nx_item *nx_consumer_take(struct nx_consumer *consumer);
+/** Whether something is ready, and may start beside what runs. */
+bool nx_consumer_may_run(const struct nx_consumer *consumer);
+/** A call has ended. Calls that change the same keys again and again run one after the other from then on:
+ * else the slower would never come to an end. When they have got on well for a while, more run beside each
+ * other. */
+void nx_consumer_note_conflicts(struct nx_consumer *consumer, const struct nx_task *task);
 /** A running item that was not run after all: ready again, in front. */
 void nx_consumer_put_back(struct nx_item *item);
 /** A running item failed, and is to be tried again: NX_ITEM_RETRYING. */

@@ -209,6 +209,8 @@ static bool run_item(struct nx_dispatch *dispatch, struct nx_dispatch_worker *wo
     task->dead_letter = item->dead_letter;
     task->earlier = item->earlier;
     task->earlier_count = item->earlier_count;
+    /* Alone it meets only keys that a live replay changes. */
+    task->may_give_way = item->consumer->width != 1;
     task->event = NX_TAKE(item->body);
     if (gone != NULL) {
         task->error = *gone;
@@ -222,17 +224,9 @@ static bool run_item(struct nx_dispatch *dispatch, struct nx_dispatch_worker *wo
     return true;
 }
 
-static bool may_run(const struct nx_consumer *consumer) {
-    const struct nx_registered *registered = consumer->registered;
-    return registered != NULL && consumer->phase == NX_CONSUMER_LOADED &&
-           !nx_list_is_empty(&consumer->ready) &&
-           (registered->function->concurrency_max == 0 ||
-            consumer->running_count < registered->function->concurrency_max);
-}
-
 /* Start the next item of this consumer; false when it could not be. */
 static bool run_next(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
-    if (!may_run(consumer)) {
+    if (!nx_consumer_may_run(consumer)) {
         return true; /* it comes back when an item of it ends */
     }
     struct nx_loaded *loaded = nx_modules_want(&dispatch->modules, consumer->registered);
@@ -317,9 +311,13 @@ static void take_item(struct nx_dispatch *dispatch, struct nx_item *item, struct
 
 /* Answers of workers. */
 
+static bool is_recorded(const struct nx_task *task) {
+    return task->answer != NX_TASK_NOT_RUN && task->answer != NX_TASK_GAVE_WAY;
+}
+
 static void count_task(struct nx_dispatch *dispatch, const struct nx_task *task) {
     const struct nx_dispatch_metrics *metrics = &dispatch->metrics;
-    if (metrics->attempts == NULL || task->answer == NX_TASK_NOT_RUN) {
+    if (metrics->attempts == NULL || !is_recorded(task)) {
         return;
     }
     const struct nx_str function = task->registered->function->name;
@@ -398,7 +396,8 @@ static void note_quick(struct nx_consumer *consumer, const struct nx_task *task)
 static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, struct nx_task *task) {
     struct nx_consumer *consumer = item->consumer;
     item->body = NX_TAKE(task->event);
-    if (task->answer != NX_TASK_NOT_RUN) {
+    nx_consumer_note_conflicts(consumer, task);
+    if (is_recorded(task)) {
         consumer->held = false;
         note_quick(consumer, task);
         dispatch->checkpoint_changed = true;
@@ -422,6 +421,9 @@ static void settle_item(struct nx_dispatch *dispatch, struct nx_item *item, stru
         break;
     case NX_TASK_NOT_RUN:
         hold_item(dispatch, item, task);
+        break;
+    case NX_TASK_GAVE_WAY:
+        nx_consumer_put_back(item);
         break;
     }
     nx_dispatch_note_ready(dispatch, consumer);

@@ -24,6 +24,7 @@ struct nx_event_copy *nx_event_copy_new(const struct nx_record *record);
 
 enum nx_task_answer {
     NX_TASK_NOT_RUN,   /* nothing happened: the worker is stopping, or its log takes no more */
+    NX_TASK_GAVE_WAY,  /* nothing happened: others changed its keys again and again */
     NX_TASK_SUCCEEDED, /* the record is on disk, with all effects */
     NX_TASK_FAILED,    /* the record is on disk; it was not the last attempt */
     NX_TASK_DEAD,      /* the record is on disk, and the dead letter with it */
@@ -51,6 +52,7 @@ struct nx_task {
     uint64_t dead_letter;    /* the DLQ sequence that this series puts back; 0: none */
     const uint64_t *earlier; /* sequences of earlier attempts, borrowed until answered */
     size_t earlier_count;
+    bool may_give_way; /* when others change its keys: it is answered NX_TASK_GAVE_WAY, and run alone later */
     uint64_t replay_of; /* mode live: the INVOCATIONS sequence that is done again; 0: a first run */
     struct nx_traceparent replay_of_trace; /* mode live: the first run's */
     int64_t sent_at_ns;                    /* wall; when dispatch handed it on */

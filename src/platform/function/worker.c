@@ -445,11 +445,23 @@ static void take_task(struct nx_worker *worker, struct nx_task *task, struct nx_
     start(worker, slot, &worker->waiting, now);
 }
 
+static void give_way(struct nx_worker *worker, struct slot *slot, struct nx_now now) {
+    nx_run_spans_discard(&slot->spans, slot->task, now.wall_ns);
+    slot->task->answer = NX_TASK_GAVE_WAY;
+    slot->task->conflicts = slot->conflicts;
+    nx_list_remove(&worker->committing, &slot->node);
+    finish(worker, slot);
+}
+
 /* Keys changed under it: nobody has seen this run, so it is made again; a little later each time, at random,
  * so that two calls do not chase each other. */
 static void run_again(struct nx_worker *worker, struct slot *slot, struct nx_now now) {
     slot->conflicts++;
     nx_append_free(NX_TAKE(slot->append));
+    if (slot->task->may_give_way && slot->conflicts >= NX_WORKER_GIVE_WAY) {
+        give_way(worker, slot, now);
+        return;
+    }
     if (slot->conflicts >= NX_WORKER_CONFLICTS_MAX) {
         struct nx_error error = { 0 };
         (void)nx_fail(&error, NX_ABORTED, "the keys that it read changed under it, %u times",

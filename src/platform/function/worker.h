@@ -24,6 +24,7 @@ enum { NX_WORKER_STOP = 0x320 }; /* a bare struct nx_message: no new tasks will 
 enum {
     NX_WORKER_CALLS_MAX = 64,     /* at once, parked ones included; an engine needs room for all workers' */
     NX_WORKER_CONFLICTS_MAX = 32, /* runs of one attempt because keys changed under it; then it has failed */
+    NX_WORKER_GIVE_WAY = 8,       /* and after so many it gives way, where it may */
 };
 
 struct nx_worker_options {
