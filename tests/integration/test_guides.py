@@ -3,8 +3,9 @@ import json
 import re
 import shutil
 import subprocess
+import textwrap
 
-from conftest import NEXUS, ROOT, Walkthrough
+from conftest import NEXUS, ROOT, Walkthrough, run_nexus
 
 GUIDES = ROOT / "docs" / "guides"
 
@@ -100,6 +101,25 @@ def test_api_reference_runs_as_written_and_has_every_route(project, servers, tmp
     assert said.count('"status":"published"') == 7 and said.count('"status":"duplicate"') == 1
     assert '"identical": true' in said and "INVOCATIONS:" in said and "data: " in said and '"requeued":0' in said
     assert "nexus_events_total" in said and "/openapi.json" in said
+
+
+def manifest_of(block):
+    """A whole nexus.yaml around what a guide shows of one."""
+    text = textwrap.dedent(block)
+    if re.match(r"(on|cors|retry|order|env):", text):
+        function = "" if text.startswith("on:") else "    on: {http: {path: /f}}\n"
+        text = f"functions:\n  - name: f\n    code: f.wasm\n{function}" + textwrap.indent(text, "    ")
+    return text if "version:" in text else f"version: v1\n{text}"
+
+
+def test_every_configuration_in_a_guide_is_taken(tmp_path):
+    blocks = [(page.name, block) for page in sorted(GUIDES.glob("*.md"))
+              for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S)]
+    assert {"CONFIGURATION.md", "HTTP_FUNCTIONS.md", "NATS.md"} <= {name for name, _ in blocks}
+    for name, block in blocks:
+        (tmp_path / "nexus.yaml").write_text(manifest_of(block))
+        done = run_nexus("config", cwd=tmp_path, status=None, environment={"ORDERS_PASSWORD": "a secret"})
+        assert done.returncode == 0, f"{name}\n{block}\n{done.stderr}"
 
 
 def test_configuration_names_every_key_of_the_schema():
