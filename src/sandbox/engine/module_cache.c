@@ -133,8 +133,8 @@ static bool read_cached(struct nx_module *module, const struct nx_digest *name, 
     module->instrument.grows = nx_reader_u8(&reader) == 1;
     module->instrument.grow_function_index = nx_reader_u32(&reader);
     const struct nx_str code = nx_reader_bytes(&reader, nx_reader_left(&reader));
-    wasmtime_error_t *error =
-        wasmtime_module_deserialize(module->pool->engine, (const uint8_t *)code.ptr, code.len, &module->module);
+    wasmtime_error_t *error = wasmtime_module_deserialize(module->pool->engine, (const uint8_t *)code.ptr,
+                                                          code.len, &module->module);
     if (error != NULL) {
         wasmtime_error_delete(error);
         return false;

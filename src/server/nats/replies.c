@@ -54,10 +54,10 @@ void nx_nats_replies_add(struct nx_nats_replies *replies, const struct nx_nats_p
                          struct nx_str reply_subject, int64_t now_ns) {
     struct reply *reply = nx_map_get(&replies->map, reply_subject);
     if (reply == NULL) {
-        if (replies->map.count == NX_NATS_REPLIES_MAX || now_ns - replies->cleared_ns > NX_NS_PER_S) {
+        if (now_ns - replies->cleared_ns > NX_NS_PER_S) { /* no oftener: it looks at all of them */
             clear(replies, permissions, now_ns);
         }
-        reply = malloc(sizeof *reply);
+        reply = replies->map.count == NX_NATS_REPLIES_MAX ? NULL : malloc(sizeof *reply);
         if (reply == NULL || nx_map_set(&replies->map, reply_subject, reply, NULL) != NX_OK) {
             free(reply);
             return;

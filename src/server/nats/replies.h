@@ -2,7 +2,7 @@
  * name them (allow_responses): those of the messages it was given.
  *
  * Each may be answered so many times and for so long as the permissions say; old ones are cleared away once a
- * second, or when NX_NATS_REPLIES_MAX of them are there. One owner. */
+ * second. One owner. */
 #pragma once
 
 #include <stdbool.h>
