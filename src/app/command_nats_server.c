@@ -246,11 +246,6 @@ static enum nx_status check_served(const struct nx_nats_settings *settings, stru
         nx_hint(err, "leave tls out and let a proxy on this machine end it");
         return NX_UNIMPLEMENTED;
     }
-    if (settings->http_port != 0) {
-        (void)nx_fail(err, NX_UNIMPLEMENTED, "monitoring over HTTP is not served yet");
-        nx_hint(err, "leave http and http_port out");
-        return NX_UNIMPLEMENTED;
-    }
     return NX_OK;
 }
 
@@ -268,6 +263,10 @@ static enum nx_status read_settings(const struct program *program, struct nx_nat
     }
     NX_TRY(take_flags(program, settings, err));
     server->port = settings->port == -1 ? 0 : (uint16_t)settings->port;
+    if (settings->http_port != 0) { /* where it is not said, on loopback: it asks for no credentials */
+        server->http_host = settings->http_host.len > 0 ? settings->http_host : NX_STR("127.0.0.1");
+        server->http_port = settings->http_port == -1 ? 0 : (uint16_t)settings->http_port;
+    }
     if (server->server_name.len == 0) {
         server->server_name = NX_STR("nexus");
     }
@@ -276,13 +275,16 @@ static enum nx_status read_settings(const struct program *program, struct nx_nat
 
 /* Files that tell where it is */
 
-/* As a client dials it: an address of all interfaces is reached by loopback. */
-static void write_url(struct nx_json_writer *json, const char *scheme, struct nx_str host, uint16_t port) {
+/* "nats":["nats://127.0.0.1:4222"], as a client dials it: an address of all interfaces is reached by
+ * loopback. */
+static void write_url(struct nx_json_writer *json, const char *member, const char *scheme, struct nx_str host,
+                      uint16_t port) {
     char url[ADDRESS_SIZE_MAX];
     const bool is_v6 = nx_str_find_byte(host, ':') != SIZE_MAX;
     host = nx_str_is(host, "0.0.0.0") ? NX_STR("127.0.0.1") : nx_str_is(host, "::") ? NX_STR("::1") : host;
     (void)snprintf(url, sizeof url, "%s://%s%.*s%s:%u", scheme, is_v6 ? "[" : "", NX_STR_ARG(host),
                    is_v6 ? "]" : "", (unsigned)port);
+    nx_json_key(json, nx_str_from_c(member));
     nx_json_array_begin(json);
     nx_json_string(json, nx_str_from_c(url));
     nx_json_array_end(json);
@@ -306,9 +308,11 @@ static enum nx_status write_ports(const struct program *program, struct nx_error
     nx_buf_init(&text, FILE_SIZE_MAX);
     nx_json_writer_init(&json, &text);
     nx_json_object_begin(&json);
-    nx_json_key(&json, NX_STR("nats"));
-    write_url(&json, server->tls.cert_file != NULL ? "tls" : "nats", server->host,
+    write_url(&json, "nats", server->tls.cert_file != NULL ? "tls" : "nats", server->host,
               nx_nats_server_port(program->server));
+    if (server->http_host.len > 0) {
+        write_url(&json, "monitoring", "http", server->http_host, nx_nats_server_http_port(program->server));
+    }
     nx_json_object_end(&json);
     nx_json_writer_end(&json);
     NX_TRY(nx_buf_check(&text, err));
@@ -444,6 +448,11 @@ static enum nx_status serve(struct program *program, struct nx_error *err) {
     NX_TRY(open_server(program, err));
     NX_TRY(write_pid(program, err));
     NX_TRY(write_ports(program, err));
+    if (settings->server.http_host.len > 0) {
+        nx_nats_log_write(&program->log, "INF", "Starting http monitor on %.*s:%u",
+                          NX_STR_ARG(settings->server.http_host),
+                          (unsigned)nx_nats_server_http_port(program->server));
+    }
     nx_nats_log_write(&program->log, "INF", "Listening for client connections on %s%.*s%s:%u",
                       is_v6 ? "[" : "", NX_STR_ARG(host), is_v6 ? "]" : "",
                       (unsigned)nx_nats_server_port(program->server));

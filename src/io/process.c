@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,4 +108,35 @@ enum nx_status nx_process_run(const char *command, const char *directory, struct
     }
     NX_TRY(wait_for(pid, exit_status_out, err));
     return output != NULL ? nx_buf_check(output, err) : NX_OK;
+}
+
+/* The second number of /proc/self/statm: pages. */
+static uint64_t memory_in_use(void) {
+    char text[128];
+    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    const ssize_t count = fd < 0 ? -1 : read(fd, text, sizeof text);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    struct nx_str rest = nx_str_of(text, count < 0 ? 0 : (size_t)count);
+    struct nx_str word;
+    uint64_t pages = 0;
+    if (!nx_str_split(&rest, ' ', &word) || !nx_str_split(&rest, ' ', &word) ||
+        !nx_str_to_u64(word, &pages)) {
+        return 0;
+    }
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void nx_process_usage_read(struct nx_process_usage *usage_out) {
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct rusage usage = { 0 };
+    (void)getrusage(RUSAGE_SELF, &usage);
+    const int64_t seconds = (int64_t)usage.ru_utime.tv_sec + (int64_t)usage.ru_stime.tv_sec;
+    const int64_t micros = (int64_t)usage.ru_utime.tv_usec + (int64_t)usage.ru_stime.tv_usec;
+    *usage_out = (struct nx_process_usage){
+        .memory_size = memory_in_use(),
+        .cpu_ns = seconds * 1000 * 1000 * 1000 + micros * 1000,
+        .core_count = cores < 1 ? 1 : (unsigned)cores,
+    };
 }

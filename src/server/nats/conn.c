@@ -1,5 +1,5 @@
 /* src/server/nats/conn.c: see conn.h. */
-#include "server/nats/conn.h"
+#include "server/nats/conn_internal.h"
 
 #include <stdlib.h>
 
@@ -14,59 +14,14 @@
 enum {
     INPUT_ROOM = 64 * 1024, /* behind the largest operation */
     STATUS_NO_RESPONDERS = 503,
-    PEER_SIZE_MAX = 64,
-    NONCE_SIZE = 11,      /* random bytes, as NATS has */
-    NONCE_TEXT_SIZE = 15, /* of them in base64 */
+    NONCE_SIZE = 11, /* random bytes, as NATS has */
     ERROR_SIZE_MAX = 16 * 1024,
 };
 
 static const char authorization_violation[] = "Authorization Violation";
 
-/* Those who see each other's messages. It lives as long as it has connections. */
-struct nx_nats_account {
-    struct nx_router *router;
-    size_t conn_count;
-    struct nx_str name;
-    char name_bytes[];
-};
-
-/* One SUB of one connection. The strings stand behind it. */
-struct subscription {
-    struct nx_router_entry entry;
-    struct nx_nats_conn *conn;
-    uint64_t delivered;
-    uint64_t count_max; /* 0: none */
-    struct nx_str sid;
-    struct nx_str filter;
-    struct nx_str queue;
-    char bytes[];
-};
-
-struct nx_nats_conn {
-    struct nx_list_node node; /* of the hub's connections */
-    struct nx_nats_hub *hub;
-    void *transport;
-    uint64_t id;
-    struct nx_nats_client client;
-    const struct nx_nats_user *user; /* of the hub's access; NULL: not known yet */
-    struct nx_nats_account *account; /* NULL: not known yet */
-    bool is_anonymous;               /* it said nothing of who it is */
-    struct nx_json_doc *login;       /* its CONNECT, while its password is compared; else NULL */
-    struct nx_nats_connect connect;  /* what stands in `login` */
-    struct nx_map subscriptions;     /* by sid */
-    struct nx_nats_replies replies;  /* that it may answer, where its permissions limit what it publishes */
-    struct nx_buf input;             /* the beginning of an operation whose rest has not come */
-    struct nx_buf output;
-    int64_t greeted_ns; /* monotonic; 0: not yet */
-    int64_t heard_ns;   /* when its last bytes came */
-    unsigned pings;     /* sent since */
-    bool done;
-    char nonce[NONCE_TEXT_SIZE + 1];
-    char peer[PEER_SIZE_MAX];
-};
-
-static struct subscription *subscription_of(struct nx_router_entry *entry) {
-    return nx_container_of(entry, struct subscription, entry);
+static struct nx_nats_subscription *subscription_of(struct nx_router_entry *entry) {
+    return nx_container_of(entry, struct nx_nats_subscription, entry);
 }
 
 /* Output */
@@ -119,6 +74,7 @@ static const struct nx_nats_permissions *permissions_of(const struct nx_nats_con
 void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error) {
     if (!conn->done) {
         say_error(conn, error);
+        conn->ended_because = nx_nats_reason_of(error);
         conn->done = true;
     }
 }
@@ -141,17 +97,20 @@ static void write_message(struct nx_nats_conn *conn, const struct nx_nats_op *me
     }
     nx_counter_add(&conn->hub->counters->messages_out, 1);
     nx_counter_add(&conn->hub->counters->bytes_out, size);
+    conn->traffic.messages_out++;
+    conn->traffic.bytes_out += size;
+    conn->active_ns = conn->hub->now.monotonic_ns;
     wants_flush(conn);
 }
 
 /* Subscriptions */
 
-static void subscription_free(struct subscription *subscription) {
+static void subscription_free(struct nx_nats_subscription *subscription) {
     nx_router_remove(subscription->conn->account->router, &subscription->entry);
     free(subscription);
 }
 
-static void unsubscribe(struct subscription *subscription) {
+static void unsubscribe(struct nx_nats_subscription *subscription) {
     (void)nx_map_remove(&subscription->conn->subscriptions, subscription->sid);
     subscription_free(subscription);
 }
@@ -167,7 +126,7 @@ static struct nx_str keep_bytes(char **at, struct nx_str bytes) {
 
 static enum nx_status subscribe(struct nx_nats_conn *conn, const struct nx_nats_op *op,
                                 struct nx_error *err) {
-    struct subscription *subscription =
+    struct nx_nats_subscription *subscription =
         calloc(1, sizeof *subscription + op->sid.len + op->subject.len + op->queue.len);
     if (subscription == NULL) {
         return nx_fail_memory(err);
@@ -184,11 +143,14 @@ static enum nx_status subscribe(struct nx_nats_conn *conn, const struct nx_nats_
     }
     if (status != NX_OK) {
         subscription_free(subscription);
+        return status;
     }
-    return status;
+    conn->hub->subscription_count++;
+    return NX_OK;
 }
 
 static void handle_sub(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
+    conn->active_ns = conn->hub->now.monotonic_ns;
     if (!nx_nats_may_subscribe(permissions_of(conn), op->subject, op->queue)) {
         say_violation(conn, "Subscription", op->subject, op->queue, NX_STR_EMPTY);
         return;
@@ -213,7 +175,7 @@ static void handle_sub(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
 }
 
 static void handle_unsub(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
-    struct subscription *subscription = nx_map_get(&conn->subscriptions, op->sid);
+    struct nx_nats_subscription *subscription = nx_map_get(&conn->subscriptions, op->sid);
     if (subscription != NULL) {
         subscription->count_max = op->count_max;
         if (subscription->count_max <= subscription->delivered) {
@@ -234,7 +196,8 @@ struct passage {
 /* Whether a subscription may be given the message. */
 static bool accepts(void *data, const struct nx_router_entry *entry) {
     const struct passage *passage = data;
-    const struct subscription *subscription = subscription_of((struct nx_router_entry *)(uintptr_t)entry);
+    const struct nx_nats_subscription *subscription =
+        subscription_of((struct nx_router_entry *)(uintptr_t)entry);
     const struct nx_nats_conn *conn = subscription->conn;
     return !conn->done && (conn != passage->publisher || conn->client.echo) &&
            !nx_nats_is_withheld(permissions_of(conn), passage->subject, subscription->queue);
@@ -249,7 +212,7 @@ static void allow_answer(struct nx_nats_conn *conn, struct nx_str reply) {
     }
 }
 
-static void deliver(struct subscription *subscription, const struct nx_nats_op *published) {
+static void deliver(struct nx_nats_subscription *subscription, const struct nx_nats_op *published) {
     struct nx_nats_conn *conn = subscription->conn;
     struct nx_nats_op message = *published;
     message.verb = published->headers.len > 0 && conn->client.headers ? NX_NATS_HMSG : NX_NATS_MSG;
@@ -279,7 +242,7 @@ static void say_no_responders(struct nx_nats_conn *conn, const struct nx_nats_op
     nx_nats_headers_append(
         &block, &(struct nx_nats_headers){ .status = STATUS_NO_RESPONDERS, .lines = nx_buf_str(&lines) });
     for (size_t i = 0; i < hub->routes.count; i++) {
-        struct subscription *subscription = subscription_of(hub->routes.entries[i]);
+        struct nx_nats_subscription *subscription = subscription_of(hub->routes.entries[i]);
         if (subscription->conn == conn) {
             deliver(subscription,
                     &(struct nx_nats_op){ .subject = request->reply, .headers = nx_buf_str(&block) });
@@ -318,12 +281,17 @@ static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
 static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_nats_hub *hub = conn->hub;
     if (op->verb == NX_NATS_HPUB && !conn->client.headers) {
+        conn->ended_because = "Protocol Violation";
         conn->done = true; /* as NATS: without a word */
         wants_flush(conn);
         return;
     }
+    const size_t size = op->headers.len + op->payload.len;
     nx_counter_add(&hub->counters->messages_in, 1);
-    nx_counter_add(&hub->counters->bytes_in, op->headers.len + op->payload.len);
+    nx_counter_add(&hub->counters->bytes_in, size);
+    conn->traffic.messages_in++;
+    conn->traffic.bytes_in += size;
+    conn->active_ns = hub->now.monotonic_ns;
     if (conn->client.pedantic && !nx_subject_is_valid(op->subject)) {
         say_error(conn, "Invalid Publish Subject"); /* as NATS: told, and carried */
     }
@@ -456,6 +424,7 @@ static void finish_login(struct nx_nats_conn *conn, const struct nx_nats_user *u
         } else if (nx_nats_connect_check(&conn->connect, &conn->client, &err) != NX_OK) {
             nx_nats_conn_end(conn, err.message);
         } else {
+            nx_nats_conn_keep_about(conn);
             say_ok(conn);
         }
     }
@@ -507,6 +476,7 @@ uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn) {
 static void handle_connect(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_error err = { 0 };
     if (nx_nats_connect_read(op->text, &conn->client, &conn->connect, &conn->login, &err) != NX_OK) {
+        conn->ended_because = "Protocol Violation";
         conn->done = true; /* as NATS: without a word */
         wants_flush(conn);
         return;
@@ -538,6 +508,7 @@ static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
         say(conn, &(struct nx_nats_op){ .verb = NX_NATS_PONG });
         break;
     case NX_NATS_PONG:
+        conn->rtt_ns = conn->pings > 0 ? conn->hub->now.monotonic_ns - conn->pinged_ns : conn->rtt_ns;
         conn->pings = 0;
         break;
     case NX_NATS_INFO:
@@ -638,10 +609,28 @@ static void say_info(struct nx_nats_conn *conn) {
 static void choose_nonce(struct nx_nats_conn *conn) {
     uint8_t bytes[NONCE_SIZE];
     NX_AUTO(nx_buf) text;
-    nx_buf_init(&text, NONCE_TEXT_SIZE);
+    nx_buf_init(&text, NX_NATS_NONCE_TEXT_SIZE);
     nx_random_fill(&conn->hub->random, bytes, sizeof bytes);
     nx_base64_encode(&text, NX_BASE64_URL, nx_str_of(bytes, sizeof bytes));
     memcpy(conn->nonce, text.ptr == NULL ? "" : text.ptr, text.len);
+}
+
+/* "127.0.0.1:4711", or an address alone. */
+static void keep_peer(struct nx_nats_conn *conn, struct nx_str peer) {
+    uint64_t port = 0;
+    size_t colon = peer.len;
+    while (colon > 0 && peer.ptr[colon - 1] != ':') {
+        colon--;
+    }
+    const bool has_port = colon > 1 && nx_str_find_byte(peer, ':') == colon - 1;
+    const bool is_bracketed = colon > 1 && peer.ptr[colon - 2] == ']';
+    struct nx_str address = peer;
+    if ((has_port || is_bracketed) && nx_str_to_u64(nx_str_slice(peer, colon, peer.len), &port)) {
+        address = nx_str_slice(peer, is_bracketed ? 1 : 0, colon - (is_bracketed ? 2 : 1));
+    }
+    conn->port = (uint16_t)port;
+    memcpy(conn->peer, address.ptr,
+           address.len < NX_NATS_PEER_SIZE_MAX - 1 ? address.len : NX_NATS_PEER_SIZE_MAX - 1);
 }
 
 enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
@@ -655,7 +644,8 @@ enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struc
     conn->id = ++hub->client_count;
     conn->client = NX_NATS_CLIENT_DEFAULT;
     conn->heard_ns = hub->now.monotonic_ns;
-    memcpy(conn->peer, peer.ptr, peer.len < PEER_SIZE_MAX - 1 ? peer.len : PEER_SIZE_MAX - 1);
+    conn->opened_ns = conn->active_ns = conn->heard_ns;
+    keep_peer(conn, peer);
     nx_map_init(&conn->subscriptions, hub->subscriptions_max, hub->seed);
     nx_nats_replies_init(&conn->replies, hub->seed);
     nx_buf_init(&conn->input, input_size_max(hub));
@@ -677,9 +667,11 @@ void nx_nats_conn_close(struct nx_nats_conn *conn) {
     if (conn == NULL) {
         return;
     }
+    nx_nats_closed_keep(conn);
     end_subscriptions(conn);
     leave_account(conn);
     forget_login(conn);
+    free(conn->about);
     nx_map_fini(&conn->subscriptions);
     nx_nats_replies_fini(&conn->replies);
     nx_buf_fini(&conn->input);
@@ -701,6 +693,7 @@ void nx_nats_hub_init(struct nx_nats_hub *hub, uint64_t seed, struct nx_nats_acc
 void nx_nats_hub_fini(struct nx_nats_hub *hub) {
     nx_assert(hub->accounts.count == 0);
     nx_routes_fini(&hub->routes);
+    nx_nats_closed_fini(&hub->closed);
     nx_map_fini(&hub->accounts);
     nx_nats_access_free(NX_TAKE(hub->access));
 }
@@ -711,11 +704,11 @@ size_t nx_nats_hub_subscription_count(const struct nx_nats_hub *hub, struct nx_s
 }
 
 /* One that is not allowed, of those the connection has; NULL: all are. */
-static struct subscription *forbidden_of(struct nx_nats_conn *conn) {
+static struct nx_nats_subscription *forbidden_of(struct nx_nats_conn *conn) {
     size_t cursor = 0;
     void *found;
     while (nx_map_next(&conn->subscriptions, &cursor, NULL, &found)) {
-        struct subscription *subscription = found;
+        struct nx_nats_subscription *subscription = found;
         if (!nx_nats_may_subscribe(permissions_of(conn), subscription->filter, subscription->queue)) {
             return subscription;
         }
@@ -739,7 +732,7 @@ static void renew(struct nx_nats_conn *conn, const struct nx_nats_access *previo
         nx_nats_conn_end(conn, "Failed Account Registration");
         return;
     }
-    for (struct subscription *subscription; (subscription = forbidden_of(conn)) != NULL;) {
+    for (struct nx_nats_subscription *subscription; (subscription = forbidden_of(conn)) != NULL;) {
         say_violation(conn, "Subscription", subscription->filter, subscription->queue, subscription->sid);
         unsubscribe(subscription);
     }
@@ -768,10 +761,12 @@ static void tick_conn(struct nx_nats_conn *conn) {
         return;
     }
     if (conn->pings >= conn->hub->pings_max) {
+        nx_counter_add(&conn->hub->counters->stale, 1);
         nx_nats_conn_end(conn, "Stale Connection");
         return;
     }
     conn->pings++;
+    conn->pinged_ns = now_ns;
     say(conn, &(struct nx_nats_op){ .verb = NX_NATS_PING });
 }
 

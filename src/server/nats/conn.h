@@ -27,6 +27,7 @@
 #include "io/clock.h"
 #include "io/random.h"
 #include "server/nats/access.h"
+#include "server/nats/conn_stats.h"
 #include "server/nats/connect.h"
 
 enum {
@@ -55,6 +56,7 @@ struct nx_nats_counters {
     struct nx_counter bytes_in; /* of headers and payloads */
     struct nx_counter bytes_out;
     struct nx_counter slow_consumers; /* connections cut for it */
+    struct nx_counter stale;          /* that did not answer pings */
     struct nx_counter refused;        /* connections whose credentials were wrong, or came too late */
     struct nx_counter violations;     /* of permissions */
 };
@@ -77,7 +79,9 @@ struct nx_nats_hub {
     struct nx_map accounts; /* those of which there are connections */
     struct nx_routes routes;
     struct nx_list conns;
-    uint64_t client_count; /* ever */
+    struct nx_nats_closed closed; /* count_max may be set before the first connection */
+    uint64_t client_count;        /* ever */
+    uint64_t subscription_count;  /* ever */
     uint64_t seed;
 };
 
@@ -94,7 +98,8 @@ void nx_nats_hub_tick(struct nx_nats_hub *hub);
 /** Tell every client that the server is about to stop. */
 void nx_nats_hub_announce_stop(struct nx_nats_hub *hub);
 
-/** A connection that has said nothing yet. `hub` is borrowed for its life, `peer` (its address) for the call;
+/** A connection that has said nothing yet. `hub` is borrowed for its life, `peer` ("127.0.0.1:4711", or the
+ * address alone) for the call;
  * `transport` is the transport's own. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
                                                struct nx_nats_conn **conn_out, struct nx_error *err);

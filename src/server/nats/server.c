@@ -11,6 +11,7 @@
 #include "io/socket.h"
 #include "server/nats/comparer.h"
 #include "server/nats/conn.h"
+#include "server/nats/monitor.h"
 
 enum {
     CONNECTIONS_MAX_DEFAULT = 65536,
@@ -35,6 +36,7 @@ struct nx_nats_server {
     struct nx_counter connections;
     struct nx_loop *loop;
     struct nx_listener *listener;
+    struct nx_nats_monitor *monitor; /* NULL: not served */
     struct nx_list links;
     struct nx_list dirty; /* links that have something to write, or to close */
     struct nx_timer tick;
@@ -52,6 +54,7 @@ struct nx_nats_server {
     char server_id[2 * SERVER_ID_SIZE + 1];
     char name[NAME_SIZE_MAX];
     char host[HOST_SIZE_MAX];
+    char system_account[NAME_SIZE_MAX];
 };
 
 /* What the loop is told. */
@@ -182,15 +185,6 @@ static void tick(void *data) {
     }
 }
 
-/* "127.0.0.1:4711" without its port. */
-static struct nx_str address_of(struct nx_str peer) {
-    size_t colon = peer.len;
-    while (colon > 0 && peer.ptr[colon - 1] != ':') {
-        colon--;
-    }
-    return colon == 0 ? peer : nx_str_slice(peer, 0, colon - 1);
-}
-
 static void accepted(void *data, struct nx_socket *socket) {
     struct nx_nats_server *server = data;
     char peer[NX_SOCKET_PEER_SIZE];
@@ -202,8 +196,7 @@ static void accepted(void *data, struct nx_socket *socket) {
     link->server = server;
     link->socket = socket;
     server->hub.now = nx_loop_now(server->loop);
-    if (nx_nats_conn_open(&server->hub, link, address_of(nx_socket_peer(socket, peer)), &link->conn, NULL) !=
-        NX_OK) {
+    if (nx_nats_conn_open(&server->hub, link, nx_socket_peer(socket, peer), &link->conn, NULL) != NX_OK) {
         nx_list_remove(&server->dirty, &link->dirty_node);
         free(link);
         nx_socket_close(socket);
@@ -233,6 +226,7 @@ static void turned(void *data) {
 static void stop(struct nx_nats_server *server) {
     server->stopping = true;
     nx_listener_close(NX_TAKE(server->listener));
+    nx_nats_monitor_stop(server->monitor);
     nx_timer_stop(server->loop, &server->tick);
     nx_timer_stop(server->loop, &server->lame_duck);
     if (!server->is_lame_duck) {
@@ -341,6 +335,22 @@ static bool is_loopback(struct nx_str host) {
     return nx_str_is(host, "localhost") || nx_str_is(host, "::1") || nx_str_starts_with(host, NX_STR("127."));
 }
 
+static enum nx_status open_monitor(struct nx_nats_server *server, const struct nx_nats_options *options,
+                                   struct nx_error *err) {
+    const struct nx_nats_monitor_options monitor_options = {
+        .hub = &server->hub,
+        .connections_max = server->connections_max,
+        .system_account = nx_str_from_c(server->system_account),
+        .host = options->http_host,
+        .port = options->http_port,
+    };
+    if (options->http_host.len == 0) {
+        return NX_OK;
+    }
+    server->hub.closed.count_max = NX_NATS_CLOSED_MAX;
+    return nx_nats_monitor_open(server->loop, &monitor_options, &server->monitor, err);
+}
+
 static enum nx_status check_host(struct nx_str host, const struct nx_nats_access *access,
                                  struct nx_error *err) {
     if (is_loopback(host) || nx_nats_access_is_required(access)) {
@@ -432,6 +442,8 @@ static void init(struct nx_nats_server *server, const struct nx_nats_server_opti
     (void)snprintf(server->name, sizeof server->name, "%.*s",
                    NX_STR_ARG(nats->server_name.len > 0 ? nats->server_name : NX_STR("nexus")));
     (void)snprintf(server->host, sizeof server->host, "%.*s", NX_STR_ARG(nats->host));
+    (void)snprintf(server->system_account, sizeof server->system_account, "%.*s",
+                   NX_STR_ARG(nats->system_account.len > 0 ? nats->system_account : NX_STR("$SYS")));
     server->connections_max = size_or(nats->connections_max, (size_t)CONNECTIONS_MAX_DEFAULT);
     server->lame_duck_ns = time_or(nats->lame_duck_ns, lame_duck_ns);
     server->lame_duck_grace_ns = time_or(nats->lame_duck_grace_ns, lame_duck_grace_ns);
@@ -459,6 +471,7 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
     NX_TRY(nx_loop_open(&loop_options, &server->loop, err));
     NX_TRY(listen_on(server, options->nats->port, err));
     server->hub.info.port = server->port;
+    NX_TRY(open_monitor(server, options->nats, err));
     NX_TRY(add_metrics(server, options->metrics, err));
     NX_TRY(nx_loop_start(server->loop, "nx-nats", err));
     *server_out = NX_TAKE(server);
@@ -467,6 +480,10 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
 
 uint16_t nx_nats_server_port(const struct nx_nats_server *server) {
     return server->port;
+}
+
+uint16_t nx_nats_server_http_port(const struct nx_nats_server *server) {
+    return server->monitor == NULL ? 0 : nx_nats_monitor_port(server->monitor);
 }
 
 bool nx_nats_server_is_left(const struct nx_nats_server *server) {
@@ -535,6 +552,7 @@ void nx_nats_server_close(struct nx_nats_server *server) {
         nx_nats_comparer_close(server->comparer); /* it sends to the loop */
         nx_loop_close(server->loop);              /* its sockets' `closed` frees the links */
     }
+    nx_nats_monitor_free(server->monitor);
     nx_nats_hub_fini(&server->hub);
     free(server);
 }

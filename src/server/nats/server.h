@@ -47,6 +47,8 @@ bool nx_nats_server_lame_duck(struct nx_nats_server *server);
 bool nx_nats_server_is_left(const struct nx_nats_server *server);
 /** The port that is bound. */
 uint16_t nx_nats_server_port(const struct nx_nats_server *server);
+/** The port of monitoring; 0: it is not served. */
+uint16_t nx_nats_server_http_port(const struct nx_nats_server *server);
 /** Accept no more, tell the clients, write what waits for them, and close. Blocks. NULL allowed. */
 void nx_nats_server_close(struct nx_nats_server *server);
 
