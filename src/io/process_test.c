@@ -47,12 +47,25 @@ static void test_a_missing_directory_is_named(void **state) {
     assert_int_equal(exit_status, -1);
 }
 
+static void test_says_what_we_take_of_the_machine(void **state) {
+    struct nx_process_usage before;
+    struct nx_process_usage after;
+    (void)state;
+    nx_process_usage_read(&before);
+    assert_true(before.memory_size > 4096 && before.core_count >= 1);
+    do {
+        nx_process_usage_read(&after);
+    } while (after.cpu_ns == before.cpu_ns);
+    assert_true(after.cpu_ns > before.cpu_ns);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_collects_output_of_both_streams_in_the_directory),
         cmocka_unit_test(test_reports_a_signal_as_a_shell_does),
         cmocka_unit_test(test_keeps_what_fits_of_too_much_output),
         cmocka_unit_test(test_a_missing_directory_is_named),
+        cmocka_unit_test(test_says_what_we_take_of_the_machine),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 """nexus nats-server: a server started as people's scripts and clients' tests start nats-server."""
+import http.client
 import json
 import os
 import re
@@ -219,12 +220,63 @@ def test_a_lame_duck_sends_its_clients_away_and_ends(nats_server, tmp_path):
     assert server.process.wait(30) == 0
 
 
-def test_tls_and_monitoring_are_refused_until_they_are_served(tmp_path):
+def test_tls_is_refused_until_it_is_served(tmp_path):
     (tmp_path / "s.conf").write_text("tls { cert_file: c.pem, key_file: k.pem }\n")
     done = run_nexus("nats-server", "-c", "s.conf", cwd=tmp_path, status=1)
     assert "TLS is not served yet" in done.stderr
-    done = run_nexus("nats-server", "-p", "-1", "-m", "-1", cwd=tmp_path, status=1)
-    assert "monitoring over HTTP is not served yet" in done.stderr
+
+
+def get(port, path, status=200, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert answer.status == status, body
+    return json.loads(body) if "json" in answer.getheader("content-type") else body.decode()
+
+
+def test_monitoring_shows_the_server_and_who_is_connected(nats_server):
+    server = nats_server("-p", "-1", "-m", "-1", "--ports_file_dir", ".", "-n", "watched")
+    url = server.ports()["monitoring"][0]
+    assert server.line_with("Starting http monitor on ") == f"Starting http monitor on {url.removeprefix('http://')}"
+    port = int(url.rsplit(":", 1)[1])
+    client = connected(server.port, {"name": "ours", "lang": "python", "version": "3"})
+    client.say("SUB a.> 1\r\nPUB a.b 5\r\nhello\r\n")
+    assert client.message()[1] == b"hello"
+    varz = get(port, "/varz")
+    assert varz["server_name"] == "watched" and varz["port"] == server.port and varz["http_port"] == port
+    assert varz["server_id"] == client.info["server_id"] and varz["version"] == client.info["version"]
+    assert (varz["connections"], varz["in_msgs"], varz["out_bytes"], varz["subscriptions"]) == (1, 1, 5, 1)
+    assert varz["mem"] > 1_000_000 and varz["cores"] >= 1 and varz["cpu"] >= 0
+    (shown,) = get(port, "/connz?subs=1")["connections"]
+    assert (shown["name"], shown["lang"], shown["subscriptions_list"]) == ("ours", "python", ["a.>"])
+    assert shown["port"] == client.socket.getsockname()[1] and shown["pending_bytes"] == 0
+    assert get(port, "/subsz?subs=1")["subscriptions_list"][0]["subject"] == "a.>"
+    assert get(port, "/healthz") == {"status": "ok"}
+    assert get(port, "/jsz")["disabled"] is True
+    assert 'href="./varz"' in get(port, "/")
+    client.file.close()
+    client.socket.close()
+    deadline = time.monotonic() + 30
+    while not get(port, "/connz?state=closed")["connections"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (was,) = get(port, "/connz?state=closed")["connections"]
+    assert was["reason"] == "Client Closed" and was["in_msgs"] == 1
+    assert "invalid sorting option: x" in get(port, "/connz?sort=x", status=400)["detail"]
+    get(port, "/nothing", status=404)
+    get(port, "/varz", status=403, Host="evil.example")
+    assert server.stop() == 0
+
+
+def test_monitoring_asks_for_no_credentials_so_it_stays_on_loopback(nats_server, tmp_path):
+    (tmp_path / "s.conf").write_text("port: -1\nhttp: 0.0.0.0:-1\n")
+    done = run_nexus("nats-server", "-c", "s.conf", cwd=tmp_path, status=1)
+    assert "monitoring on '0.0.0.0': it asks for no credentials, so it listens on loopback only" in done.stderr
+    server = nats_server("-a", "0.0.0.0", "-p", "-1", "-m", "-1", "--user", "u", "--pass", "p")
+    assert server.line_with("Starting http monitor on ").startswith("Starting http monitor on 127.0.0.1:")
+    assert server.stop() == 0
 
 
 def test_another_one_is_told_by_a_signal(nats_server, tmp_path):

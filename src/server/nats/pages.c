@@ -32,7 +32,7 @@ void nx_nats_go_duration_append(struct nx_buf *out, int64_t ns) {
         int64_t ns;
     } units[] = { { "s", NX_NS_PER_S }, { "ms", NX_NS_PER_MS }, { "µs", 1000 }, { "ns", 1 } };
     size_t i = 0;
-    while (units[i].ns > 1 && ns < units[i].ns) {
+    while (ns > 0 && units[i].ns > 1 && ns < units[i].ns) { /* nothing is "0s" */
         i++;
     }
     const int64_t rest = ns % units[i].ns * 1000 / units[i].ns;
