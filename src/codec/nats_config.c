@@ -85,9 +85,15 @@ static enum nx_status fail_too_large(struct parse *parse, const struct input *in
 #define fail_at(...) nx_status_of_failure(fail_at(__VA_ARGS__))
 #define fail_too_large(...) nx_status_of_failure(fail_too_large(__VA_ARGS__))
 
+/* For a message of one line. */
 static struct nx_str shown(struct nx_str text) {
     struct nx_str cut = nx_str_slice(text, 0, SHOWN_MAX);
     cut.len = nx_str_utf8_prefix(cut);
+    for (size_t i = 0; i < cut.len; i++) {
+        if ((unsigned char)cut.ptr[i] < ' ') {
+            cut.len = i;
+        }
+    }
     return cut;
 }
 
