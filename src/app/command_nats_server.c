@@ -239,16 +239,6 @@ static enum nx_status take_flags(const struct program *program, struct nx_nats_s
     return take_tls_flags(program, &server->tls, err);
 }
 
-/* What the file may say and the server cannot do yet. */
-static enum nx_status check_served(const struct nx_nats_settings *settings, struct nx_error *err) {
-    if (settings->server.tls.cert_file != NULL) {
-        (void)nx_fail(err, NX_UNIMPLEMENTED, "TLS is not served yet");
-        nx_hint(err, "leave tls out and let a proxy on this machine end it");
-        return NX_UNIMPLEMENTED;
-    }
-    return NX_OK;
-}
-
 /* The file, then the flags, into settings that hold nothing yet. */
 static enum nx_status read_settings(const struct program *program, struct nx_nats_settings *settings,
                                     struct nx_error *err) {
@@ -270,7 +260,7 @@ static enum nx_status read_settings(const struct program *program, struct nx_nat
     if (server->server_name.len == 0) {
         server->server_name = NX_STR("nexus");
     }
-    return check_served(settings, err);
+    return NX_OK;
 }
 
 /* Files that tell where it is */

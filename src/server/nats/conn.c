@@ -1,24 +1,20 @@
-/* src/server/nats/conn.c: see conn.h. */
+/* src/server/nats/conn.c: see conn.h. What clients say, and the messages to others. */
 #include "server/nats/conn_internal.h"
 
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "codec/base64.h"
-#include "codec/json.h"
-#include "codec/password.h"
 #include "fabric/subject/subject.h"
 #include "server/nats/quote.h"
-#include "server/nats/replies.h"
 
 enum {
     INPUT_ROOM = 64 * 1024, /* behind the largest operation */
     STATUS_NO_RESPONDERS = 503,
     NONCE_SIZE = 11, /* random bytes, as NATS has */
     ERROR_SIZE_MAX = 16 * 1024,
+    NAMES_MAX = 256, /* of a certificate */
 };
-
-static const char authorization_violation[] = "Authorization Violation";
 
 static struct nx_nats_subscription *subscription_of(struct nx_router_entry *entry) {
     return nx_container_of(entry, struct nx_nats_subscription, entry);
@@ -26,30 +22,30 @@ static struct nx_nats_subscription *subscription_of(struct nx_router_entry *entr
 
 /* Output */
 
-static void wants_flush(struct nx_nats_conn *conn) {
+void nx_nats_conn_wants_flush(struct nx_nats_conn *conn) {
     conn->hub->transport.wants_flush(conn->transport);
 }
 
-static void say(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
+void nx_nats_conn_say(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     if (!conn->done) {
         nx_nats_append(&conn->output, op);
-        wants_flush(conn);
+        nx_nats_conn_wants_flush(conn);
     }
 }
 
-static void say_error(struct nx_nats_conn *conn, const char *error) {
-    say(conn, &(struct nx_nats_op){ .verb = NX_NATS_ERR, .text = nx_str_from_c(error) });
+void nx_nats_conn_say_error(struct nx_nats_conn *conn, const char *error) {
+    nx_nats_conn_say(conn, &(struct nx_nats_op){ .verb = NX_NATS_ERR, .text = nx_str_from_c(error) });
 }
 
-static void say_ok(struct nx_nats_conn *conn) {
+void nx_nats_conn_say_ok(struct nx_nats_conn *conn) {
     if (conn->client.verbose) {
-        say(conn, &(struct nx_nats_op){ .verb = NX_NATS_OK });
+        nx_nats_conn_say(conn, &(struct nx_nats_op){ .verb = NX_NATS_OK });
     }
 }
 
 /* `Permissions Violation for <what> to "subject" using queue "queue"`, and the sid where NATS tells it. */
-static void say_violation(struct nx_nats_conn *conn, const char *what, struct nx_str subject,
-                          struct nx_str queue, struct nx_str sid) {
+void nx_nats_conn_say_violation(struct nx_nats_conn *conn, const char *what, struct nx_str subject,
+                                struct nx_str queue, struct nx_str sid) {
     NX_AUTO(nx_buf) text;
     nx_buf_init(&text, ERROR_SIZE_MAX);
     nx_buf_append_format(&text, "Permissions Violation for %s to ", what);
@@ -64,16 +60,16 @@ static void say_violation(struct nx_nats_conn *conn, const char *what, struct nx
         nx_buf_append_u8(&text, ')');
     }
     nx_counter_add(&conn->hub->counters->violations, 1);
-    say(conn, &(struct nx_nats_op){ .verb = NX_NATS_ERR, .text = nx_buf_str(&text) });
+    nx_nats_conn_say(conn, &(struct nx_nats_op){ .verb = NX_NATS_ERR, .text = nx_buf_str(&text) });
 }
 
-static const struct nx_nats_permissions *permissions_of(const struct nx_nats_conn *conn) {
+const struct nx_nats_permissions *nx_nats_conn_permissions(const struct nx_nats_conn *conn) {
     return conn->user == NULL ? NULL : conn->user->permissions;
 }
 
 void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error) {
     if (!conn->done) {
-        say_error(conn, error);
+        nx_nats_conn_say_error(conn, error);
         conn->ended_because = nx_nats_reason_of(error);
         conn->done = true;
     }
@@ -100,7 +96,7 @@ static void write_message(struct nx_nats_conn *conn, const struct nx_nats_op *me
     conn->traffic.messages_out++;
     conn->traffic.bytes_out += size;
     conn->active_ns = conn->hub->now.monotonic_ns;
-    wants_flush(conn);
+    nx_nats_conn_wants_flush(conn);
 }
 
 /* Subscriptions */
@@ -110,7 +106,7 @@ static void subscription_free(struct nx_nats_subscription *subscription) {
     free(subscription);
 }
 
-static void unsubscribe(struct nx_nats_subscription *subscription) {
+void nx_nats_subscription_end(struct nx_nats_subscription *subscription) {
     (void)nx_map_remove(&subscription->conn->subscriptions, subscription->sid);
     subscription_free(subscription);
 }
@@ -151,27 +147,27 @@ static enum nx_status subscribe(struct nx_nats_conn *conn, const struct nx_nats_
 
 static void handle_sub(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     conn->active_ns = conn->hub->now.monotonic_ns;
-    if (!nx_nats_may_subscribe(permissions_of(conn), op->subject, op->queue)) {
-        say_violation(conn, "Subscription", op->subject, op->queue, NX_STR_EMPTY);
+    if (!nx_nats_may_subscribe(nx_nats_conn_permissions(conn), op->subject, op->queue)) {
+        nx_nats_conn_say_violation(conn, "Subscription", op->subject, op->queue, NX_STR_EMPTY);
         return;
     }
     if (conn->subscriptions.count >= conn->hub->subscriptions_max) {
-        say_error(conn, "maximum subscriptions exceeded");
+        nx_nats_conn_say_error(conn, "maximum subscriptions exceeded");
         return;
     }
     if (!nx_subject_is_filter(op->subject)) {
-        say_error(conn, "Invalid Subject");
+        nx_nats_conn_say_error(conn, "Invalid Subject");
         return;
     }
     if (nx_map_get(&conn->subscriptions, op->sid) == NULL) { /* as NATS: the first one stays */
         const enum nx_status status = subscribe(conn, op, NULL);
         if (status != NX_OK) {
-            say_error(conn,
-                      status == NX_INVALID_ARGUMENT ? "Invalid Subject" : "maximum subscriptions exceeded");
+            nx_nats_conn_say_error(conn, status == NX_INVALID_ARGUMENT ? "Invalid Subject"
+                                                                       : "maximum subscriptions exceeded");
             return;
         }
     }
-    say_ok(conn);
+    nx_nats_conn_say_ok(conn);
 }
 
 static void handle_unsub(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
@@ -179,10 +175,20 @@ static void handle_unsub(struct nx_nats_conn *conn, const struct nx_nats_op *op)
     if (subscription != NULL) {
         subscription->count_max = op->count_max;
         if (subscription->count_max <= subscription->delivered) {
-            unsubscribe(subscription);
+            nx_nats_subscription_end(subscription);
         }
     }
-    say_ok(conn);
+    nx_nats_conn_say_ok(conn);
+}
+
+void nx_nats_conn_end_subscriptions(struct nx_nats_conn *conn) {
+    size_t cursor = 0;
+    void *subscription;
+    while (nx_map_next(&conn->subscriptions, &cursor, NULL, &subscription)) {
+        subscription_free(subscription);
+    }
+    nx_map_fini(&conn->subscriptions);
+    nx_map_init(&conn->subscriptions, conn->hub->subscriptions_max, conn->hub->seed);
 }
 
 /* Messages */
@@ -200,12 +206,12 @@ static bool accepts(void *data, const struct nx_router_entry *entry) {
         subscription_of((struct nx_router_entry *)(uintptr_t)entry);
     const struct nx_nats_conn *conn = subscription->conn;
     return !conn->done && (conn != passage->publisher || conn->client.echo) &&
-           !nx_nats_is_withheld(permissions_of(conn), passage->subject, subscription->queue);
+           !nx_nats_is_withheld(nx_nats_conn_permissions(conn), passage->subject, subscription->queue);
 }
 
 /* Where permissions limit what a client publishes, it may answer what it was given. */
 static void allow_answer(struct nx_nats_conn *conn, struct nx_str reply) {
-    const struct nx_nats_permissions *permissions = permissions_of(conn);
+    const struct nx_nats_permissions *permissions = nx_nats_conn_permissions(conn);
     if (permissions != NULL && permissions->allow_responses && reply.len > 0 &&
         !nx_nats_may_publish(permissions, reply)) {
         nx_nats_replies_add(&conn->replies, permissions, reply, conn->hub->now.monotonic_ns);
@@ -222,7 +228,7 @@ static void deliver(struct nx_nats_subscription *subscription, const struct nx_n
     write_message(conn, &message);
     allow_answer(conn, message.reply);
     if (subscription->count_max > 0 && subscription->delivered >= subscription->count_max) {
-        unsubscribe(subscription);
+        nx_nats_subscription_end(subscription);
     }
 }
 
@@ -253,7 +259,7 @@ static void say_no_responders(struct nx_nats_conn *conn, const struct nx_nats_op
 
 /* Rules first; else it may be the answer to a message that it was given. */
 static bool may_publish(struct nx_nats_conn *conn, struct nx_str subject) {
-    const struct nx_nats_permissions *permissions = permissions_of(conn);
+    const struct nx_nats_permissions *permissions = nx_nats_conn_permissions(conn);
     return nx_nats_may_publish(permissions, subject) ||
            (permissions->allow_responses &&
             nx_nats_replies_use(&conn->replies, permissions, subject, conn->hub->now.monotonic_ns));
@@ -283,7 +289,7 @@ static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *o
     if (op->verb == NX_NATS_HPUB && !conn->client.headers) {
         conn->ended_because = "Protocol Violation";
         conn->done = true; /* as NATS: without a word */
-        wants_flush(conn);
+        nx_nats_conn_wants_flush(conn);
         return;
     }
     const size_t size = op->headers.len + op->payload.len;
@@ -293,206 +299,25 @@ static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *o
     conn->traffic.bytes_in += size;
     conn->active_ns = hub->now.monotonic_ns;
     if (conn->client.pedantic && !nx_subject_is_valid(op->subject)) {
-        say_error(conn, "Invalid Publish Subject"); /* as NATS: told, and carried */
+        nx_nats_conn_say_error(conn, "Invalid Publish Subject"); /* as NATS: told, and carried */
     }
     if (!may_publish(conn, op->subject)) {
-        say_violation(conn, "Publish", op->subject, NX_STR_EMPTY, NX_STR_EMPTY);
+        nx_nats_conn_say_violation(conn, "Publish", op->subject, NX_STR_EMPTY, NX_STR_EMPTY);
         return;
     }
-    say_ok(conn);
+    nx_nats_conn_say_ok(conn);
     route(conn, op);
-}
-
-/* Who it is */
-
-static void account_free(struct nx_nats_account *account) {
-    if (account != NULL) {
-        nx_router_free(account->router);
-        free(account);
-    }
-}
-
-/* The account of this name, made where there is none; NULL without memory. */
-static struct nx_nats_account *account_of(struct nx_nats_hub *hub, struct nx_str name) {
-    struct nx_nats_account *account = nx_map_get(&hub->accounts, name);
-    if (account != NULL) {
-        return account;
-    }
-    account = calloc(1, sizeof *account + name.len);
-    if (account == NULL) {
-        return NULL;
-    }
-    memcpy(account->name_bytes, name.ptr, name.len);
-    account->name = nx_str_of(account->name_bytes, name.len);
-    if (nx_router_new(hub->seed, &account->router, NULL) != NX_OK ||
-        nx_map_set(&hub->accounts, account->name, account, NULL) != NX_OK) {
-        account_free(account);
-        return NULL;
-    }
-    return account;
-}
-
-static void end_subscriptions(struct nx_nats_conn *conn) {
-    size_t cursor = 0;
-    void *subscription;
-    while (nx_map_next(&conn->subscriptions, &cursor, NULL, &subscription)) {
-        subscription_free(subscription);
-    }
-    nx_map_fini(&conn->subscriptions);
-    nx_map_init(&conn->subscriptions, conn->hub->subscriptions_max, conn->hub->seed);
-}
-
-static void leave_account(struct nx_nats_conn *conn) {
-    struct nx_nats_account *account = NX_TAKE(conn->account);
-    if (account != NULL && --account->conn_count == 0) {
-        (void)nx_map_remove(&conn->hub->accounts, account->name);
-        account_free(account);
-    }
-}
-
-/* From now on the connection is this user's, with its subscriptions only where it stays in the account. */
-static bool become(struct nx_nats_conn *conn, const struct nx_nats_user *user) {
-    struct nx_nats_account *account = account_of(conn->hub, user->account);
-    if (account == NULL) {
-        return false;
-    }
-    if (account != conn->account) {
-        account->conn_count++;
-        end_subscriptions(conn);
-        leave_account(conn);
-        conn->account = account;
-    }
-    conn->user = user;
-    return true;
-}
-
-static void refuse(struct nx_nats_conn *conn, const char *error) {
-    nx_counter_add(&conn->hub->counters->refused, 1);
-    nx_nats_conn_end(conn, error);
-}
-
-static bool says_nothing(const struct nx_nats_credentials *credentials) {
-    return credentials->name.len == 0 && credentials->password.len == 0 && credentials->token.len == 0 &&
-           credentials->nkey.len == 0 && credentials->certificate_name_count == 0;
-}
-
-static bool let_in(struct nx_nats_conn *conn, const struct nx_nats_user *user,
-                   const struct nx_nats_credentials *credentials) {
-    if (user == NULL) {
-        refuse(conn, authorization_violation);
-        return false;
-    }
-    if (user != conn->user) {
-        conn->is_anonymous = says_nothing(credentials);
-    }
-    if (!become(conn, user)) {
-        nx_nats_conn_end(conn, "Failed Account Registration"); /* no memory */
-        return false;
-    }
-    return true;
-}
-
-/* Whom one is who says nothing; NULL: nobody. */
-static const struct nx_nats_user *anonymous_of(const struct nx_nats_access *access) {
-    struct nx_nats_doubt doubt;
-    const struct nx_nats_user *user =
-        nx_nats_access_check(access, &(struct nx_nats_credentials){ .name = NX_STR_EMPTY }, &doubt);
-    return doubt.hash.len == 0 ? user : NULL;
-}
-
-/* Before CONNECT: one who needs no credentials may do all that a user without them may. */
-static bool is_let_in(struct nx_nats_conn *conn) {
-    const struct nx_nats_access *access = conn->hub->access;
-    if (conn->user != NULL) {
-        return true;
-    }
-    return let_in(conn, anonymous_of(access), &(struct nx_nats_credentials){ .name = NX_STR_EMPTY });
 }
 
 /* Operations */
 
-static void forget_login(struct nx_nats_conn *conn) {
-    nx_json_doc_free(NX_TAKE(conn->login));
-    conn->connect = (struct nx_nats_connect){ .protocol = 0 };
-}
-
-static void finish_login(struct nx_nats_conn *conn, const struct nx_nats_user *user) {
-    struct nx_error err = { 0 };
-    if (let_in(conn, user, &conn->connect.credentials)) {
-        if (conn->connect.wants_account) {
-            refuse(conn, authorization_violation);
-        } else if (nx_nats_connect_check(&conn->connect, &conn->client, &err) != NX_OK) {
-            nx_nats_conn_end(conn, err.message);
-        } else {
-            nx_nats_conn_keep_about(conn);
-            say_ok(conn);
-        }
-    }
-    forget_login(conn);
-}
-
-static void try_login(struct nx_nats_conn *conn) {
-    struct nx_nats_doubt doubt;
-    if (conn->user != NULL && says_nothing(&conn->connect.credentials)) {
-        finish_login(conn, conn->user); /* another CONNECT, which changes only how it is talked to */
-        return;
-    }
-    const struct nx_nats_user *user =
-        nx_nats_access_check(conn->hub->access, &conn->connect.credentials, &doubt);
-    if (user == NULL || doubt.hash.len == 0) {
-        finish_login(conn, user);
-    } else if (conn->hub->transport.compare == NULL) {
-        finish_login(conn, nx_password_matches(doubt.hash, doubt.given) ? user : NULL);
-    } else if (!conn->hub->transport.compare(conn->transport, doubt.hash, doubt.given)) {
-        finish_login(conn, NULL);
-    }
-}
-
-void nx_nats_conn_compared(struct nx_nats_conn *conn, struct nx_str hash, bool matches) {
-    if (conn->done || conn->login == NULL) {
-        forget_login(conn);
-        return;
-    }
-    if (matches) {
-        conn->connect.credentials.matched_hash = hash;
-        try_login(conn);
-    } else {
-        finish_login(conn, NULL);
-    }
-    if (conn->login != NULL) {
-        conn->connect.credentials.matched_hash = NX_STR_EMPTY; /* a reload gave it another: once more */
-    }
-    nx_nats_conn_feed(conn, NX_STR_EMPTY);
-}
-
-bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn) {
-    return conn->login != NULL;
-}
-
-uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn) {
-    return conn->id;
-}
-
-static void handle_connect(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
-    struct nx_error err = { 0 };
-    if (nx_nats_connect_read(op->text, &conn->client, &conn->connect, &conn->login, &err) != NX_OK) {
-        conn->ended_because = "Protocol Violation";
-        conn->done = true; /* as NATS: without a word */
-        wants_flush(conn);
-        return;
-    }
-    conn->connect.credentials.nonce = nx_str_from_c(conn->nonce);
-    end_subscriptions(conn); /* of an earlier CONNECT */
-    try_login(conn);
-}
-
 static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
-    if (op->verb != NX_NATS_CONNECT && !is_let_in(conn)) {
+    if (op->verb != NX_NATS_CONNECT && !nx_nats_conn_is_let_in(conn)) {
         return;
     }
     switch (op->verb) {
     case NX_NATS_CONNECT:
-        handle_connect(conn, op);
+        nx_nats_conn_login(conn, op);
         break;
     case NX_NATS_PUB:
     case NX_NATS_HPUB:
@@ -505,7 +330,7 @@ static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
         handle_unsub(conn, op);
         break;
     case NX_NATS_PING:
-        say(conn, &(struct nx_nats_op){ .verb = NX_NATS_PONG });
+        nx_nats_conn_say(conn, &(struct nx_nats_op){ .verb = NX_NATS_PONG });
         break;
     case NX_NATS_PONG:
         conn->rtt_ns = conn->pings > 0 ? conn->hub->now.monotonic_ns - conn->pinged_ns : conn->rtt_ns;
@@ -533,7 +358,7 @@ static size_t handle_all(struct nx_nats_conn *conn, struct nx_str bytes, size_t 
         const enum nx_nats_parse parsed =
             nx_nats_parse(nx_str_slice(bytes, offset, bytes.len), &limits, &op, &size, &err);
         if (parsed == NX_NATS_PARSE_FAILED) {
-            if (is_let_in(conn)) {
+            if (nx_nats_conn_is_let_in(conn)) {
                 nx_nats_conn_end(conn, err.message);
             }
             break;
@@ -595,6 +420,10 @@ bool nx_nats_conn_is_done(const struct nx_nats_conn *conn) {
 
 /* Connections */
 
+uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn) {
+    return conn->id;
+}
+
 static void say_info(struct nx_nats_conn *conn) {
     struct nx_nats_info info = conn->hub->info;
     const struct nx_nats_access *access = conn->hub->access;
@@ -603,7 +432,7 @@ static void say_info(struct nx_nats_conn *conn) {
     info.nonce = nx_str_from_c(conn->nonce);
     info.auth_required = nx_nats_access_is_required(access) && !nx_nats_access_has_no_auth_user(access);
     nx_nats_info_append(&conn->output, &info);
-    wants_flush(conn);
+    nx_nats_conn_wants_flush(conn);
 }
 
 static void choose_nonce(struct nx_nats_conn *conn) {
@@ -650,6 +479,7 @@ enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struc
     nx_nats_replies_init(&conn->replies, hub->seed);
     nx_buf_init(&conn->input, input_size_max(hub));
     nx_buf_init(&conn->output, hub->pending_size_max);
+    nx_buf_init(&conn->certificate, NX_NATS_CERTIFICATE_SIZE_MAX);
     nx_list_append(&hub->conns, &conn->node);
     *conn_out = conn;
     return NX_OK;
@@ -659,8 +489,27 @@ void nx_nats_conn_greet(struct nx_nats_conn *conn) {
     if (nx_nats_access_wants_nonce(conn->hub->access)) {
         choose_nonce(conn);
     }
-    conn->greeted_ns = conn->hub->now.monotonic_ns;
     say_info(conn);
+}
+
+void nx_nats_conn_await(struct nx_nats_conn *conn) {
+    conn->awaited_ns = conn->hub->now.monotonic_ns;
+}
+
+void nx_nats_conn_set_certificate(struct nx_nats_conn *conn, struct nx_str names) {
+    struct nx_str rest;
+    struct nx_str name;
+    nx_buf_append(&conn->certificate, names);
+    conn->certificate_names = calloc(NAMES_MAX, sizeof *conn->certificate_names);
+    if (conn->certificate_names == NULL || nx_buf_failed(&conn->certificate)) {
+        return; /* it has none: it may still say who it is */
+    }
+    rest = nx_buf_str(&conn->certificate);
+    while (conn->certificate_name_count < NAMES_MAX && nx_str_split(&rest, '\n', &name)) {
+        if (name.len > 0) {
+            conn->certificate_names[conn->certificate_name_count++] = name;
+        }
+    }
 }
 
 void nx_nats_conn_close(struct nx_nats_conn *conn) {
@@ -668,14 +517,16 @@ void nx_nats_conn_close(struct nx_nats_conn *conn) {
         return;
     }
     nx_nats_closed_keep(conn);
-    end_subscriptions(conn);
-    leave_account(conn);
-    forget_login(conn);
+    nx_nats_conn_end_subscriptions(conn);
+    nx_nats_conn_leave_account(conn);
+    nx_nats_conn_forget_login(conn);
     free(conn->about);
     nx_map_fini(&conn->subscriptions);
     nx_nats_replies_fini(&conn->replies);
     nx_buf_fini(&conn->input);
     nx_buf_fini(&conn->output);
+    nx_buf_fini(&conn->certificate);
+    free(conn->certificate_names);
     nx_list_remove(&conn->hub->conns, &conn->node);
     free(conn);
 }
@@ -703,57 +554,22 @@ size_t nx_nats_hub_subscription_count(const struct nx_nats_hub *hub, struct nx_s
     return account == NULL ? 0 : nx_router_count(account->router);
 }
 
-/* One that is not allowed, of those the connection has; NULL: all are. */
-static struct nx_nats_subscription *forbidden_of(struct nx_nats_conn *conn) {
-    size_t cursor = 0;
-    void *found;
-    while (nx_map_next(&conn->subscriptions, &cursor, NULL, &found)) {
-        struct nx_nats_subscription *subscription = found;
-        if (!nx_nats_may_subscribe(permissions_of(conn), subscription->filter, subscription->queue)) {
-            return subscription;
-        }
-    }
-    return NULL;
-}
-
-static void renew(struct nx_nats_conn *conn, const struct nx_nats_access *previous) {
-    const struct nx_nats_access *access = conn->hub->access;
-    if (conn->user == NULL || conn->done) {
-        conn->user = NULL; /* it is of the previous access */
-        return;
-    }
-    conn->user =
-        conn->is_anonymous ? anonymous_of(access) : nx_nats_access_find_again(access, previous, conn->user);
-    if (conn->user == NULL) {
-        refuse(conn, authorization_violation);
-        return;
-    }
-    if (!become(conn, conn->user)) {
-        nx_nats_conn_end(conn, "Failed Account Registration");
-        return;
-    }
-    for (struct nx_nats_subscription *subscription; (subscription = forbidden_of(conn)) != NULL;) {
-        say_violation(conn, "Subscription", subscription->filter, subscription->queue, subscription->sid);
-        unsubscribe(subscription);
-    }
-}
-
 void nx_nats_hub_set_access(struct nx_nats_hub *hub, struct nx_nats_access *access) {
     struct nx_nats_access *previous = hub->access;
     hub->access = access;
     for (struct nx_list_node *at = nx_list_first(&hub->conns); at != NULL;
          at = nx_list_next(&hub->conns, at)) {
-        renew(nx_container_of(at, struct nx_nats_conn, node), previous);
+        nx_nats_conn_renew(nx_container_of(at, struct nx_nats_conn, node), previous);
     }
     nx_nats_access_free(previous);
 }
 
 static void tick_conn(struct nx_nats_conn *conn) {
     const int64_t now_ns = conn->hub->now.monotonic_ns;
-    if (conn->user == NULL && conn->login == NULL && conn->greeted_ns != 0 &&
+    if (conn->user == NULL && conn->login == NULL && conn->awaited_ns != 0 &&
         nx_nats_access_is_required(conn->hub->access) &&
-        now_ns - conn->greeted_ns >= conn->hub->auth_timeout_ns) {
-        refuse(conn, "Authentication Timeout");
+        now_ns - conn->awaited_ns >= conn->hub->auth_timeout_ns) {
+        nx_nats_conn_refuse(conn, "Authentication Timeout");
         return;
     }
     const int64_t quiet_ns = now_ns - conn->heard_ns;
@@ -767,7 +583,7 @@ static void tick_conn(struct nx_nats_conn *conn) {
     }
     conn->pings++;
     conn->pinged_ns = now_ns;
-    say(conn, &(struct nx_nats_op){ .verb = NX_NATS_PING });
+    nx_nats_conn_say(conn, &(struct nx_nats_op){ .verb = NX_NATS_PING });
 }
 
 void nx_nats_hub_tick(struct nx_nats_hub *hub) {

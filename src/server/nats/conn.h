@@ -35,6 +35,7 @@ enum {
     NX_NATS_OUTPUT_SIZE_KEPT_MAX = 4 * 1024,    /* bytes of output memory that a quiet connection keeps */
     NX_NATS_SUBSCRIPTIONS_MAX = 1000000,        /* of one connection: the default */
     NX_NATS_PINGS_MAX = 2,                      /* unanswered: the default */
+    NX_NATS_CERTIFICATE_SIZE_MAX = 64 * 1024,   /* bytes of names */
 };
 
 struct nx_nats_conn;
@@ -103,8 +104,13 @@ void nx_nats_hub_announce_stop(struct nx_nats_hub *hub);
  * `transport` is the transport's own. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
                                                struct nx_nats_conn **conn_out, struct nx_error *err);
-/** Say INFO, and let the client's time to say who it is begin. */
+/** Say INFO. */
 void nx_nats_conn_greet(struct nx_nats_conn *conn);
+/** From now on the client has time to say who it is. */
+void nx_nats_conn_await(struct nx_nats_conn *conn);
+/** The names that the client's certificate has, one a line, in the order in which they are tried; borrowed
+ * for the call. Before it says who it is. */
+void nx_nats_conn_set_certificate(struct nx_nats_conn *conn, struct nx_str names);
 /** Its subscriptions end. NULL allowed. */
 void nx_nats_conn_close(struct nx_nats_conn *conn);
 /** Bytes came; they are borrowed for the call. */

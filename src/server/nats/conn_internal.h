@@ -1,4 +1,5 @@
-/* src/server/nats/conn_internal.h: a connection as conn.c keeps it and conn_stats.c shows it. */
+/* src/server/nats/conn_internal.h: what a connection is made of: conn.c carries its messages, login.c says
+ * whose it is, conn_stats.c shows it. */
 #pragma once
 
 #include "server/nats/conn.h"
@@ -42,7 +43,10 @@ struct nx_nats_conn {
     struct nx_nats_replies replies;  /* that it may answer, where its permissions limit what it publishes */
     struct nx_buf input;             /* the beginning of an operation whose rest has not come */
     struct nx_buf output;
-    int64_t greeted_ns; /* monotonic; 0: not yet */
+    struct nx_buf certificate;        /* the names in it, one a line; below they point into it */
+    struct nx_str *certificate_names; /* NULL: none */
+    size_t certificate_name_count;
+    int64_t awaited_ns; /* monotonic, from when on the client may say who it is; 0: not yet */
     int64_t heard_ns;   /* when its last bytes came */
     unsigned pings;     /* sent since */
     int64_t opened_ns;
@@ -60,3 +64,32 @@ struct nx_nats_conn {
     uint16_t port;
     char peer[NX_NATS_PEER_SIZE_MAX];
 };
+
+/* conn.c */
+
+void nx_nats_conn_wants_flush(struct nx_nats_conn *conn);
+void nx_nats_conn_say(struct nx_nats_conn *conn, const struct nx_nats_op *op);
+void nx_nats_conn_say_error(struct nx_nats_conn *conn, const char *error);
+/** +OK where the client wants it. */
+void nx_nats_conn_say_ok(struct nx_nats_conn *conn);
+/** `Permissions Violation for <what> to "subject" using queue "queue"`, and the sid where NATS tells it; both
+ * may be empty. */
+void nx_nats_conn_say_violation(struct nx_nats_conn *conn, const char *what, struct nx_str subject,
+                                struct nx_str queue, struct nx_str sid);
+/** NULL: it may do everything. */
+const struct nx_nats_permissions *nx_nats_conn_permissions(const struct nx_nats_conn *conn);
+void nx_nats_subscription_end(struct nx_nats_subscription *subscription);
+void nx_nats_conn_end_subscriptions(struct nx_nats_conn *conn);
+
+/* login.c */
+
+/** CONNECT came. */
+void nx_nats_conn_login(struct nx_nats_conn *conn, const struct nx_nats_op *op);
+/** Whether the client may do anything: it has said who it is, or need not. Else it is ended. */
+bool nx_nats_conn_is_let_in(struct nx_nats_conn *conn);
+/** Another access has come in place of `previous`. */
+void nx_nats_conn_renew(struct nx_nats_conn *conn, const struct nx_nats_access *previous);
+/** End it, and count it as refused. */
+void nx_nats_conn_refuse(struct nx_nats_conn *conn, const char *error);
+void nx_nats_conn_forget_login(struct nx_nats_conn *conn);
+void nx_nats_conn_leave_account(struct nx_nats_conn *conn);

@@ -69,6 +69,7 @@ static void open_clients(struct world *world, const struct nx_nats_options *opti
                          NX_OK);
         assert_said(client, "");
         nx_nats_conn_greet(client->conn);
+        nx_nats_conn_await(client->conn);
     }
 }
 

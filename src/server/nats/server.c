@@ -9,9 +9,9 @@
 #include "codec/hex.h"
 #include "io/loop.h"
 #include "io/socket.h"
-#include "server/nats/comparer.h"
-#include "server/nats/conn.h"
+#include "server/nats/link.h"
 #include "server/nats/monitor.h"
+#include "server/nats/secure.h"
 
 enum {
     CONNECTIONS_MAX_DEFAULT = 65536,
@@ -27,18 +27,17 @@ enum {
 static const int64_t ping_interval_ns = (int64_t)120 * NX_NS_PER_S;
 static const int64_t auth_timeout_ns = (int64_t)2 * NX_NS_PER_S;
 static const int64_t auth_timeout_tls_ns = (int64_t)3 * NX_NS_PER_S;
+static const int64_t tls_timeout_ns = (int64_t)2 * NX_NS_PER_S;
 static const int64_t lame_duck_ns = (int64_t)120 * NX_NS_PER_S;
 static const int64_t lame_duck_grace_ns = (int64_t)10 * NX_NS_PER_S;
 
 struct nx_nats_server {
     struct nx_nats_hub hub;
     struct nx_nats_counters counters;
-    struct nx_counter connections;
     struct nx_loop *loop;
     struct nx_listener *listener;
     struct nx_nats_monitor *monitor; /* NULL: not served */
-    struct nx_list links;
-    struct nx_list dirty; /* links that have something to write, or to close */
+    struct nx_nats_links links;
     struct nx_timer tick;
     struct nx_timer lame_duck; /* ends its grace, then the connections */
     int64_t lame_duck_ns;
@@ -46,8 +45,6 @@ struct nx_nats_server {
     int64_t lame_duck_end_ns; /* monotonic */
     struct nx_counter is_left;
     struct nx_random random;
-    struct nx_nats_comparer *comparer; /* from the first password on that has a hash */
-    size_t connections_max;
     uint16_t port;
     bool stopping;
     bool is_lame_duck;
@@ -62,153 +59,40 @@ enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_LAME_DUCK, PASSWORD_COMPARED }
 
 struct order {
     struct nx_message message;
-    struct nx_nats_access *access; /* ORDER_ACCESS: the next one */
+    struct nx_nats_access *access; /* ORDER_ACCESS: the next ones */
+    struct nx_tls_context *tls;
 };
-
-/* A connection on its socket. */
-struct link {
-    struct nx_list_node node;
-    struct nx_list_node dirty_node;
-    struct nx_nats_server *server;
-    struct nx_socket *socket;
-    struct nx_nats_conn *conn;
-    bool closing; /* the socket may only say `closed` any more */
-};
-
-/* Links */
-
-static void mark_dirty(void *transport) {
-    struct link *link = transport;
-    if (link->dirty_node.next == NULL) {
-        nx_list_append(&link->server->dirty, &link->dirty_node);
-    }
-}
-
-static size_t unwritten(void *transport) {
-    const struct link *link = transport;
-    return nx_socket_pending(link->socket);
-}
-
-static bool compare(void *transport, struct nx_str hash, struct nx_str given) {
-    struct link *link = transport;
-    struct nx_nats_server *server = link->server;
-    if (server->comparer == NULL && nx_nats_comparer_open(&server->comparer, NULL) != NX_OK) {
-        return false;
-    }
-    return nx_nats_comparer_ask(server->comparer, hash, given, nx_nats_conn_id(link->conn), PASSWORD_COMPARED,
-                                nx_loop_mailbox(server->loop), NULL) == NX_OK;
-}
-
-static void link_close(struct link *link) {
-    if (!link->closing) {
-        link->closing = true;
-        nx_socket_close(link->socket);
-    }
-}
-
-static void link_finish(struct link *link) {
-    if (!link->closing) {
-        link->closing = true;
-        nx_socket_finish(link->socket);
-    }
-}
-
-static void link_flush(struct link *link) {
-    struct nx_buf *output = nx_nats_conn_output(link->conn);
-    if (link->closing) {
-        return;
-    }
-    if (output->len > 0 && nx_socket_write_buf(link->socket, output, NULL) != NX_OK) {
-        link_close(link);
-        return;
-    }
-    nx_nats_conn_wrote(link->conn);
-    if (nx_nats_conn_is_done(link->conn)) {
-        link_finish(link);
-    }
-}
-
-static void link_read(void *data, struct nx_str bytes) {
-    struct link *link = data;
-    if (!link->closing) {
-        link->server->hub.now = nx_loop_now(link->server->loop);
-        nx_nats_conn_feed(link->conn, bytes);
-        if (nx_nats_conn_is_comparing(link->conn)) {
-            nx_socket_pause(link->socket);
-        }
-        if (nx_nats_conn_is_done(link->conn)) {
-            mark_dirty(link);
-        }
-    }
-}
-
-static void link_ended(void *data, const struct nx_error *err) {
-    (void)err;
-    link_close(data); /* as NATS: who sends no more wants no more */
-}
 
 static void stop_when_empty(struct nx_nats_server *server) {
-    if (server->stopping && nx_list_is_empty(&server->links)) {
+    if (server->stopping && nx_list_is_empty(&server->links.all)) {
         nx_loop_stop(server->loop);
     }
 }
 
 static void note_when_left(struct nx_nats_server *server) {
-    if (server->is_lame_duck && nx_list_is_empty(&server->links)) {
+    if (server->is_lame_duck && nx_list_is_empty(&server->links.all)) {
         nx_timer_stop(server->loop, &server->lame_duck);
         nx_counter_set(&server->is_left, 1);
     }
 }
 
 static void link_closed(void *data) {
-    struct link *link = data;
-    struct nx_nats_server *server = link->server;
-    nx_list_remove(&server->links, &link->node);
-    nx_list_remove(&server->dirty, &link->dirty_node);
-    nx_nats_conn_close(link->conn);
-    free(link);
-    nx_counter_add(&server->connections, (uint64_t)-1);
-    note_when_left(server);
-    stop_when_empty(server);
+    note_when_left(data);
+    stop_when_empty(data);
 }
-
-static const struct nx_socket_handler link_handler = { .read = link_read,
-                                                       .ended = link_ended,
-                                                       .closed = link_closed };
 
 static void tick(void *data) {
     struct nx_nats_server *server = data;
     server->hub.now = nx_loop_now(server->loop);
     nx_nats_hub_tick(&server->hub);
-    if (!nx_list_is_empty(&server->links)) {
+    if (!nx_list_is_empty(&server->links.all)) {
         nx_timer_start(server->loop, &server->tick, TICK_MS);
     }
 }
 
 static void accepted(void *data, struct nx_socket *socket) {
     struct nx_nats_server *server = data;
-    char peer[NX_SOCKET_PEER_SIZE];
-    struct link *link = calloc(1, sizeof *link);
-    if (link == NULL) {
-        nx_socket_close(socket);
-        return;
-    }
-    link->server = server;
-    link->socket = socket;
-    server->hub.now = nx_loop_now(server->loop);
-    if (nx_nats_conn_open(&server->hub, link, nx_socket_peer(socket, peer), &link->conn, NULL) != NX_OK) {
-        nx_list_remove(&server->dirty, &link->dirty_node);
-        free(link);
-        nx_socket_close(socket);
-        return;
-    }
-    nx_list_append(&server->links, &link->node);
-    nx_counter_add(&server->connections, 1);
-    nx_socket_start(socket, &link_handler, link);
-    nx_nats_conn_greet(link->conn);
-    if (server->links.count > server->connections_max) {
-        nx_nats_conn_end(link->conn, "maximum connections exceeded");
-    }
+    nx_nats_link_accept(&server->links, socket);
     if (!nx_timer_is_running(&server->tick)) {
         nx_timer_start(server->loop, &server->tick, TICK_MS);
     }
@@ -218,9 +102,7 @@ static void accepted(void *data, struct nx_socket *socket) {
 
 static void turned(void *data) {
     struct nx_nats_server *server = data;
-    for (struct nx_list_node *node; (node = nx_list_take_first(&server->dirty)) != NULL;) {
-        link_flush(nx_container_of(node, struct link, dirty_node));
-    }
+    nx_nats_links_flush(&server->links);
 }
 
 static void stop(struct nx_nats_server *server) {
@@ -232,11 +114,7 @@ static void stop(struct nx_nats_server *server) {
     if (!server->is_lame_duck) {
         nx_nats_hub_announce_stop(&server->hub);
     }
-    turned(server);
-    for (struct nx_list_node *at = nx_list_first(&server->links); at != NULL;
-         at = nx_list_next(&server->links, at)) {
-        link_finish(nx_container_of(at, struct link, node));
-    }
+    nx_nats_links_finish(&server->links, SIZE_MAX);
     stop_when_empty(server);
 }
 
@@ -245,16 +123,7 @@ static void close_some(void *data) {
     struct nx_nats_server *server = data;
     const int64_t left_ns = server->lame_duck_end_ns - nx_loop_now(server->loop).monotonic_ns;
     const int64_t ticks = left_ns / (LAME_DUCK_TICK_MS * (int64_t)NX_NS_PER_MS) + 1;
-    size_t count = server->links.count / (size_t)(ticks < 1 ? 1 : ticks) + 1;
-    for (struct nx_list_node *at = nx_list_first(&server->links); at != NULL && count > 0;
-         at = nx_list_next(&server->links, at)) {
-        struct link *link = nx_container_of(at, struct link, node);
-        if (!link->closing) {
-            link_flush(link);
-            link_finish(link);
-            count--;
-        }
-    }
+    nx_nats_links_finish(&server->links, server->links.all.count / (size_t)(ticks < 1 ? 1 : ticks) + 1);
     nx_timer_start(server->loop, &server->lame_duck, LAME_DUCK_TICK_MS);
 }
 
@@ -271,21 +140,12 @@ static void become_lame_duck(struct nx_nats_server *server) {
     note_when_left(server);
 }
 
-/* The connection may be gone. Logins are rare, and a comparison costs more than a walk over all. */
-static void take_comparison(struct nx_nats_server *server, const struct nx_nats_comparison *comparison) {
-    for (struct nx_list_node *at = nx_list_first(&server->links); at != NULL;
-         at = nx_list_next(&server->links, at)) {
-        struct link *link = nx_container_of(at, struct link, node);
-        if (nx_nats_conn_id(link->conn) == comparison->conn_id) {
-            nx_nats_conn_compared(link->conn, comparison->hash, comparison->matches);
-            if (!link->closing && !nx_nats_conn_is_comparing(link->conn)) {
-                nx_socket_resume(link->socket);
-            }
-            if (nx_nats_conn_is_done(link->conn)) {
-                mark_dirty(link);
-            }
-            return;
-        }
+/* Whether there is TLS at all is settled at the start: clients were told. */
+static void take_security(struct nx_nats_server *server, struct nx_tls_context *tls) {
+    if (tls != NULL && server->links.security.context != NULL) {
+        nx_nats_links_set_context(&server->links, tls);
+    } else {
+        nx_tls_context_unref(tls);
     }
 }
 
@@ -301,9 +161,11 @@ static void receive(void *data, struct nx_message_queue *inbox) {
             break;
         case ORDER_ACCESS:
             nx_nats_hub_set_access(&server->hub, NX_TAKE(order->access));
+            take_security(server, NX_TAKE(order->tls));
             break;
         case PASSWORD_COMPARED:
-            take_comparison(server, nx_container_of(message, struct nx_nats_comparison, message));
+            nx_nats_links_take_comparison(&server->links,
+                                          nx_container_of(message, struct nx_nats_comparison, message));
             break;
         case ORDER_LAME_DUCK:
             become_lame_duck(server);
@@ -339,7 +201,7 @@ static enum nx_status open_monitor(struct nx_nats_server *server, const struct n
                                    struct nx_error *err) {
     const struct nx_nats_monitor_options monitor_options = {
         .hub = &server->hub,
-        .connections_max = server->connections_max,
+        .connections_max = server->links.count_max,
         .system_account = nx_str_from_c(server->system_account),
         .host = options->http_host,
         .port = options->http_port,
@@ -351,9 +213,11 @@ static enum nx_status open_monitor(struct nx_nats_server *server, const struct n
     return nx_nats_monitor_open(server->loop, &monitor_options, &server->monitor, err);
 }
 
-static enum nx_status check_host(struct nx_str host, const struct nx_nats_access *access,
-                                 struct nx_error *err) {
-    if (is_loopback(host) || nx_nats_access_is_required(access)) {
+static enum nx_status check_host(struct nx_str host, const struct nx_nats_options *options,
+                                 const struct nx_nats_access *access, struct nx_error *err) {
+    const bool wants_certificates = options->tls.cert_file != NULL && !options->tls.allow_non_tls &&
+                                    (options->tls.verify || options->tls.verify_and_map);
+    if (is_loopback(host) || nx_nats_access_is_required(access) || wants_certificates) {
         return NX_OK;
     }
     (void)nx_fail(err, NX_PERMISSION_DENIED,
@@ -380,7 +244,7 @@ static enum nx_status add_metrics(struct nx_nats_server *server, struct nx_metri
         return NX_OK;
     }
     NX_TRY(add_counter(metrics, "nexus_nats_connections", "Open NATS connections.", NX_METRIC_GAUGE,
-                       &server->connections, err));
+                       &server->links.count, err));
     NX_TRY(add_counter(metrics, "nexus_nats_messages_in_total", "Messages that NATS clients published.",
                        NX_METRIC_COUNTER, &counters->messages_in, err));
     NX_TRY(add_counter(metrics, "nexus_nats_messages_out_total", "Messages delivered to NATS clients.",
@@ -397,6 +261,9 @@ static enum nx_status add_metrics(struct nx_nats_server *server, struct nx_metri
     NX_TRY(add_counter(metrics, "nexus_nats_refused_total",
                        "NATS connections ended because their credentials were wrong or came too late.",
                        NX_METRIC_COUNTER, &counters->refused, err));
+    NX_TRY(add_counter(metrics, "nexus_nats_handshakes_broken_total",
+                       "TLS handshakes with NATS clients that failed or took too long.", NX_METRIC_COUNTER,
+                       &server->links.broken, err));
     return add_counter(metrics, "nexus_nats_violations_total",
                        "What NATS clients tried that their permissions do not have.", NX_METRIC_COUNTER,
                        &counters->violations, err);
@@ -412,8 +279,7 @@ static int64_t time_or(int64_t time_ns, int64_t otherwise_ns) {
 
 static void init_hub(struct nx_nats_server *server, const struct nx_nats_options *options) {
     struct nx_nats_hub *hub = &server->hub;
-    hub->transport =
-        (struct nx_nats_transport){ .wants_flush = mark_dirty, .unwritten = unwritten, .compare = compare };
+    hub->transport = nx_nats_link_transport;
     hub->random = server->random;
     hub->control_line_size_max =
         size_or(options->control_line_size_max, (size_t)NX_NATS_CONTROL_LINE_SIZE_MAX);
@@ -433,6 +299,22 @@ static void init_hub(struct nx_nats_server *server, const struct nx_nats_options
     };
 }
 
+static void init_links(struct nx_nats_server *server, const struct nx_nats_options *options) {
+    struct nx_nats_links *links = &server->links;
+    const struct nx_nats_tls_options *tls = &options->tls;
+    links->hub = &server->hub;
+    links->count_max = size_or(options->connections_max, (size_t)CONNECTIONS_MAX_DEFAULT);
+    links->compared_kind = PASSWORD_COMPARED;
+    links->closed = link_closed;
+    links->data = server;
+    links->security = (struct nx_nats_security){
+        .handshake_first = tls->handshake_first,
+        .fallback_ms = tls->handshake_first_fallback_ns / NX_NS_PER_MS,
+        .allow_plain = tls->allow_non_tls,
+        .timeout_ms = time_or(tls->timeout_ns, tls_timeout_ns) / NX_NS_PER_MS,
+    };
+}
+
 static void init(struct nx_nats_server *server, const struct nx_nats_server_options *options) {
     const struct nx_nats_options *nats = options->nats;
     uint8_t id[SERVER_ID_SIZE];
@@ -444,13 +326,24 @@ static void init(struct nx_nats_server *server, const struct nx_nats_server_opti
     (void)snprintf(server->host, sizeof server->host, "%.*s", NX_STR_ARG(nats->host));
     (void)snprintf(server->system_account, sizeof server->system_account, "%.*s",
                    NX_STR_ARG(nats->system_account.len > 0 ? nats->system_account : NX_STR("$SYS")));
-    server->connections_max = size_or(nats->connections_max, (size_t)CONNECTIONS_MAX_DEFAULT);
     server->lame_duck_ns = time_or(nats->lame_duck_ns, lame_duck_ns);
     server->lame_duck_grace_ns = time_or(nats->lame_duck_grace_ns, lame_duck_grace_ns);
     server->tick = (struct nx_timer){ .end = tick, .data = server };
-    nx_list_init(&server->links);
-    nx_list_init(&server->dirty);
+    nx_nats_links_init(&server->links);
     init_hub(server, nats);
+    init_links(server, nats);
+}
+
+/* Read what is on disk, and say in INFO what comes of it. */
+static enum nx_status open_security(struct nx_nats_server *server, const struct nx_nats_tls_options *options,
+                                    struct nx_error *err) {
+    struct nx_nats_info *info = &server->hub.info;
+    NX_TRY(nx_nats_tls_load(options, &server->links.security.context, err));
+    const bool is_there = server->links.security.context != NULL;
+    info->tls_required = is_there && (options->handshake_first || !options->allow_non_tls);
+    info->tls_available = is_there && !info->tls_required;
+    info->tls_verify = is_there && (options->verify || options->verify_and_map);
+    return NX_OK;
 }
 
 enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
@@ -458,7 +351,7 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
     const uint64_t seed = nx_random_u64(&options->random);
     NX_AUTO(nx_nats_access) *access = NULL;
     NX_TRY(nx_nats_access_new(options->nats, seed, &access, err));
-    NX_TRY(check_host(options->nats->host, access, err));
+    NX_TRY(check_host(options->nats->host, options->nats, access, err));
     NX_AUTO(nx_nats_server) *server = calloc(1, sizeof *server);
     if (server == NULL) {
         return nx_fail_memory(err);
@@ -468,7 +361,9 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
         .mailbox_count_max = MAILBOX_COUNT_MAX, .receive = receive, .turned = turned, .data = server
     };
     nx_nats_hub_init(&server->hub, seed, NX_TAKE(access));
+    NX_TRY(open_security(server, &options->nats->tls, err));
     NX_TRY(nx_loop_open(&loop_options, &server->loop, err));
+    server->links.loop = server->loop;
     NX_TRY(listen_on(server, options->nats->port, err));
     server->hub.info.port = server->port;
     NX_TRY(open_monitor(server, options->nats, err));
@@ -493,6 +388,7 @@ bool nx_nats_server_is_left(const struct nx_nats_server *server) {
 static void order_release(struct nx_message *message) {
     struct order *order = nx_container_of(message, struct order, message);
     nx_nats_access_free(order->access);
+    nx_tls_context_unref(order->tls);
     free(order);
 }
 
@@ -518,11 +414,14 @@ static enum nx_status give_order(struct nx_nats_server *server, struct order *or
 enum nx_status nx_nats_server_reload(struct nx_nats_server *server, const struct nx_nats_options *options,
                                      struct nx_error *err) {
     NX_AUTO(nx_nats_access) *access = NULL;
+    NX_AUTO(nx_tls_context) *tls = NULL;
     NX_TRY(nx_nats_access_new(options, server->hub.seed, &access, err));
-    NX_TRY(check_host(nx_str_from_c(server->host), access, err));
+    NX_TRY(check_host(nx_str_from_c(server->host), options, access, err));
+    NX_TRY(nx_nats_tls_load(&options->tls, &tls, err));
     struct order *order = order_new(ORDER_ACCESS);
     if (order != NULL) {
         order->access = NX_TAKE(access);
+        order->tls = NX_TAKE(tls);
     }
     return give_order(server, order, err);
 }
@@ -549,9 +448,10 @@ void nx_nats_server_close(struct nx_nats_server *server) {
         if (server->port != 0 && ask_to_stop(server)) {
             nx_loop_wait(server->loop);
         }
-        nx_nats_comparer_close(server->comparer); /* it sends to the loop */
-        nx_loop_close(server->loop);              /* its sockets' `closed` frees the links */
+        nx_nats_links_fini(&server->links); /* its comparer sends to the loop */
+        nx_loop_close(server->loop);        /* its sockets' `closed` frees the links */
     }
+    nx_nats_links_set_context(&server->links, NULL);
     nx_nats_monitor_free(server->monitor);
     nx_nats_hub_fini(&server->hub);
     free(server);
