@@ -9,6 +9,7 @@
 #include "codec/nkey.h"
 #include "codec/password.h"
 #include "fabric/subject/subject.h"
+#include "server/nats/distinguished.h"
 
 enum {
     ARENA_SIZE_MAX = 256 * 1024 * 1024,
@@ -22,6 +23,8 @@ struct nx_nats_access {
     struct nx_nats_user *users;
     size_t user_count;
     struct nx_map by_name;
+    const struct nx_nats_user **distinguished; /* those whose names are a certificate's subject */
+    size_t distinguished_count;
     struct nx_map by_nkey;
     const struct nx_nats_user *no_auth_user;
     struct nx_str token;         /* empty: none */
@@ -142,9 +145,18 @@ static enum nx_status take_users(struct nx_nats_access *access, const struct nx_
     if (access->users == NULL) {
         return nx_fail_memory(err);
     }
+    access->distinguished =
+        nx_arena_alloc(&access->arena, (options->user_count + 1) * sizeof(struct nx_nats_user *));
+    if (access->distinguished == NULL) {
+        return nx_fail_memory(err);
+    }
     for (size_t i = 0; i < options->user_count; i++) {
-        access->users[i] = options->users[i];
-        NX_TRY(add_user(access, &access->users[i], err));
+        struct nx_nats_user *user = &access->users[i];
+        *user = options->users[i];
+        NX_TRY(add_user(access, user, err));
+        if (nx_str_find_byte(user->name, '=') != SIZE_MAX) {
+            access->distinguished[access->distinguished_count++] = user;
+        }
     }
     access->user_count = options->user_count;
     return NX_OK;
@@ -252,11 +264,22 @@ static bool matches(struct nx_str kept, struct nx_str given, const struct nx_nat
     return true;
 }
 
+/* The user of this name, or of the same distinguished one. */
+static const struct nx_nats_user *find_named(const struct nx_nats_access *access, struct nx_str name) {
+    const struct nx_nats_user *user = nx_map_get(&access->by_name, name);
+    for (size_t i = 0; user == NULL && i < access->distinguished_count; i++) {
+        if (nx_nats_dn_is_same(access->distinguished[i]->name, name)) {
+            user = access->distinguished[i];
+        }
+    }
+    return user;
+}
+
 static const struct nx_nats_user *find_mapped(const struct nx_nats_access *access,
                                               const struct nx_nats_credentials *credentials,
                                               struct nx_nats_doubt *doubt) {
     for (size_t i = 0; i < credentials->certificate_name_count; i++) {
-        const struct nx_nats_user *user = nx_map_get(&access->by_name, credentials->certificate_names[i]);
+        const struct nx_nats_user *user = find_named(access, credentials->certificate_names[i]);
         if (user != NULL) {
             /* As NATS: one that has a password too must have said it. */
             return matches(user->password, credentials->password, credentials, doubt) ? user : NULL;

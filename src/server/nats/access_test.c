@@ -92,9 +92,10 @@ static void test_who_says_nothing_is_the_no_auth_user(void **state) {
 
 static void test_a_certificate_names_its_user(void **state) {
     const struct nx_nats_user users[] = { { .name = NX_STR("ann@example.com") },
+                                          { .name = NX_STR("O=Example, CN=dan") },
                                           { .name = NX_STR("bob"), .password = NX_STR("b") } };
     const struct nx_nats_options options = { .users = users,
-                                             .user_count = 2,
+                                             .user_count = 3,
                                              .tls = { .verify_and_map = true } };
     const struct nx_str ann[] = { NX_STR("other"), NX_STR("ann@example.com") };
     const struct nx_str bob[] = { NX_STR("bob") };
@@ -105,6 +106,9 @@ static void test_a_certificate_names_its_user(void **state) {
     credentials = (struct nx_nats_credentials){ .certificate_names = bob, .certificate_name_count = 1 };
     assert_null(who_is(access, credentials));
     credentials.password = NX_STR("b");
+    assert_non_null(who_is(access, credentials));
+    const struct nx_str dan[] = { NX_STR("dan"), NX_STR("CN=dan,O=Example") };
+    credentials = (struct nx_nats_credentials){ .certificate_names = dan, .certificate_name_count = 2 };
     assert_non_null(who_is(access, credentials));
     assert_null(check(access, "ann@example.com", "")); /* without a certificate */
 }
