@@ -420,7 +420,8 @@ struct nx_str nx_config_resolve(struct nx_config *config, struct nx_str path) {
 static void check_nats_host(struct nx_config_reader *reader) {
     const struct nx_config *config = reader->config;
     if (config->nats.host.len > 0 && !is_loopback(config->nats.host) &&
-        config->nats_options.user_count == 0 && config->nats_options.token.len == 0) {
+        config->nats_options.user_count == 0 && config->nats_options.token.len == 0 &&
+        !config->nats_options.tls.verify && !config->nats_options.tls.verify_and_map) {
         nx_buf_append_format(
             reader->problems,
             "%.*s: '%.*s' is not this machine's loopback: listen.nats needs users or a token "

@@ -223,9 +223,7 @@ static void read_user(struct nx_config_reader *reader, const struct nx_yaml_node
     const bool has_name = nx_yaml_get(node, "user") != NULL;
     const bool has_nkey = nx_yaml_get(node, "nkey") != NULL;
     if (has_name == has_nkey) {
-        nx_config_problem(reader, node, "a user has either 'user' and 'password' or 'nkey'");
-    } else if (has_name && nx_yaml_get(node, "password") == NULL) {
-        nx_config_problem(reader, node, "user '%.*s' needs the key 'password'", NX_STR_ARG(user->name));
+        nx_config_problem(reader, node, "a user has either 'user' or 'nkey'");
     } else if (user->account.len > ACCOUNT_NAME_SIZE_MAX) {
         nx_config_problem(reader, node, "the name of an account has at most %d bytes", ACCOUNT_NAME_SIZE_MAX);
     }
@@ -248,6 +246,99 @@ static void read_users(struct nx_config_reader *reader, const struct nx_yaml_nod
     options->users = users;
 }
 
+/* Only certificates stand in for passwords. */
+static bool check_passwords(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                            const struct nx_nats_options *options) {
+    for (size_t i = 0; i < options->user_count; i++) {
+        const struct nx_nats_user *user = &options->users[i];
+        if (user->nkey.len == 0 && user->password.len == 0 && !options->tls.verify_and_map) {
+            nx_config_problem_at_key(reader, node, "user '%.*s' needs the key 'password'",
+                                     NX_STR_ARG(user->name));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* TLS */
+
+static const char *read_path(struct nx_config_reader *reader, const struct nx_yaml_node *node) {
+    struct nx_str path;
+    if (!nx_config_read_text(reader, node, &path)) {
+        return NULL;
+    }
+    path = nx_config_resolve(reader->config, path);
+    if (path.ptr == NULL) {
+        nx_config_problem(reader, node, "out of memory");
+    }
+    return path.ptr;
+}
+
+static void read_certificate(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    ((struct nx_nats_tls_options *)target)->cert_file = read_path(reader, node);
+}
+
+static void read_key(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    ((struct nx_nats_tls_options *)target)->key_file = read_path(reader, node);
+}
+
+static void read_authorities(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    ((struct nx_nats_tls_options *)target)->ca_file = read_path(reader, node);
+}
+
+static void read_flag(struct nx_config_reader *reader, const struct nx_yaml_node *node, bool *flag) {
+    struct nx_error err = { 0 };
+    if (nx_yaml_to_bool(node, flag, &err) != NX_OK) {
+        nx_config_problem_from(reader, &err);
+    }
+}
+
+static void read_verify(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    read_flag(reader, node, &((struct nx_nats_tls_options *)target)->verify);
+}
+
+static void read_map(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    read_flag(reader, node, &((struct nx_nats_tls_options *)target)->verify_and_map);
+}
+
+static void read_plain(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    read_flag(reader, node, &((struct nx_nats_tls_options *)target)->allow_non_tls);
+}
+
+/* true, false, or a time after which who says nothing gets INFO. */
+static void read_first(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_nats_tls_options *tls = target;
+    struct nx_error err = { 0 };
+    if (nx_yaml_to_bool(node, &tls->handshake_first, NULL) == NX_OK) {
+        return;
+    }
+    tls->handshake_first = true;
+    if (nx_yaml_to_duration(node, &tls->handshake_first_fallback_ns, &err) != NX_OK ||
+        tls->handshake_first_fallback_ns < (int64_t)1000000) {
+        nx_config_problem(reader, node, "'handshake_first' is true, false or a time of at least 1ms");
+    }
+}
+
+static void read_tls(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    static const struct nx_config_field fields[] = {
+        { .key = "cert_file", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_certificate },
+        { .key = "key_file", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_key },
+        { .key = "ca_file", .kind = NX_FIELD_CUSTOM, .read = read_authorities },
+        { .key = "verify", .kind = NX_FIELD_CUSTOM, .read = read_verify },
+        { .key = "verify_and_map", .kind = NX_FIELD_CUSTOM, .read = read_map },
+        { .key = "handshake_first", .kind = NX_FIELD_CUSTOM, .read = read_first },
+        { .key = "allow_non_tls", .kind = NX_FIELD_CUSTOM, .read = read_plain },
+        { .key = "timeout",
+          .kind = NX_FIELD_DURATION,
+          .offset = offsetof(struct nx_nats_tls_options, timeout_ns),
+          .min = 1e8,
+          .max = 60e9,
+          .range = "100ms to 1m" },
+    };
+    (void)nx_config_read_mapping(reader, node, "tls", fields, sizeof fields / sizeof fields[0],
+                                 &((struct nx_nats_options *)target)->tls);
+}
+
 void nx_config_read_nats(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
     static const struct nx_config_field fields[] = {
         { .key = "users", .kind = NX_FIELD_CUSTOM, .read = read_users },
@@ -255,6 +346,7 @@ void nx_config_read_nats(struct nx_config_reader *reader, const struct nx_yaml_n
         { .key = "no_auth_user",
           .kind = NX_FIELD_TEXT,
           .offset = offsetof(struct nx_nats_options, no_auth_user) },
+        { .key = "tls", .kind = NX_FIELD_CUSTOM, .read = read_tls },
         { .key = "auth_timeout",
           .kind = NX_FIELD_DURATION,
           .offset = offsetof(struct nx_nats_options, auth_timeout_ns),
@@ -268,7 +360,7 @@ void nx_config_read_nats(struct nx_config_reader *reader, const struct nx_yaml_n
     const size_t problem_count = reader->problem_count;
     (void)nx_config_read_mapping(reader, node, "nats", fields, sizeof fields / sizeof fields[0],
                                  &config->nats_options);
-    if (reader->problem_count > problem_count) {
+    if (reader->problem_count > problem_count || !check_passwords(reader, node, &config->nats_options)) {
         return;
     }
     if (nx_nats_access_new(&config->nats_options, 0, &access, &err) != NX_OK) {

@@ -360,6 +360,28 @@ static void bad(const char *text, const char *expected) {
     assert_true(nx_str_find(nx_buf_str(&problems), NX_STR("s3cret")) == SIZE_MAX);
 }
 
+static void test_reads_tls_of_nats(void **state) {
+    NX_AUTO(nx_config) *config = NULL;
+    NX_AUTO(nx_buf) problems = { 0 };
+    (void)state;
+    assert_int_equal(
+        parse("version: v1\n"
+              "nats:\n"
+              "  tls: {cert_file: tls/a.pem, key_file: /b.key, ca_file: c.pem, verify_and_map: true,\n"
+              "        handshake_first: 50ms, timeout: 1s, allow_non_tls: true}\n",
+              &config, &problems, NULL),
+        NX_OK);
+    const struct nx_nats_tls_options *tls = &config->nats_options.tls;
+    assert_string_equal(tls->cert_file, "project/tls/a.pem");
+    assert_string_equal(tls->key_file, "/b.key");
+    assert_string_equal(tls->ca_file, "project/c.pem");
+    assert_true(tls->verify_and_map && tls->handshake_first && tls->allow_non_tls);
+    assert_int_equal(tls->handshake_first_fallback_ns, 50000000);
+    assert_int_equal(tls->timeout_ns, 1000000000);
+    bad("nats: {tls: {cert_file: a}}\n", "needs the key 'key_file'");
+    bad("nats: {tls: {cert_file: a, key_file: b, handshake_first: soon}}\n", "true, false or a time");
+}
+
 static void test_mistakes_about_nats_show_no_secret(void **state) {
     (void)state;
     bad("nats: {users: [{user: ann, password: s3cret}, {user: ann, password: s3cret}]}\n",
@@ -389,6 +411,7 @@ static const struct agreement {
     { "$defs.retry", "functions: [{retry: {zzzzzzzz: 1}}]\n" },
     { "$defs.order", "functions: [{order: {zzzzzzzz: 1}}]\n" },
     { "properties.nats", "nats: {zzzzzzzz: 1}\n" },
+    { "$defs.natsTls", "nats: {tls: {zzzzzzzz: 1}}\n" },
     { "$defs.natsUser", "nats: {users: [{zzzzzzzz: 1}]}\n" },
     { "$defs.natsPermissions", "nats: {users: [{permissions: {zzzzzzzz: 1}}]}\n" },
     { "$defs.natsAllowDeny", "nats: {users: [{permissions: {publish: {zzzzzzzz: 1}}}]}\n" },
@@ -557,6 +580,7 @@ int main(void) {
         cmocka_unit_test(test_refuses_headers_to_keep_that_need_no_mention),
         cmocka_unit_test(test_refuses_to_listen_beyond_this_machine),
         cmocka_unit_test(test_reads_who_may_connect_to_nats),
+        cmocka_unit_test(test_reads_tls_of_nats),
         cmocka_unit_test(test_mistakes_about_nats_show_no_secret),
         cmocka_unit_test(test_agrees_with_the_schema),
     };
