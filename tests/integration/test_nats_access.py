@@ -1,8 +1,11 @@
 """Who may connect to the NATS face and do what, over real sockets: users, permissions, accounts, reload."""
+import base64
+import binascii
 import json
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -85,6 +88,36 @@ def test_only_who_has_the_credentials_is_let_in(connect):
         client = connect(**wrong)
         assert client.lines(2) == ["-ERR 'Authorization Violation'", ""], wrong
     client = connect().say("PING\r\n")
+    assert client.lines(2) == ["-ERR 'Authorization Violation'", ""]
+
+
+def test_an_nkey_signs_the_nonce(tmp_path, servers):
+    def openssl(*arguments):
+        done = subprocess.run(["openssl", *arguments], cwd=tmp_path, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    openssl("genpkey", "-algorithm", "ed25519", "-out", "seed.pem")
+    raw = bytes([20 << 3]) + openssl("pkey", "-in", "seed.pem", "-pubout", "-outform", "DER")[-32:]
+    nkey = base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode()
+    (tmp_path / "nexus.yaml").write_text(f"version: v1\nlisten: {{nats: 127.0.0.1:0}}\nnats: {{users: [{{nkey: {nkey}}}]}}\n")
+    servers(tmp_path, "start")
+    port = json.loads((tmp_path / ".nexus" / "ports.json").read_text())["nats"]["port"]
+
+    def sign(nonce):
+        (tmp_path / "nonce").write_text(nonce)
+        return openssl("pkeyutl", "-sign", "-rawin", "-inkey", "seed.pem", "-in", "nonce")
+
+    nonces = set()
+    for encode in (lambda s: base64.urlsafe_b64encode(s).rstrip(b"="), base64.b64encode):
+        client = Client(port)
+        nonces.add(client.info["nonce"])
+        client.say("CONNECT " + json.dumps({"verbose": False, "nkey": nkey,
+                                            "sig": encode(sign(client.info["nonce"])).decode()}) + "\r\nPING\r\n")
+        assert client.line() == "PONG"
+    assert len(nonces) == 2
+    client = Client(port)  # what was signed for another connection is worth nothing here
+    client.say("CONNECT " + json.dumps({"nkey": nkey, "sig": base64.b64encode(sign(nonces.pop())).decode()}) + "\r\n")
     assert client.lines(2) == ["-ERR 'Authorization Violation'", ""]
 
 

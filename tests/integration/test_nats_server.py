@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import time
 
@@ -220,12 +222,6 @@ def test_a_lame_duck_sends_its_clients_away_and_ends(nats_server, tmp_path):
     assert server.process.wait(30) == 0
 
 
-def test_tls_is_refused_until_it_is_served(tmp_path):
-    (tmp_path / "s.conf").write_text("tls { cert_file: c.pem, key_file: k.pem }\n")
-    done = run_nexus("nats-server", "-c", "s.conf", cwd=tmp_path, status=1)
-    assert "TLS is not served yet" in done.stderr
-
-
 def get(port, path, status=200, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", path, headers=headers)
@@ -277,6 +273,28 @@ def test_monitoring_asks_for_no_credentials_so_it_stays_on_loopback(nats_server,
     server = nats_server("-a", "0.0.0.0", "-p", "-1", "-m", "-1", "--user", "u", "--pass", "p")
     assert server.line_with("Starting http monitor on ").startswith("Starting http monitor on 127.0.0.1:")
     assert server.stop() == 0
+
+
+def test_tls_is_served_as_the_file_and_the_flags_say(nats_server, tmp_path):
+    openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k.pem",
+               "-out", "c.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "30"]
+    assert subprocess.run(openssl, cwd=tmp_path, capture_output=True).returncode == 0
+    (tmp_path / "s.conf").write_text("port: -1\ntls { cert_file: c.pem, key_file: k.pem }\n")
+    context = ssl.create_default_context(cafile=tmp_path / "c.pem")
+    for arguments in (("-c", "s.conf"), ("-p", "-1", "--tls", "--tlscert", "c.pem", "--tlskey", "k.pem")):
+        server = nats_server(*arguments)
+        plain = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        text = b""
+        while not text.endswith(b"\r\n"):
+            text += plain.recv(1)
+        assert json.loads(text.decode().removeprefix("INFO "))["tls_required"] is True
+        with context.wrap_socket(plain, server_hostname="localhost") as secured:
+            secured.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+            assert secured.recv(100) == b"PONG\r\n"
+        assert server.stop() == 0
+    (tmp_path / "k.pem").write_text("nothing\n")
+    done = run_nexus("nats-server", "-c", "s.conf", cwd=tmp_path, status=1)
+    assert "there is no key in it" in done.stderr
 
 
 def test_another_one_is_told_by_a_signal(nats_server, tmp_path):
