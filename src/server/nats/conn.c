@@ -438,10 +438,12 @@ static void say_info(struct nx_nats_conn *conn) {
 static void choose_nonce(struct nx_nats_conn *conn) {
     uint8_t bytes[NONCE_SIZE];
     NX_AUTO(nx_buf) text;
-    nx_buf_init(&text, NX_NATS_NONCE_TEXT_SIZE);
+    nx_buf_init(&text, 2 * NX_NATS_NONCE_TEXT_SIZE); /* the encoder reserves for padding */
     nx_random_fill(&conn->hub->random, bytes, sizeof bytes);
     nx_base64_encode(&text, NX_BASE64_URL, nx_str_of(bytes, sizeof bytes));
-    memcpy(conn->nonce, text.ptr == NULL ? "" : text.ptr, text.len);
+    if (text.len <= NX_NATS_NONCE_TEXT_SIZE) {
+        memcpy(conn->nonce, text.ptr == NULL ? "" : text.ptr, text.len);
+    }
 }
 
 /* "127.0.0.1:4711", or an address alone. */
