@@ -202,7 +202,8 @@ static enum nx_status configure(struct nx_tls_context *context, const struct nx_
     (void)SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
     (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                        SSL_OP_CIPHER_SERVER_PREFERENCE);
-    (void)SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    /* What the file has is the chain: the authorities of clients are none of it. */
+    (void)SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     (void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(ssl, 0);
     SSL_CTX_set_max_cert_list(ssl, HANDSHAKE_SIZE_MAX);
