@@ -106,16 +106,17 @@ static X509 *next_certificate(BIO *text) {
     return certificate;
 }
 
-static enum nx_status take_chain(SSL_CTX *ssl, BIO *text, struct nx_error *err) {
+/* Each certificate of the text goes to `take`, with how many came before it. */
+static enum nx_status take_certificates(SSL_CTX *ssl, BIO *text, int count_max,
+                                        enum nx_status (*take)(SSL_CTX *ssl, X509 *certificate, int number,
+                                                               struct nx_error *err),
+                                        struct nx_error *err) {
     X509 *certificate;
     int count = 0;
-    while (count < CHAIN_MAX && (certificate = next_certificate(text)) != NULL) {
-        const bool taken = count == 0 ? SSL_CTX_use_certificate(ssl, certificate) == 1
-                                      : SSL_CTX_add1_chain_cert(ssl, certificate) == 1;
+    while (count < count_max && (certificate = next_certificate(text)) != NULL) {
+        const enum nx_status status = take(ssl, certificate, count, err);
         X509_free(certificate);
-        if (!taken) {
-            return nx_fail(err, NX_INVALID_ARGUMENT, "the certificate cannot be used: %s", last_reason());
-        }
+        NX_TRY(status);
         count++;
     }
     if (ERR_peek_last_error() != 0) {
@@ -126,6 +127,17 @@ static enum nx_status take_chain(SSL_CTX *ssl, BIO *text, struct nx_error *err) 
         return nx_fail(err, NX_INVALID_ARGUMENT, "there is no certificate in it: expected PEM text");
     }
     return NX_OK;
+}
+
+static enum nx_status take_link(SSL_CTX *ssl, X509 *certificate, int number, struct nx_error *err) {
+    const bool taken = number == 0 ? SSL_CTX_use_certificate(ssl, certificate) == 1
+                                   : SSL_CTX_add1_chain_cert(ssl, certificate) == 1;
+    return taken ? NX_OK
+                 : nx_fail(err, NX_INVALID_ARGUMENT, "the certificate cannot be used: %s", last_reason());
+}
+
+static enum nx_status take_chain(SSL_CTX *ssl, BIO *text, struct nx_error *err) {
+    return take_certificates(ssl, text, CHAIN_MAX, take_link, err);
 }
 
 static enum nx_status take_key(SSL_CTX *ssl, BIO *text, struct nx_error *err) {
@@ -144,27 +156,16 @@ static enum nx_status take_key(SSL_CTX *ssl, BIO *text, struct nx_error *err) {
     return NX_OK;
 }
 
+static enum nx_status take_authority(SSL_CTX *ssl, X509 *certificate, int number, struct nx_error *err) {
+    (void)number;
+    const bool taken = X509_STORE_add_cert(SSL_CTX_get_cert_store(ssl), certificate) == 1 &&
+                       SSL_CTX_add_client_CA(ssl, certificate) == 1;
+    return taken ? NX_OK
+                 : nx_fail(err, NX_INVALID_ARGUMENT, "an authority cannot be used: %s", last_reason());
+}
+
 static enum nx_status take_authorities(SSL_CTX *ssl, BIO *text, struct nx_error *err) {
-    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
-    X509 *certificate;
-    int count = 0;
-    while (count < AUTHORITIES_MAX && (certificate = next_certificate(text)) != NULL) {
-        const bool taken =
-            X509_STORE_add_cert(store, certificate) == 1 && SSL_CTX_add_client_CA(ssl, certificate) == 1;
-        X509_free(certificate);
-        if (!taken) {
-            return nx_fail(err, NX_INVALID_ARGUMENT, "an authority cannot be used: %s", last_reason());
-        }
-        count++;
-    }
-    if (ERR_peek_last_error() != 0) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "certificate %d cannot be read: %s", count + 1,
-                       last_reason());
-    }
-    if (count == 0) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "there is no certificate in it: expected PEM text");
-    }
-    return NX_OK;
+    return take_certificates(ssl, text, AUTHORITIES_MAX, take_authority, err);
 }
 
 /* Read one of the texts; `what` names it. */
