@@ -220,6 +220,19 @@ enum nx_status nx_listener_open(struct nx_loop *loop, const struct nx_listen_opt
     return NX_OK;
 }
 
+enum nx_status nx_listener_open_named(const char *name, struct nx_loop *loop,
+                                      const struct nx_listen_options *options,
+                                      struct nx_listener **listener_out, struct nx_error *err) {
+    const enum nx_status status = nx_listener_open(loop, options, listener_out, err);
+    if (status == NX_FAILED_PRECONDITION) {
+        return nx_fail(err, NX_ALREADY_EXISTS, "%s on %s:%u: another program has this port", name,
+                       options->host, (unsigned)options->port);
+    }
+    return status == NX_OK
+               ? NX_OK
+               : nx_wrap(err, status, "%s on %s:%u", name, options->host, (unsigned)options->port);
+}
+
 /* ---- accepting and closing ---- */
 
 static void socket_gone(uv_handle_t *handle) {

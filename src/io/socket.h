@@ -59,6 +59,11 @@ struct nx_listen_options {
  *            NX_RESOURCE_EXHAUSTED   no memory or descriptors */
 NX_MUST_CHECK enum nx_status nx_listener_open(struct nx_loop *loop, const struct nx_listen_options *options,
                                               struct nx_listener **listener_out, struct nx_error *err);
+/** The same for a service that people know by this name: errors begin "NAME on HOST:PORT". Errors: as above,
+ * but NX_ALREADY_EXISTS where the port is in use */
+NX_MUST_CHECK enum nx_status nx_listener_open_named(const char *name, struct nx_loop *loop,
+                                                    const struct nx_listen_options *options,
+                                                    struct nx_listener **listener_out, struct nx_error *err);
 /** Accept no more; the sockets that it accepted live on. NULL allowed. */
 void nx_listener_close(struct nx_listener *listener);
 /** The real one. */

@@ -362,14 +362,7 @@ static enum nx_status loop_open(struct nx_http_server *server, struct http_loop 
         .accepted = accepted,
         .data = loop,
     };
-    const enum nx_status status = nx_listener_open(loop->loop, &listen_options, &loop->listener, err);
-    if (status == NX_FAILED_PRECONDITION) {
-        return nx_fail(err, NX_ALREADY_EXISTS, "HTTP on %s:%u: another program has this port", host,
-                       (unsigned)server->port);
-    }
-    if (status != NX_OK) {
-        return nx_wrap(err, status, "HTTP on %s:%u", host, (unsigned)server->port);
-    }
+    NX_TRY(nx_listener_open_named("HTTP", loop->loop, &listen_options, &loop->listener, err));
     server->port = nx_listener_port(loop->listener);
     return NX_OK;
 }

@@ -221,15 +221,11 @@ enum nx_status nx_nats_monitor_open(struct nx_loop *loop, const struct nx_nats_m
                                                       .pending_size_max = NX_HTTP_OUTPUT_SIZE_MAX,
                                                       .accepted = accepted,
                                                       .data = monitor };
-    const enum nx_status status = nx_listener_open(loop, &listen_options, &monitor->listener, err);
+    const enum nx_status status =
+        nx_listener_open_named("monitoring", loop, &listen_options, &monitor->listener, err);
     if (status != NX_OK) {
-        const bool in_use = status == NX_FAILED_PRECONDITION;
         nx_nats_monitor_free(monitor);
-        return in_use
-                   ? nx_fail(err, NX_ALREADY_EXISTS, "monitoring on %.*s:%u: another program has this port",
-                             NX_STR_ARG(options->host), (unsigned)options->port)
-                   : nx_wrap(err, status, "monitoring on %.*s:%u", NX_STR_ARG(options->host),
-                             (unsigned)options->port);
+        return status;
     }
     monitor->pages.http_port = nx_listener_port(monitor->listener);
     *monitor_out = monitor;

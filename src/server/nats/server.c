@@ -181,14 +181,7 @@ static enum nx_status listen_on(struct nx_nats_server *server, uint16_t port, st
                                                .pending_size_max = server->hub.pending_size_max,
                                                .accepted = accepted,
                                                .data = server };
-    const enum nx_status status = nx_listener_open(server->loop, &options, &server->listener, err);
-    if (status == NX_FAILED_PRECONDITION) {
-        return nx_fail(err, NX_ALREADY_EXISTS, "NATS on %s:%u: another program has this port", server->host,
-                       (unsigned)port);
-    }
-    if (status != NX_OK) {
-        return nx_wrap(err, status, "NATS on %s:%u", server->host, (unsigned)port);
-    }
+    NX_TRY(nx_listener_open_named("NATS", server->loop, &options, &server->listener, err));
     server->port = nx_listener_port(server->listener);
     return NX_OK;
 }
