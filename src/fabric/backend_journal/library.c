@@ -113,10 +113,6 @@ void nx_library_fini(struct nx_library *library) {
     *library = (struct nx_library){ 0 };
 }
 
-static struct nx_library_stream *numbered(const struct nx_library *library, uint32_t number) {
-    return number < library->by_number_count ? library->by_number[number] : NULL;
-}
-
 static enum nx_status give_number(struct nx_library *library, struct nx_library_stream *stream,
                                   uint32_t number, struct nx_error *err) {
     if (number >= library->by_number_count) {
@@ -172,7 +168,7 @@ static void leave_lists(struct nx_library *library, struct nx_library_stream *st
 
 enum nx_status nx_library_see_stream(struct nx_library *library, uint32_t number, struct nx_str name,
                                      uint64_t last_sequence, struct nx_error *err) {
-    struct nx_library_stream *stream = numbered(library, number);
+    struct nx_library_stream *stream = nx_library_numbered(library, number);
     if (stream != NULL && nx_str_equal(stream->name, name)) {
         return NX_OK;
     }
@@ -238,7 +234,7 @@ static void note_news(struct nx_library *library, struct nx_library_stream *stre
 
 enum nx_status nx_library_see_record(struct nx_library *library, const struct nx_segment *segment,
                                      const struct nx_frame *frame, struct nx_error *err) {
-    struct nx_library_stream *stream = numbered(library, frame->header.stream);
+    struct nx_library_stream *stream = nx_library_numbered(library, frame->header.stream);
     struct nx_tail *tail = NULL;
     if (stream == NULL) {
         return NX_OK;
@@ -254,7 +250,7 @@ enum nx_status nx_library_see_record(struct nx_library *library, const struct nx
 
 enum nx_status nx_library_see_gap(struct nx_library *library, uint32_t number, uint64_t first, uint64_t last,
                                   bool lost, struct nx_error *err) {
-    struct nx_library_stream *stream = numbered(library, number);
+    struct nx_library_stream *stream = nx_library_numbered(library, number);
     if (stream == NULL) {
         return NX_OK;
     }

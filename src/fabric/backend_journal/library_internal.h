@@ -3,6 +3,11 @@
 
 #include "fabric/backend_journal/library.h"
 
+/** NULL: no stream has this number. */
+static inline struct nx_library_stream *nx_library_numbered(const struct nx_library *library,
+                                                            uint32_t number) {
+    return number < library->by_number_count ? library->by_number[number] : NULL;
+}
 /** The stream's first record with at least this sequence, wherever it is stored. */
 enum nx_stored_found nx_library_at_or_after(const struct nx_library *library,
                                             const struct nx_library_stream *stream, uint64_t sequence,

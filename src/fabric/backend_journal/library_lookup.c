@@ -145,8 +145,7 @@ void nx_library_info_prepare(struct nx_library *library) {
         for (size_t k = 0; k < nx_run_extent_count(library->runs[i]); k++) {
             struct nx_str name;
             const struct nx_extent extent = nx_run_extent_at(library->runs[i], k, &name);
-            struct nx_library_stream *stream =
-                extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+            struct nx_library_stream *stream = nx_library_numbered(library, extent.stream);
             if (stream != NULL) {
                 add_run(stream, library->runs[i], &extent);
             }
@@ -230,8 +229,7 @@ static bool visit_tail(const struct nx_library *library, const struct nx_tail *t
         if (!nx_tail_find(tail, kind, key, &cursor, &stored)) {
             continue;
         }
-        const struct nx_library_stream *stream =
-            stored.stream < library->by_number_count ? library->by_number[stored.stream] : NULL;
+        const struct nx_library_stream *stream = nx_library_numbered(library, stored.stream);
         if (stream != NULL && stored.sequence >= stream->first_sequence &&
             nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
             return false;
@@ -248,8 +246,7 @@ void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, st
         uint64_t cursor = 0;
         struct nx_stored stored;
         while (nx_run_find(library->runs[i], library->cache, kind, key, &cursor, &stored)) {
-            const struct nx_library_stream *stream =
-                stored.stream < library->by_number_count ? library->by_number[stored.stream] : NULL;
+            const struct nx_library_stream *stream = nx_library_numbered(library, stored.stream);
             if (stream != NULL && stored.sequence >= stream->first_sequence &&
                 nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
                 return;

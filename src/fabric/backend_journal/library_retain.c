@@ -188,8 +188,7 @@ static void retain_stream(const struct nx_library *library, struct nx_library_st
 }
 
 static uint64_t first_of(const struct nx_library *library, uint32_t stream) {
-    const struct nx_library_stream *found =
-        stream < library->by_number_count ? library->by_number[stream] : NULL;
+    const struct nx_library_stream *found = nx_library_numbered(library, stream);
     return found == NULL ? UINT64_MAX : found->first_sequence;
 }
 
@@ -226,8 +225,7 @@ static void punch(struct nx_library *library, struct nx_run *run, uint32_t strea
             NX_OK) {
         return;
     }
-    const struct nx_library_stream *found =
-        stream < library->by_number_count ? library->by_number[stream] : NULL;
+    const struct nx_library_stream *found = nx_library_numbered(library, stream);
     const bool is_followed = found != NULL && found->is_followed;
     if (!is_followed) {
         nx_run_mark_gone(run, stream, first);
@@ -411,8 +409,7 @@ static struct nx_library_stream *find_oldest(const struct nx_library *library, s
         struct nx_str name;
         struct nx_extent part;
         const struct nx_extent extent = nx_run_extent_at(run, i, &name);
-        struct nx_library_stream *stream =
-            extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+        struct nx_library_stream *stream = nx_library_numbered(library, extent.stream);
         if (extent.count == 0 || stream == NULL || extent.last_sequence < stream->first_sequence ||
             is_for_good(library, stream, place)) {
             continue;

@@ -244,8 +244,7 @@ void nx_library_recent_keys(struct nx_library *library, int64_t now_ns,
         for (size_t k = 0; k < nx_run_extent_count(run); k++) {
             struct nx_str name;
             const struct nx_extent extent = nx_run_extent_at(run, k, &name);
-            const struct nx_library_stream *stream =
-                extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+            const struct nx_library_stream *stream = nx_library_numbered(library, extent.stream);
             if (stream == NULL || extent.count == 0 || nx_run_dedup_count(run, extent.stream) == 0 ||
                 extent.last_time_ns < now_ns - nx_library_dedup_kept_ns(stream)) {
                 continue;

@@ -26,8 +26,7 @@ static uint64_t size_of(const struct nx_tail *tail) {
 static bool holds_expired(const struct nx_library *library, const struct nx_tail *tail, int64_t now_ns) {
     for (size_t i = 0; i < nx_tail_extent_count(tail); i++) {
         const struct nx_extent *extent = nx_tail_extent_at(tail, i);
-        const struct nx_library_stream *stream =
-            extent->stream < library->by_number_count ? library->by_number[extent->stream] : NULL;
+        const struct nx_library_stream *stream = nx_library_numbered(library, extent->stream);
         const int64_t age_max_ns = stream == NULL ? 0 : stream->config.age_max_ns;
         if (age_max_ns > 0 && extent->first_time_ns < now_ns - age_max_ns) {
             return true;

@@ -144,8 +144,7 @@ unsigned nx_library_waste(const struct nx_library *library, const struct nx_run 
         uint64_t offset;
         uint64_t len;
         const struct nx_extent extent = nx_run_extent_at(run, i, &name);
-        const struct nx_library_stream *stream =
-            extent.stream < library->by_number_count ? library->by_number[extent.stream] : NULL;
+        const struct nx_library_stream *stream = nx_library_numbered(library, extent.stream);
         if (stream != NULL && stream->config.per_subject_max > 0 && extent.count > 0 &&
             nx_run_region(run, extent.stream, UINT64_MAX, &offset, &len) && len > size / 100) {
             waste +=
