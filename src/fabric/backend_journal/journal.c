@@ -429,8 +429,7 @@ void nx_journal_commit(struct nx_journal *journal, struct nx_now now) {
         note_committed(journal, now);
         nx_journal_note_records(journal, now.monotonic_ns);
         /* Before the answers: what waits for the event has the longer way to go. */
-        const int64_t again_ns = tell_library(journal, now);
-        (void)again_ns; /* asked for again at the end of the step */
+        (void)tell_library(journal, now); /* asked for again at the end of the step */
     }
     journal->batch_needs_sync = false;
     answer_batch(journal, NX_OK, NULL);
@@ -646,11 +645,12 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
         nx_message_queue_push(&journal->parked, &append->message);
         return;
     }
+    const uint64_t size = append_size(append);
     if (status == NX_OK && append->makes_room) {
-        status = nx_journal_check_large(journal, append_size(append), &err);
+        status = nx_journal_check_large(journal, size, &err);
     }
     if (status == NX_OK) {
-        status = make_room(journal, append_size(append), now, &err);
+        status = make_room(journal, size, now, &err);
     }
     if (status == NX_OK) {
         status = write_records(journal, streams, append, now, &err);

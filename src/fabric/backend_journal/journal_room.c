@@ -100,6 +100,14 @@ static uint64_t unsealed_max(const struct nx_fabric_options *options) {
     return options->unsealed_max > 0 ? options->unsealed_max : max;
 }
 
+/* Whether so many more bytes fit in the budget and its allowance. */
+static bool fits_budget(const struct nx_journal *journal, uint64_t size) {
+    const struct nx_fabric_options *options = journal->options;
+    return options->disk_budget == 0 ||
+           nx_counter_get(&journal->board->stored) + unsealed_size(journal) + size <=
+               options->disk_budget + NX_ALLOWANCE_SEGMENTS * options->segment_size;
+}
+
 /* Whether so many more bytes may be reserved for a segment. */
 static enum nx_status check_limits(struct nx_journal *journal, uint64_t size, struct nx_error *err) {
     const struct nx_fabric_options *options = journal->options;
@@ -116,22 +124,14 @@ static enum nx_status check_limits(struct nx_journal *journal, uint64_t size, st
         nx_board_hint(NX_KIND_OVERLOADED, err);
         return NX_RESOURCE_EXHAUSTED;
     }
-    if (options->disk_budget > 0 &&
-        nx_counter_get(&journal->board->stored) + unsealed + size >
-            options->disk_budget + NX_ALLOWANCE_SEGMENTS * options->segment_size) {
-        return fail_budget(journal, err);
-    }
-    return NX_OK;
+    return fits_budget(journal, size) ? NX_OK : fail_budget(journal, err);
 }
 
-/* Whether so many bytes of segments may still be made, in the budget and its allowance. */
+/* Whether so many bytes of segments may still be made. */
 static bool may_reserve(struct nx_journal *journal, uint64_t size) {
-    const struct nx_fabric_options *options = journal->options;
     const uint64_t prepared = nx_wal_prepared_size(journal->wal);
     forget_sealed(journal);
-    return nx_counter_get(&journal->board->stored) + unsealed_size(journal) +
-               (size > prepared ? size - prepared : 0) <=
-           options->disk_budget + NX_ALLOWANCE_SEGMENTS * options->segment_size;
+    return fits_budget(journal, size > prepared ? size - prepared : 0);
 }
 
 enum nx_status nx_journal_check_large(struct nx_journal *journal, uint64_t size, struct nx_error *err) {

@@ -247,11 +247,11 @@ static enum nx_status start_call(struct slot *slot, struct nx_now now, struct nx
 /* Into the record's append if it takes it, else to be put before. */
 static enum nx_status add_object(struct nx_worker *worker, struct slot *slot, struct nx_str blob,
                                  struct nx_error *err) {
-    const bool is_beside = nx_invocation_has_room(slot->append, blob.len);
     struct nx_object_put put;
     if (nx_invocation_is_inline(blob)) {
         return NX_OK;
     }
+    const bool is_beside = nx_invocation_has_room(slot->append, blob.len);
     nx_object_put_init(&put, is_beside ? NX_CALL_OBJECTS_BUCKET : NX_OBJECTS_BUCKET, blob,
                        nx_random_u64(&worker->options.random));
     put.person_key = nx_task_person_key(slot->task);
