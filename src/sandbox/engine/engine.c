@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "base/assert.h"
@@ -21,6 +22,7 @@ enum {
     STACK_KEEP_RESIDENT = 16 * 1024,
     WARM_SLOTS = 16, /* of each pool: so at most 4 and 64 MiB stay resident while nothing runs */
     SIGNATURE_MAX = 16,
+    SLOT_EXTRA = 128 * 1024 * 1024, /* of address space beside a memory: guards, tables, stack */
 };
 
 /* Changes whenever the configuration below changes what a guest computes. */
@@ -129,14 +131,30 @@ static wasmtime_error_t *define_import(wasmtime_linker_t *linker, struct nx_impo
     return error;
 }
 
-/* The pool reserves address space for every slot; where that is refused Wasmtime ends the process, so ask
+/* A pool reserves address space for every slot; where that is refused Wasmtime ends the process, so ask
  * first. */
-static enum nx_status check_address_space(struct nx_error *err) {
+static bool has_room(uint32_t calls_max, unsigned pools) {
+    const size_t size = (size_t)pools * calls_max * (NX_GUEST_MEMORY_MAX + SLOT_EXTRA);
+    void *reserved = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (reserved == MAP_FAILED) {
+        return false;
+    }
+    (void)munmap(reserved, size);
+    return true;
+}
+
+static enum nx_status check_address_space(uint32_t calls_max, struct nx_error *err) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         (void)nx_fail(err, NX_UNAVAILABLE,
                       "the sandbox cannot start: this process's address space is limited");
         nx_hint(err, "raise the limit: ulimit -v unlimited");
+        return NX_UNAVAILABLE;
+    }
+    if (!has_room(calls_max, 1)) {
+        (void)nx_fail(err, NX_UNAVAILABLE, "the sandbox cannot start: there is no address space for %u calls",
+                      (unsigned)calls_max);
+        nx_hint(err, "run fewer workers: --workers 1");
         return NX_UNAVAILABLE;
     }
     return NX_OK;
@@ -166,7 +184,8 @@ static void close_pool(struct nx_pool *pool) {
 
 enum nx_status nx_engine_open(const struct nx_engine_options *options, struct nx_engine **engine_out,
                               struct nx_error *err) {
-    NX_TRY(check_address_space(err));
+    const uint32_t calls_max = options->calls_max == 0 ? CALLS_MAX_DEFAULT : options->calls_max;
+    NX_TRY(check_address_space(calls_max, err));
     NX_AUTO(nx_engine) *engine = calloc(1, sizeof *engine);
     if (engine == NULL) {
         return nx_fail_memory(err);
@@ -188,9 +207,11 @@ enum nx_status nx_engine_open(const struct nx_engine_options *options, struct nx
         }
         NX_TRY(nx_module_cache_open(engine, options->random, err));
     }
-    const uint32_t calls_max = options->calls_max == 0 ? CALLS_MAX_DEFAULT : options->calls_max;
+    const bool has_both = has_room(calls_max, 2);
     NX_TRY(open_pool(engine, &engine->small, make_config(calls_max, false), err));
-    NX_TRY(open_pool(engine, &engine->large, make_config(calls_max, true), err));
+    if (has_both) {
+        NX_TRY(open_pool(engine, &engine->large, make_config(calls_max, true), err));
+    }
     *engine_out = NX_TAKE(engine);
     return NX_OK;
 }

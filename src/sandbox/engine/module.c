@@ -202,7 +202,8 @@ enum nx_status nx_module_load(struct nx_engine *engine, struct nx_str wasm, uint
     nx_refcount_init(&module->refcount);
     nx_refcount_ref(&engine->refcount);
     module->engine = engine;
-    module->pool = memory_min_of(wasm) <= NX_MEMORY_SMALL ? &engine->small : &engine->large;
+    module->pool = memory_min_of(wasm) <= NX_MEMORY_SMALL || engine->large.engine == NULL ? &engine->small
+                                                                                          : &engine->large;
     module->digest = nx_digest_of(wasm);
     module->instantiates_at_once = !has_start_section(wasm);
     NX_TRY(nx_module_cache_load(module, wasm, err));

@@ -40,7 +40,7 @@ struct nx_pool {
 struct nx_engine {
     struct nx_refcount refcount;
     struct nx_pool small; /* of guests that begin with little memory: all of it is cleared */
-    struct nx_pool large; /* of the others: what they wrote is found and put back */
+    struct nx_pool large; /* of the others: what they wrote is found and put back; empty: no room for two */
     struct nx_import *imports;
     size_t import_count;
     struct nx_disk *disk;
