@@ -9,7 +9,10 @@
 #include "platform/function/invocation.h"
 #include "sandbox/instance/call.h"
 
-enum { PATH_SIZE_MAX = 4096 };
+enum {
+    PATH_SIZE_MAX = 4096,
+    CALLS_MAX = 4, /* a command runs one at a time */
+};
 
 enum nx_status nx_code_read(struct nx_disk *disk, const struct nx_function *function, struct nx_buf *wasm,
                             struct nx_error *err) {
@@ -62,9 +65,9 @@ enum nx_status nx_code_open_engine(const struct nx_config *config, struct nx_eng
     char cache[PATH_SIZE_MAX];
     const struct nx_random random = nx_random_system();
     (void)snprintf(cache, sizeof cache, "%.*s/modules", NX_STR_ARG(config->data));
-    const struct nx_engine_options options = { .disk = nx_disk_system(),
-                                               .cache_directory = cache,
-                                               .random = &random };
+    const struct nx_engine_options options = {
+        .disk = nx_disk_system(), .cache_directory = cache, .random = &random, .calls_max = CALLS_MAX
+    };
     return nx_sandbox_open(&options, engine_out, err); /* which does without where it cannot be written */
 }
 

@@ -17,7 +17,11 @@ enum nx_status nx_replay_here_open(struct nx_fabric *fabric, const char *directo
     const struct nx_random random = nx_random_system();
     (void)snprintf(cache, sizeof cache, "%s/modules", directory);
     const struct nx_engine_options options = {
-        .disk = nx_disk_system(), .cache_directory = cache, .cache_read_only = true, .random = &random
+        .disk = nx_disk_system(),
+        .cache_directory = cache,
+        .cache_read_only = true,
+        .random = &random,
+        .calls_max = 2 * NX_REPLAY_THREADS_MAX,
     };
     NX_TRY(nx_sandbox_open(&options, &here->engine, err));
     here->guests = nx_guest_wasm(here->engine);

@@ -22,7 +22,7 @@ enum {
     STACK_KEEP_RESIDENT = 16 * 1024,
     WARM_SLOTS = 16, /* of each pool: so at most 4 and 64 MiB stay resident while nothing runs */
     SIGNATURE_MAX = 16,
-    SLOT_EXTRA = 128 * 1024 * 1024, /* of address space beside a memory: guards, tables, stack */
+    SLOT_EXTRA = 40 * 1024 * 1024, /* of address space beside a memory: guards, tables, stack */
 };
 
 /* Changes whenever the configuration below changes what a guest computes. */
