@@ -24,10 +24,28 @@ static void describe_trigger(struct nx_buf *out, const struct nx_trigger *trigge
     }
 }
 
+/* Who may connect, without anybody's secret. */
+static void describe_nats(struct nx_buf *out, const struct nx_config *config) {
+    const struct nx_nats_options *nats = &config->nats_options;
+    if (config->nats.host.len == 0) {
+        return;
+    }
+    nx_buf_append_format(out, "  nats     nats://%.*s:%u, for ", NX_STR_ARG(config->nats.host),
+                         (unsigned)config->nats.port);
+    if (nats->user_count > 0) {
+        nx_buf_append_format(out, "%zu user%s", nats->user_count, nats->user_count == 1 ? "" : "s");
+    } else {
+        nx_buf_append_c(out, nats->token.len > 0 ? "who has the token" : "everybody");
+    }
+    nx_buf_append_c(out, nats->tls.cert_file == NULL ? "\n" : ", by TLS\n");
+}
+
 static void write_text(struct nx_buf *out, const struct nx_config *config) {
-    nx_buf_append_format(out, "OK %.*s has no mistakes\n  http     http://%.*s:%u\n  data     %.*s, at most ",
-                         NX_STR_ARG(config->file), NX_STR_ARG(config->http.host), (unsigned)config->http.port,
-                         NX_STR_ARG(config->data));
+    nx_buf_append_format(out, "OK %.*s has no mistakes\n  http     http://%.*s:%u\n",
+                         NX_STR_ARG(config->file), NX_STR_ARG(config->http.host),
+                         (unsigned)config->http.port);
+    describe_nats(out, config);
+    nx_buf_append_format(out, "  data     %.*s, at most ", NX_STR_ARG(config->data));
     nx_size_format(out, config->disk_budget);
     nx_buf_append_c(out, "\n");
     for (size_t i = 0; i < config->function_count; i++) {
@@ -90,6 +108,12 @@ static void write_json(struct nx_buf *out, const struct nx_config *config) {
     nx_json_member_str(&json, "project", config->project);
     nx_json_member_str(&json, "http_host", config->http.host);
     nx_json_member_u64(&json, "http_port", config->http.port);
+    if (config->nats.host.len > 0) {
+        nx_json_member_str(&json, "nats_host", config->nats.host);
+        nx_json_member_u64(&json, "nats_port", config->nats.port);
+        nx_json_member_u64(&json, "nats_users", config->nats_options.user_count);
+        nx_json_member_bool(&json, "nats_tls", config->nats_options.tls.cert_file != NULL);
+    }
     nx_json_member_str(&json, "data", config->data);
     nx_json_member_u64(&json, "disk_budget", config->disk_budget);
     nx_json_key(&json, NX_STR("functions"));

@@ -219,8 +219,9 @@ def test_a_missing_secret_is_told_and_no_secret_is_shown(folder, monkeypatch):
     monkeypatch.delenv("ANN_PASSWORD", raising=False)
     done = run_nexus("start", "--http", "127.0.0.1:0", cwd=folder, status=1)
     assert "ANN_PASSWORD is not set" in done.stderr
-    for form in ("text", "json"):
+    for form, told in ("text", "nats://127.0.0.1:0, for 5 users\n"), ("json", '"nats_users":5'):
         shown = run_nexus("config", "--output", form, cwd=folder)
+        assert told in shown.stdout
         assert HASH not in shown.stdout + shown.stderr and "password" not in shown.stdout
 
 
