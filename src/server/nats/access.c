@@ -291,8 +291,9 @@ static const struct nx_nats_user *find_mapped(const struct nx_nats_access *acces
 static const struct nx_nats_user *check_user(const struct nx_nats_access *access,
                                              const struct nx_nats_credentials *credentials,
                                              struct nx_nats_doubt *doubt) {
-    const bool says_nothing = credentials->name.len == 0 && credentials->password.len == 0 &&
-                              credentials->token.len == 0 && credentials->nkey.len == 0;
+    /* As NATS: an nkey is not looked at where nobody has one. */
+    const bool says_nothing =
+        credentials->name.len == 0 && credentials->password.len == 0 && credentials->token.len == 0;
     if (credentials->nkey.len > 0 && access->by_nkey.count > 0) {
         const struct nx_nats_user *user = nx_map_get(&access->by_nkey, credentials->nkey);
         return user != NULL && (user == access->no_auth_user || is_signed(credentials)) ? user : NULL;
