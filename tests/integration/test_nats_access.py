@@ -164,6 +164,9 @@ def test_passwords_of_strangers_stop_nobody(connect):
         stranger.socket.setblocking(True)
     assert [s.line() for s in strangers] == ["-ERR 'Authorization Violation'"] * 4
     assert connect(user="slow", **{"pass": "slow"}).line() == "PONG"
+    start = time.monotonic()
+    assert [connect(user="slow", **{"pass": "slow"}).line() for _ in range(40)] == ["PONG"] * 40
+    assert time.monotonic() - start < 10  # who was known once is known: 40 comparisons take 20 s and more
 
 
 def test_accounts_hear_nothing_of_each_other(connect):

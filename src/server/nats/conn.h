@@ -40,15 +40,17 @@ enum {
 
 struct nx_nats_conn;
 
+enum nx_nats_verdict { NX_NATS_MATCHES, NX_NATS_DIFFERS, NX_NATS_COMPARED_LATER };
+
 /* What the transport is told, and asked. */
 struct nx_nats_transport {
     /* There is something to write, or the connection is done: see nx_nats_conn_output(). */
     void (*wants_flush)(void *transport);
     /* Bytes that the transport took and could not write yet. */
     size_t (*unwritten)(void *transport);
-    /* Compare what the client gave with a hash, which takes long, and tell it by nx_nats_conn_compared();
-     * meanwhile nothing is read. False: it cannot. NULL: it is done at once. */
-    bool (*compare)(void *transport, struct nx_str hash, struct nx_str given);
+    /* Whether the client gave what the hash is of. As that takes long it may be told later, by
+     * nx_nats_conn_compared(); meanwhile nothing is read. NULL: it is compared at once. */
+    enum nx_nats_verdict (*compare)(void *transport, struct nx_str hash, struct nx_str given);
 };
 
 struct nx_nats_counters {

@@ -44,14 +44,19 @@ static size_t unwritten(void *transport) {
     return nx_socket_pending(link->socket);
 }
 
-static bool compare(void *transport, struct nx_str hash, struct nx_str given) {
+static enum nx_nats_verdict compare(void *transport, struct nx_str hash, struct nx_str given) {
     struct nx_nats_link *link = transport;
     struct nx_nats_links *links = link->links;
-    if (links->comparer == NULL && nx_nats_comparer_open(&links->comparer, NULL) != NX_OK) {
-        return false;
+    if (nx_nats_known_has(&links->known, hash, given)) {
+        return NX_NATS_MATCHES;
     }
-    return nx_nats_comparer_ask(links->comparer, hash, given, nx_nats_conn_id(link->conn),
-                                links->compared_kind, nx_loop_mailbox(links->loop), NULL) == NX_OK;
+    if (links->comparer == NULL && nx_nats_comparer_open(&links->comparer, NULL) != NX_OK) {
+        return NX_NATS_DIFFERS;
+    }
+    const enum nx_status status =
+        nx_nats_comparer_ask(links->comparer, hash, given, nx_nats_conn_id(link->conn), links->compared_kind,
+                             nx_loop_mailbox(links->loop), NULL);
+    return status == NX_OK ? NX_NATS_COMPARED_LATER : NX_NATS_DIFFERS;
 }
 
 const struct nx_nats_transport nx_nats_link_transport = { .wants_flush = mark_dirty,
@@ -347,11 +352,13 @@ void nx_nats_links_init(struct nx_nats_links *links) {
     nx_list_init(&links->all);
     nx_list_init(&links->dirty);
     nx_buf_init(&links->plain, PLAIN_SIZE_MAX);
+    nx_nats_known_init(&links->known, &links->hub->random);
 }
 
 void nx_nats_links_fini(struct nx_nats_links *links) {
     nx_nats_comparer_close(links->comparer);
     links->comparer = NULL;
+    nx_nats_known_fini(&links->known);
     nx_buf_fini(&links->plain);
     nx_buf_init(&links->plain, PLAIN_SIZE_MAX);
 }
@@ -376,6 +383,9 @@ void nx_nats_links_finish(struct nx_nats_links *links, size_t count) {
 
 /* The connection may be gone. Logins are rare, and a comparison costs more than a walk over all. */
 void nx_nats_links_take_comparison(struct nx_nats_links *links, const struct nx_nats_comparison *comparison) {
+    if (comparison->matches) {
+        nx_nats_known_add(&links->known, comparison->hash, comparison->given);
+    }
     for (struct nx_list_node *at = nx_list_first(&links->all); at != NULL;
          at = nx_list_next(&links->all, at)) {
         struct nx_nats_link *link = nx_container_of(at, struct nx_nats_link, node);

@@ -18,6 +18,7 @@
 #include "io/tls.h"
 #include "server/nats/comparer.h"
 #include "server/nats/conn.h"
+#include "server/nats/known.h"
 
 /* What TLS a server has. */
 struct nx_nats_security {
@@ -46,11 +47,13 @@ struct nx_nats_links {
     struct nx_counter count;           /* for other threads */
     struct nx_counter broken;          /* handshakes that failed */
     struct nx_nats_comparer *comparer; /* from the first password on that has a hash */
+    struct nx_nats_known known;        /* passwords that it found right */
     struct nx_buf plain;               /* what one read of TLS gave */
 };
 
 extern const struct nx_nats_transport nx_nats_link_transport;
 
+/** Once `hub`, with its `random`, is set. */
 void nx_nats_links_init(struct nx_nats_links *links);
 /** After the loop has run for the last time, and before its mailbox is closed. */
 void nx_nats_links_fini(struct nx_nats_links *links);

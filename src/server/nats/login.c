@@ -128,6 +128,14 @@ static void finish_login(struct nx_nats_conn *conn, const struct nx_nats_user *u
     nx_nats_conn_forget_login(conn);
 }
 
+static enum nx_nats_verdict compare(struct nx_nats_conn *conn, const struct nx_nats_doubt *doubt) {
+    const struct nx_nats_transport *transport = &conn->hub->transport;
+    if (transport->compare != NULL) {
+        return transport->compare(conn->transport, doubt->hash, doubt->given);
+    }
+    return nx_password_matches(doubt->hash, doubt->given) ? NX_NATS_MATCHES : NX_NATS_DIFFERS;
+}
+
 static void try_login(struct nx_nats_conn *conn) {
     struct nx_nats_doubt doubt;
     if (conn->user != NULL && says_nothing(&conn->connect.credentials)) {
@@ -138,10 +146,11 @@ static void try_login(struct nx_nats_conn *conn) {
         nx_nats_access_check(conn->hub->access, &conn->connect.credentials, &doubt);
     if (user == NULL || doubt.hash.len == 0) {
         finish_login(conn, user);
-    } else if (conn->hub->transport.compare == NULL) {
-        finish_login(conn, nx_password_matches(doubt.hash, doubt.given) ? user : NULL);
-    } else if (!conn->hub->transport.compare(conn->transport, doubt.hash, doubt.given)) {
-        finish_login(conn, NULL);
+    } else {
+        const enum nx_nats_verdict verdict = compare(conn, &doubt);
+        if (verdict != NX_NATS_COMPARED_LATER) {
+            finish_login(conn, verdict == NX_NATS_MATCHES ? user : NULL);
+        }
     }
 }
 

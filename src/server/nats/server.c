@@ -296,6 +296,7 @@ static void init_links(struct nx_nats_server *server, const struct nx_nats_optio
     struct nx_nats_links *links = &server->links;
     const struct nx_nats_tls_options *tls = &options->tls;
     links->hub = &server->hub;
+    nx_nats_links_init(links);
     links->count_max = size_or(options->connections_max, (size_t)CONNECTIONS_MAX_DEFAULT);
     links->compared_kind = PASSWORD_COMPARED;
     links->closed = link_closed;
@@ -322,7 +323,6 @@ static void init(struct nx_nats_server *server, const struct nx_nats_server_opti
     server->lame_duck_ns = time_or(nats->lame_duck_ns, lame_duck_ns);
     server->lame_duck_grace_ns = time_or(nats->lame_duck_grace_ns, lame_duck_grace_ns);
     server->tick = (struct nx_timer){ .end = tick, .data = server };
-    nx_nats_links_init(&server->links);
     init_hub(server, nats);
     init_links(server, nats);
 }
