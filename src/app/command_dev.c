@@ -205,12 +205,21 @@ static bool is_same_address(const struct nx_config_address *a, const struct nx_c
     return a->port == b->port && nx_str_equal(a->host, b->host);
 }
 
+/* Certificates and whether clients need one can change. */
+static bool is_same_tls(const struct nx_nats_tls_options *a, const struct nx_nats_tls_options *b) {
+    return (a->cert_file == NULL) == (b->cert_file == NULL) && a->handshake_first == b->handshake_first &&
+           a->handshake_first_fallback_ns == b->handshake_first_fallback_ns &&
+           a->allow_non_tls == b->allow_non_tls && a->timeout_ns == b->timeout_ns;
+}
+
 /* What a running server cannot change is as the file said at the start. */
 static bool is_served_alike(const struct server *server, const struct nx_config *next) {
     const struct nx_config *now = server->config;
     bool alike = now->disk_budget == next->disk_budget && now->stream_count == next->stream_count &&
                  is_same_address(&server->file_http, &next->http) &&
                  is_same_address(&server->file_nats, &next->nats) &&
+                 is_same_tls(&now->nats_options.tls, &next->nats_options.tls) &&
+                 now->nats_options.auth_timeout_ns == next->nats_options.auth_timeout_ns &&
                  nx_str_equal(server->file_data, next->data);
 
     for (size_t i = 0; alike && i < now->stream_count; i++) {
@@ -239,7 +248,9 @@ static void reload(void *data) {
         return;
     }
     if (!is_served_alike(server, config)) {
-        nx_log_warn(&server->log, "listen, data, disk_budget and streams are taken at the next start only");
+        nx_log_warn(
+            &server->log,
+            "listen, data, how NATS speaks TLS, disk_budget and streams are taken at the next start only");
     }
     server->watch = next;
     nx_config_free(server->reloaded);

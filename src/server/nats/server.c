@@ -61,6 +61,7 @@ struct order {
     struct nx_message message;
     struct nx_nats_access *access; /* ORDER_ACCESS: the next ones */
     struct nx_tls_context *tls;
+    bool tls_verify;
 };
 
 static void stop_when_empty(struct nx_nats_server *server) {
@@ -141,9 +142,10 @@ static void become_lame_duck(struct nx_nats_server *server) {
 }
 
 /* Whether there is TLS at all is settled at the start: clients were told. */
-static void take_security(struct nx_nats_server *server, struct nx_tls_context *tls) {
+static void take_security(struct nx_nats_server *server, struct nx_tls_context *tls, bool verify) {
     if (tls != NULL && server->links.security.context != NULL) {
         nx_nats_links_set_context(&server->links, tls);
+        server->hub.info.tls_verify = verify;
     } else {
         nx_tls_context_unref(tls);
     }
@@ -161,7 +163,7 @@ static void receive(void *data, struct nx_message_queue *inbox) {
             break;
         case ORDER_ACCESS:
             nx_nats_hub_set_access(&server->hub, NX_TAKE(order->access));
-            take_security(server, NX_TAKE(order->tls));
+            take_security(server, NX_TAKE(order->tls), order->tls_verify);
             break;
         case PASSWORD_COMPARED:
             nx_nats_links_take_comparison(&server->links,
@@ -415,6 +417,7 @@ enum nx_status nx_nats_server_reload(struct nx_nats_server *server, const struct
     if (order != NULL) {
         order->access = NX_TAKE(access);
         order->tls = NX_TAKE(tls);
+        order->tls_verify = options->tls.verify || options->tls.verify_and_map;
     }
     return give_order(server, order, err);
 }
