@@ -345,6 +345,11 @@ static void handle(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     }
 }
 
+/* A stranger is sent away by the first byte of what is no CONNECT, before a payload is kept for him. */
+static bool may_begin(struct nx_nats_conn *conn, char first) {
+    return conn->user != NULL || first == 'C' || first == 'c' || nx_nats_conn_is_let_in(conn);
+}
+
 /* Handle the whole operations at the front; how many bytes they took. `*wanted_out`: bytes of which the next
  * can be read. */
 static size_t handle_all(struct nx_nats_conn *conn, struct nx_str bytes, size_t *wanted_out) {
@@ -355,6 +360,9 @@ static size_t handle_all(struct nx_nats_conn *conn, struct nx_str bytes, size_t 
         struct nx_nats_op op;
         struct nx_error err = { 0 };
         size_t size = 0;
+        if (!may_begin(conn, bytes.ptr[offset])) {
+            break;
+        }
         const enum nx_nats_parse parsed =
             nx_nats_parse(nx_str_slice(bytes, offset, bytes.len), &limits, &op, &size, &err);
         if (parsed == NX_NATS_PARSE_FAILED) {

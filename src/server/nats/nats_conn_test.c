@@ -312,6 +312,9 @@ static void test_what_cannot_be_read_is_no_less_unauthorized(void **state) {
     struct client *client = &((struct world *)*state)->clients[0];
     say(client, "GET / HTTP/1.1\r\n");
     assert_said(client, "-ERR 'Authorization Violation'\r\n");
+    client = &((struct world *)*state)->clients[1];
+    say(client, "PUB a 1000\r\nbeginning"); /* no payload of a stranger is waited for */
+    assert_said(client, "-ERR 'Authorization Violation'\r\n");
 }
 
 static void test_another_connect_changes_how_it_is_talked_to(void **state) {
