@@ -15,8 +15,9 @@ enum {
 
 bool nx_password_is_hash(struct nx_str kept) {
     return kept.len >= PREFIX_SIZE && kept.ptr[0] == '$' && kept.ptr[1] == '2' &&
-           memchr("abxy", kept.ptr[2], 4) != NULL && kept.ptr[3] == '$' && kept.ptr[4] >= '0' &&
-           kept.ptr[4] <= '9' && kept.ptr[5] >= '0' && kept.ptr[5] <= '9' && kept.ptr[6] == '$';
+           nx_str_find_byte(NX_STR("abxy"), kept.ptr[2]) != SIZE_MAX && kept.ptr[3] == '$' &&
+           kept.ptr[4] >= '0' && kept.ptr[4] <= '9' && kept.ptr[5] >= '0' && kept.ptr[5] <= '9' &&
+           kept.ptr[6] == '$';
 }
 
 static bool is_same(struct nx_str a, struct nx_str b) {

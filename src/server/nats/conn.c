@@ -260,7 +260,7 @@ static void say_no_responders(struct nx_nats_conn *conn, const struct nx_nats_op
 /* Rules first; else it may be the answer to a message that it was given. */
 static bool may_publish(struct nx_nats_conn *conn, struct nx_str subject) {
     const struct nx_nats_permissions *permissions = nx_nats_conn_permissions(conn);
-    return nx_nats_may_publish(permissions, subject) ||
+    return permissions == NULL || nx_nats_may_publish(permissions, subject) ||
            (permissions->allow_responses &&
             nx_nats_replies_use(&conn->replies, permissions, subject, conn->hub->now.monotonic_ns));
 }
