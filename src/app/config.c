@@ -424,7 +424,7 @@ static void check_nats_host(struct nx_config_reader *reader) {
         !config->nats_options.tls.verify && !config->nats_options.tls.verify_and_map) {
         nx_buf_append_format(
             reader->problems,
-            "%.*s: '%.*s' is not this machine's loopback: listen.nats needs users or a token "
+            "%.*s: '%.*s' is not this machine's loopback: listen.nats needs users or a token (or tls.verify) "
             "under 'nats'\n",
             NX_STR_ARG(config->file), NX_STR_ARG(config->nats.host));
         reader->problem_count++;

@@ -21,7 +21,8 @@ struct nx_nats_subscription {
     struct nx_router_entry entry;
     struct nx_nats_conn *conn;
     uint64_t delivered;
-    uint64_t count_max; /* 0: none */
+    uint64_t count_max;                          /* 0: none */
+    struct nx_nats_subscription *next_forbidden; /* login.c's, while a reload is taken */
     struct nx_str sid;
     struct nx_str filter;
     struct nx_str queue;

@@ -192,18 +192,26 @@ void nx_nats_conn_login(struct nx_nats_conn *conn, const struct nx_nats_op *op) 
 
 /* Reloads */
 
-/* One that is not allowed, of those the connection has; NULL: all are. */
-static struct nx_nats_subscription *forbidden_of(struct nx_nats_conn *conn) {
+/* End those subscriptions that are no longer allowed. The map must not change while it is walked. */
+static void end_forbidden(struct nx_nats_conn *conn) {
+    const struct nx_nats_permissions *permissions = nx_nats_conn_permissions(conn);
+    struct nx_nats_subscription *forbidden = NULL;
     size_t cursor = 0;
     void *found;
-    while (nx_map_next(&conn->subscriptions, &cursor, NULL, &found)) {
+    while (permissions != NULL && nx_map_next(&conn->subscriptions, &cursor, NULL, &found)) {
         struct nx_nats_subscription *subscription = found;
-        if (!nx_nats_may_subscribe(nx_nats_conn_permissions(conn), subscription->filter,
-                                   subscription->queue)) {
-            return subscription;
+        if (!nx_nats_may_subscribe(permissions, subscription->filter, subscription->queue)) {
+            subscription->next_forbidden = forbidden;
+            forbidden = subscription;
         }
     }
-    return NULL;
+    while (forbidden != NULL) {
+        struct nx_nats_subscription *subscription = forbidden;
+        forbidden = subscription->next_forbidden;
+        nx_nats_conn_say_violation(conn, "Subscription", subscription->filter, subscription->queue,
+                                   subscription->sid);
+        nx_nats_subscription_end(subscription);
+    }
 }
 
 void nx_nats_conn_renew(struct nx_nats_conn *conn, const struct nx_nats_access *previous) {
@@ -222,9 +230,5 @@ void nx_nats_conn_renew(struct nx_nats_conn *conn, const struct nx_nats_access *
         nx_nats_conn_end(conn, "Failed Account Registration");
         return;
     }
-    for (struct nx_nats_subscription *subscription; (subscription = forbidden_of(conn)) != NULL;) {
-        nx_nats_conn_say_violation(conn, "Subscription", subscription->filter, subscription->queue,
-                                   subscription->sid);
-        nx_nats_subscription_end(subscription);
-    }
+    end_forbidden(conn);
 }
