@@ -335,11 +335,12 @@ static bool is_served_alike(const struct nx_nats_settings *a, const struct nx_na
            a->server.control_line_size_max == b->server.control_line_size_max &&
            a->server.pending_size_max == b->server.pending_size_max &&
            a->server.subscriptions_max == b->server.subscriptions_max &&
+           a->server.write_deadline_ns == b->server.write_deadline_ns &&
            a->server.ping_interval_ns == b->server.ping_interval_ns &&
            a->server.pings_max == b->server.pings_max && a->server.lame_duck_ns == b->server.lame_duck_ns;
 }
 
-/* The file again: users, accounts and permissions are taken, all else at the next start. */
+/* The file again: users, accounts, permissions and certificates are taken, all else at the next start. */
 static void reload(struct program *program) {
     struct nx_error err = { 0 };
     NX_AUTO(nx_nats_settings) next = { 0 };
@@ -352,10 +353,10 @@ static void reload(struct program *program) {
         return;
     }
     if (!is_served_alike(&program->settings, &next)) {
-        nx_nats_log_write(
-            &program->log, "WRN",
-            "While it runs only users, accounts and permissions are taken; the rest at the next "
-            "start");
+        nx_nats_log_write(&program->log, "WRN",
+                          "While it runs only users, accounts, permissions and certificates are taken; the "
+                          "rest at the next "
+                          "start");
     }
     nx_nats_log_write(&program->log, "INF", "Reloaded server configuration");
 }
@@ -446,6 +447,10 @@ static enum nx_status serve(struct program *program, struct nx_error *err) {
     nx_nats_log_write(&program->log, "INF", "Listening for client connections on %s%.*s%s:%u",
                       is_v6 ? "[" : "", NX_STR_ARG(host), is_v6 ? "]" : "",
                       (unsigned)nx_nats_server_port(program->server));
+    if (settings->server.tls.cert_file != NULL) {
+        nx_nats_log_write(&program->log, "INF", "TLS %s for client connections",
+                          settings->server.tls.allow_non_tls ? "available" : "required");
+    }
     nx_nats_log_write(&program->log, "INF", "Server is ready");
     while (!program->stopping) {
         nx_loop_run(program->loop);

@@ -17,7 +17,7 @@ static const char no_other_wire[] = "only the plain protocol is spoken: leave it
 static const char no_sharing[] = "subjects are delivered as they are published: leave it out";
 static const char no_log_service[] = "log lines go to standard error or to log_file: leave it out";
 static const char no_stuck_writes[] =
-    "a client that does not read is cut off when max_pending waits for it: leave it out";
+    "a client that does not read is cut off at write_deadline and at max_pending: leave it out";
 static const char no_such_thing[] = "leave it out";
 
 /* Maps by tables */
@@ -404,6 +404,7 @@ static const struct nx_nats_key root_keys[] = {
       offsetof(struct nx_nats_settings, server.subscriptions_max),
       NULL,
       NULL },
+    KEY("write_deadline", NX_NATS_KEY_DURATION, server.write_deadline_ns),
     KEY("ping_interval", NX_NATS_KEY_DURATION, server.ping_interval_ns),
     KEY_BY("ping_max", read_pings),
     KEY("lame_duck_duration", NX_NATS_KEY_DURATION, server.lame_duck_ns),
@@ -440,7 +441,7 @@ static const struct nx_nats_key root_keys[] = {
     { { "log_size_limit", "logfile_size_limit" }, NX_NATS_KEY_REFUSED, 0, NULL, "use logrotate" },
     { { "log_max_num", "logfile_max_num" }, NX_NATS_KEY_REFUSED, 0, NULL, "use logrotate" },
     { { "syslog", "remote_syslog" }, NX_NATS_KEY_REFUSED, 0, NULL, no_log_service },
-    { { "write_deadline", "write_timeout" }, NX_NATS_KEY_REFUSED, 0, NULL, no_stuck_writes },
+    REFUSED("write_timeout", no_stuck_writes),
     { { "max_sub_tokens", "max_subscription_tokens" }, NX_NATS_KEY_REFUSED, 0, NULL, no_such_thing },
     { { "prof_port", "prof_block_rate" }, NX_NATS_KEY_REFUSED, 0, NULL, "nexus measures itself at /metrics" },
     { { "ocsp", "ocsp_cache" }, NX_NATS_KEY_REFUSED, 0, NULL, no_such_thing },

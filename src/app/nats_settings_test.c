@@ -62,7 +62,8 @@ static void test_every_plain_key_reaches_its_setting(void **state) {
         "listen: \"0.0.0.0:-1\"\nhttp: 127.0.0.1:8222\nserver_name: n1\n"
         "jetstream { store_dir: /tmp/js, max_mem: 1G, max_file: 10GB }\n"
         "max_payload: 64k\nmax_pending: 1mb\nmax_control_line 2k\nmax_connections: 100\nmax_subs: 50\n"
-        "ping_interval: \"30s\"\nping_max: 3\nlame_duck_duration: \"3m\"\nlame_duck_grace_period: 5\n"
+        "ping_interval: \"30s\"\nping_max: 3\nwrite_deadline: \"4s\"\nlame_duck_duration: "
+        "\"3m\"\nlame_duck_grace_period: 5\n"
         "pidfile: /tmp/pid\nports_file_dir: /tmp\nlogfile: /tmp/log\nlogtime: false\ndebug: yes\ntrace: on\n"
         "no_auth_user: a\nsystem_account: SYS\n"
         "authorization { timeout: 0.5, users: [{user: a, password: b}] }\n"
@@ -84,6 +85,7 @@ static void test_every_plain_key_reaches_its_setting(void **state) {
     assert_int_equal(server->subscriptions_max, 50);
     assert_int_equal(server->ping_interval_ns, 30000000000);
     assert_int_equal(server->pings_max, 3);
+    assert_int_equal(server->write_deadline_ns, 4000000000);
     assert_int_equal(server->lame_duck_ns, 180000000000);
     assert_int_equal(server->lame_duck_grace_ns, 5000000000);
     assert_string_equal(settings.pid_file, "/tmp/pid");
@@ -174,7 +176,7 @@ static void test_what_nats_server_has_and_this_server_has_not_is_refused_by_plac
                                          "resolver: MEMORY",
                                          "mappings {}",
                                          "https: 1",
-                                         "write_deadline: 2",
+                                         "write_timeout: close",
                                          "no_sublist_cache: true",
                                          "accounts {A {imports: []}}",
                                          "accounts {A {limits {}}}",

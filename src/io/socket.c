@@ -34,6 +34,7 @@ struct nx_socket {
     void *data;
     size_t pending_size_max;
     size_t write_count; /* requests whose end was not told yet */
+    uint64_t handed;    /* bytes given to be written, ever */
     bool is_paused;
     bool has_ended; /* nothing more will come */
     bool is_broken; /* and nothing can be sent */
@@ -419,6 +420,10 @@ void nx_socket_resume(struct nx_socket *socket) {
 
 /* ---- writing ---- */
 
+uint64_t nx_socket_written(const struct nx_socket *socket) {
+    return socket->handed - nx_socket_pending(socket);
+}
+
 size_t nx_socket_pending(const struct nx_socket *socket) {
     return uv_stream_get_write_queue_size((const uv_stream_t *)&socket->tcp);
 }
@@ -510,6 +515,7 @@ enum nx_status nx_socket_write(struct nx_socket *socket, const struct nx_str *pa
         return NX_OK;
     }
     NX_TRY(try_write(socket, bufs, (unsigned)part_count, &done, err));
+    socket->handed += size;
     if (done == size) {
         return NX_OK;
     }
@@ -534,6 +540,7 @@ enum nx_status nx_socket_write_buf(struct nx_socket *socket, struct nx_buf *buf,
     }
     const uv_buf_t all = uv_buf_init(buf->ptr, (unsigned)buf->len);
     NX_TRY(try_write(socket, &all, 1, &done, err));
+    socket->handed += buf->len;
     if (done == buf->len) {
         nx_buf_reset(buf);
         return NX_OK;

@@ -87,6 +87,8 @@ NX_MUST_CHECK enum nx_status nx_socket_write_buf(struct nx_socket *socket, struc
                                                  struct nx_error *err);
 /** Bytes that wait to be written. */
 size_t nx_socket_pending(const struct nx_socket *socket);
+/** Bytes that the kernel took since the start: while some wait and this stays, the peer does not read. */
+uint64_t nx_socket_written(const struct nx_socket *socket);
 
 /** Close now; what waits is dropped. NULL allowed; a no-op when it is closing. */
 void nx_socket_close(struct nx_socket *socket);

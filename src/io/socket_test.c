@@ -228,6 +228,9 @@ static void write_until_refused(struct served *served) {
         count++;
     } while (served->write_status == NX_OK && count < 100000);
     assert_true(nx_socket_pending(served->socket) <= 100000);
+    /* Each but the last was taken, by the kernel or by us. */
+    assert_int_equal(nx_socket_written(served->socket) + nx_socket_pending(served->socket),
+                     (count - 1) * sizeof block);
     nx_socket_close(served->socket);
 }
 

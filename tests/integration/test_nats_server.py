@@ -184,7 +184,7 @@ def test_users_of_the_file_are_asked_for_and_a_signal_reloads_them(nats_server, 
     config.write_text("port: -1\nauthorization { users: [{user: ben, password: two}] }\nmax_payload: 1k\n")
     server.process.send_signal(signal.SIGHUP)
     level, text = server.next_line()
-    assert level == "WRN" and "only users, accounts and permissions are taken" in text
+    assert level == "WRN" and "only users, accounts, permissions and certificates are taken" in text
     assert server.next_line() == ("INF", "Reloaded server configuration")
     assert "-ERR" in ann.line()  # she is gone
     ben = connected(server.port, {"user": "ben", "pass": "two"})
@@ -264,6 +264,31 @@ def test_monitoring_shows_the_server_and_who_is_connected(nats_server):
     get(port, "/nothing", status=404)
     get(port, "/varz", status=403, Host="evil.example")
     assert server.stop() == 0
+
+
+def test_who_takes_nothing_of_what_waits_is_cut_off_and_who_is_slow_is_not(nats_server, tmp_path):
+    (tmp_path / "s.conf").write_text('port: -1\nhttp: -1\nwrite_deadline: "2s"\nports_file_dir: .\n')
+    server = nats_server("-c", "s.conf")
+    port = int(server.ports()["monitoring"][0].rsplit(":", 1)[1])
+    assert get(port, "/varz")["write_deadline"] == 2_000_000_000
+    stuck, slow, publisher = (connected(server.port, {"name": name}) for name in ("stuck", "slow", "publisher"))
+    for client in (stuck, slow):
+        client.say("SUB flood 1\r\n")
+        client.settled()
+    payload = b"x" * 500_000
+    for _ in range(32):  # more than the kernel's buffers hold, less than max_pending
+        publisher.say(b"PUB flood 500000\r\n" + payload + b"\r\n")
+    publisher.settled()
+    deadline = time.monotonic() + 60
+    while not get(port, "/connz?state=closed")["connections"]:
+        assert time.monotonic() < deadline
+        slow.socket.recv(400_000)  # always some, never all
+        time.sleep(0.1)
+    (was,) = get(port, "/connz?state=closed")["connections"]
+    assert (was["name"], was["reason"]) == ("stuck", "Slow Consumer (Write Deadline)")
+    assert get(port, "/varz")["slow_consumers"] == 1
+    for client in (stuck, slow, publisher):
+        client.socket.close()
 
 
 def test_monitoring_asks_for_no_credentials_so_it_stays_on_loopback(nats_server, tmp_path):

@@ -83,6 +83,14 @@ static void cut_slow(struct nx_nats_conn *conn) {
     nx_nats_conn_end(conn, "Slow Consumer");
 }
 
+void nx_nats_conn_cut_stuck(struct nx_nats_conn *conn) {
+    if (!conn->done) {
+        nx_counter_add(&conn->hub->counters->slow_consumers, 1);
+        conn->ended_because = "Slow Consumer (Write Deadline)";
+        conn->done = true;
+    }
+}
+
 static void write_message(struct nx_nats_conn *conn, const struct nx_nats_op *message) {
     const size_t size = message->headers.len + message->payload.len;
     nx_nats_append(&conn->output, message);

@@ -128,6 +128,8 @@ bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn);
 uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn);
 /** Nothing more will come of it: close it when its output is written. */
 bool nx_nats_conn_is_done(const struct nx_nats_conn *conn);
+/** End it as one that has taken nothing of what waits for it for too long: it cannot even be told. */
+void nx_nats_conn_cut_stuck(struct nx_nats_conn *conn);
 /** End it with this error of NATS's own, borrowed for the call. */
 void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error);
 /** The subscriptions of an account; 0 when it has no connections. */

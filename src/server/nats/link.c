@@ -28,6 +28,8 @@ struct nx_nats_link {
     struct nx_tls *tls; /* NULL: not (yet) */
     struct nx_timer timer;
     enum phase phase;
+    uint64_t written; /* bytes, at the last tick */
+    int64_t stuck_ns; /* monotonic, since when it is as many though some wait */
     bool is_greeted;
     bool closing; /* the socket may only say `closed` any more */
 };
@@ -366,6 +368,28 @@ void nx_nats_links_fini(struct nx_nats_links *links) {
 void nx_nats_links_flush(struct nx_nats_links *links) {
     for (struct nx_list_node *node; (node = nx_list_take_first(&links->dirty)) != NULL;) {
         link_flush(nx_container_of(node, struct nx_nats_link, dirty_node));
+    }
+}
+
+static void tick_link(struct nx_nats_link *link, int64_t now_ns) {
+    const uint64_t written = nx_socket_written(link->socket);
+    if (link->closing) {
+        return;
+    }
+    if (written != link->written || nx_socket_pending(link->socket) == 0) {
+        link->written = written;
+        link->stuck_ns = now_ns;
+    } else if (now_ns - link->stuck_ns >= link->links->write_deadline_ns) {
+        nx_nats_conn_cut_stuck(link->conn);
+        link_close(link);
+    }
+}
+
+void nx_nats_links_tick(struct nx_nats_links *links) {
+    const int64_t now_ns = nx_loop_now(links->loop).monotonic_ns;
+    for (struct nx_list_node *at = nx_list_first(&links->all); at != NULL;
+         at = nx_list_next(&links->all, at)) {
+        tick_link(nx_container_of(at, struct nx_nats_link, node), now_ns);
     }
 }
 

@@ -38,6 +38,7 @@ struct nx_nats_links {
     struct nx_nats_hub *hub; /* its `transport` is nx_nats_link_transport */
     struct nx_nats_security security;
     size_t count_max;
+    int64_t write_deadline_ns;  /* who takes nothing of what waits for it for so long is cut */
     uint32_t compared_kind;     /* of the messages that nx_nats_links_take_comparison() takes */
     void (*closed)(void *data); /* one is gone */
     void *data;
@@ -61,6 +62,8 @@ void nx_nats_links_fini(struct nx_nats_links *links);
 void nx_nats_link_accept(struct nx_nats_links *links, struct nx_socket *socket);
 /** Write what the connections have to say. At the end of every turn. */
 void nx_nats_links_flush(struct nx_nats_links *links);
+/** Cut those who do not read. About once a second. */
+void nx_nats_links_tick(struct nx_nats_links *links);
 /** Write what waits, and close all; or so many of them. */
 void nx_nats_links_finish(struct nx_nats_links *links, size_t count);
 /** The comparer has answered; the message stays the caller's. */

@@ -90,6 +90,7 @@ struct nx_nats_options {
     size_t control_line_size_max; /* bytes, 4,096 */
     size_t pending_size_max;      /* bytes that wait for a client, 64 MiB */
     size_t subscriptions_max;     /* of a connection, 1,000,000 */
+    int64_t write_deadline_ns;    /* 10 s, in which a client must take something of what waits for it */
     int64_t ping_interval_ns;     /* 2 min */
     unsigned pings_max;           /* unanswered, 2 */
     int64_t lame_duck_ns;         /* in which connections are closed, 2 min */

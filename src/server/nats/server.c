@@ -28,6 +28,7 @@ static const int64_t ping_interval_ns = (int64_t)120 * NX_NS_PER_S;
 static const int64_t auth_timeout_ns = (int64_t)2 * NX_NS_PER_S;
 static const int64_t auth_timeout_tls_ns = (int64_t)3 * NX_NS_PER_S;
 static const int64_t tls_timeout_ns = (int64_t)2 * NX_NS_PER_S;
+static const int64_t write_deadline_ns = (int64_t)10 * NX_NS_PER_S;
 static const int64_t lame_duck_ns = (int64_t)120 * NX_NS_PER_S;
 static const int64_t lame_duck_grace_ns = (int64_t)10 * NX_NS_PER_S;
 
@@ -86,6 +87,7 @@ static void tick(void *data) {
     struct nx_nats_server *server = data;
     server->hub.now = nx_loop_now(server->loop);
     nx_nats_hub_tick(&server->hub);
+    nx_nats_links_tick(&server->links);
     if (!nx_list_is_empty(&server->links.all)) {
         nx_timer_start(server->loop, &server->tick, TICK_MS);
     }
@@ -197,6 +199,7 @@ static enum nx_status open_monitor(struct nx_nats_server *server, const struct n
     const struct nx_nats_monitor_options monitor_options = {
         .hub = &server->hub,
         .connections_max = server->links.count_max,
+        .write_deadline_ns = server->links.write_deadline_ns,
         .system_account = nx_str_from_c(server->system_account),
         .host = options->http_host,
         .port = options->http_port,
@@ -300,6 +303,7 @@ static void init_links(struct nx_nats_server *server, const struct nx_nats_optio
     links->hub = &server->hub;
     nx_nats_links_init(links);
     links->count_max = size_or(options->connections_max, (size_t)CONNECTIONS_MAX_DEFAULT);
+    server->links.write_deadline_ns = time_or(options->write_deadline_ns, write_deadline_ns);
     links->compared_kind = PASSWORD_COMPARED;
     links->closed = link_closed;
     links->data = server;
