@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/go_flags.h"
@@ -280,6 +281,14 @@ static void write_url(struct nx_json_writer *json, const char *member, const cha
     nx_json_array_end(json);
 }
 
+/* For whoever looks for the server, whatever user that is. */
+static enum nx_status write_for_all(const struct program *program, const char *path, struct nx_str text,
+                                    struct nx_error *err) {
+    NX_TRY(nx_disk_write_file(program->disk, path, text, err));
+    (void)chmod(path, 0644); /* at worst it stays ours alone */
+    return NX_OK;
+}
+
 static bool ports_path(const struct program *program, char path_out[PATH_SIZE_MAX]) {
     const char *folder = program->settings.ports_file_dir;
     return folder != NULL && snprintf(path_out, PATH_SIZE_MAX, "%s/nats-server_%d.ports", folder,
@@ -306,7 +315,7 @@ static enum nx_status write_ports(const struct program *program, struct nx_error
     nx_json_object_end(&json);
     nx_json_writer_end(&json);
     NX_TRY(nx_buf_check(&text, err));
-    return nx_disk_write_file(program->disk, path, nx_buf_str(&text), err);
+    return write_for_all(program, path, nx_buf_str(&text), err);
 }
 
 static enum nx_status write_pid(const struct program *program, struct nx_error *err) {
@@ -315,7 +324,7 @@ static enum nx_status write_pid(const struct program *program, struct nx_error *
         return NX_OK;
     }
     (void)snprintf(text, sizeof text, "%d", (int)getpid());
-    return nx_disk_write_file(program->disk, program->settings.pid_file, nx_str_from_c(text), err);
+    return write_for_all(program, program->settings.pid_file, nx_str_from_c(text), err);
 }
 
 /* Start to end */
@@ -517,9 +526,21 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     return status;
 }
 
+/* nats-server takes `version` and `help` as words too. */
 static enum nx_status parse(int argc, char *const *argv, struct nx_args *args_out, struct nx_error *err) {
-    return nx_go_flags_parse(&nx_command_nats_server, others, sizeof others / sizeof others[0], argc, argv,
-                             args_out, err);
+    const struct nx_command *command = &nx_command_nats_server;
+    NX_TRY(nx_go_flags_parse(command, others, sizeof others / sizeof others[0], argc, argv, args_out, err));
+    const struct nx_str word = nx_str_from_c(args_out->word_count == 0 ? NULL : args_out->words[0]);
+    for (size_t i = 0; i < command->flag_count && nx_str_is(word, "version"); i++) {
+        if (nx_str_is(word, command->flags[i].name)) {
+            args_out->values[i] = "";
+        }
+    }
+    args_out->help = args_out->help || nx_str_is(word, "help");
+    if (word.len > 0 && !nx_str_is(word, "help") && !nx_str_is(word, "version")) {
+        return nx_args_fail(args_out, err, "nexus nats-server does not expect '%s'", args_out->words[0]);
+    }
+    return NX_OK;
 }
 
 const struct nx_command nx_command_nats_server = {
@@ -532,6 +553,7 @@ const struct nx_command nx_command_nats_server = {
                "nexus nats-server -c server.conf -t",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],
+    .word_count_max = 1,
     .run = run,
     .parse = parse,
 };

@@ -89,10 +89,14 @@ def test_by_the_name_nats_server_it_is_this_command(nats_server, tmp_path):
     server = nats_server("--port=-1", "--ports_file_dir", ".", "-P", "pid", program=(str(tmp_path / "nats-server"),))
     assert server.ports() == {"nats": [f"nats://127.0.0.1:{server.port}"]}
     assert (tmp_path / "pid").read_text() == str(server.process.pid)
+    assert (tmp_path / "pid").stat().st_mode & 0o777 == 0o644  # for whoever looks for the server
     assert server.stop() == 0
     assert not list(tmp_path.glob("*.ports"))
     done = subprocess.run([str(tmp_path / "nats-server"), "--version"], capture_output=True, text=True, check=True)
     assert re.match(r"nats-server: v2\.\d+\.\d+ \(nexus ", done.stdout)
+    assert run_nexus("nats-server", "version", cwd=tmp_path).stdout == done.stdout
+    assert run_nexus("nats-server", "help", cwd=tmp_path).stdout.startswith("nexus nats-server: ")
+    assert "does not expect 'start'" in run_nexus("nats-server", "start", cwd=tmp_path, status=2).stderr
 
 
 def test_the_file_is_read_and_the_command_line_counts_more(nats_server, tmp_path):
