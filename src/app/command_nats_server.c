@@ -56,7 +56,7 @@ static const struct nx_flag flags[] = {
     { .name = "tlscacert", .value = "FILE", .help = "who signs clients' certificates" },
     { .name = "signal",
       .value = "NAME=PID",
-      .help = "tell another server: reload, ldm, quit, term, stop (-sl)" },
+      .help = "tell another server: reload, reopen, ldm, quit, term, stop (-sl)" },
     { .name = "version", .letter = 'v', .help = "say which version this is" },
 };
 
@@ -118,9 +118,9 @@ struct signal_name {
 };
 
 /* nats-server's own. */
-static const struct signal_name signal_names[] = {
-    { "reload", SIGHUP }, { "ldm", SIGUSR2 }, { "quit", SIGINT }, { "term", SIGTERM }, { "stop", SIGKILL }
-};
+static const struct signal_name signal_names[] = { { "reload", SIGHUP }, { "reopen", SIGUSR1 },
+                                                   { "ldm", SIGUSR2 },   { "quit", SIGINT },
+                                                   { "term", SIGTERM },  { "stop", SIGKILL } };
 
 /* A process id, or the file in which one stands. */
 static enum nx_status read_pid(const struct program *program, const char *text, uint64_t *pid_out,
@@ -160,7 +160,7 @@ static enum nx_status send_signal(const struct program *program, const char *tex
         }
         return NX_OK;
     }
-    return nx_args_fail(program->args, err, "--signal is reload, ldm, quit, term or stop, not '%.*s'",
+    return nx_args_fail(program->args, err, "--signal is reload, reopen, ldm, quit, term or stop, not '%.*s'",
                         NX_STR_ARG(name));
 }
 
@@ -370,6 +370,23 @@ static void reload(struct program *program) {
     nx_nats_log_write(&program->log, "INF", "Reloaded server configuration");
 }
 
+/* The log file was moved away: from now on into a new one of the old name. */
+static void reopen_log(struct program *program) {
+    const struct nx_nats_settings *settings = &program->settings;
+    struct nx_nats_log next;
+    struct nx_error err = { 0 };
+    if (settings->log_file == NULL) {
+        return;
+    }
+    if (nx_nats_log_open(&next, program->disk, settings->log_file, settings->logtime, &err) != NX_OK) {
+        nx_nats_log_write(&program->log, "ERR", "The log file stays as it is: %s", err.message);
+        return;
+    }
+    nx_nats_log_close(&program->log);
+    program->log = next;
+    nx_nats_log_write(&program->log, "INF", "File log re-opened");
+}
+
 static void look_whether_left(void *data) {
     struct program *program = data;
     if (nx_nats_server_is_left(program->server)) {
@@ -393,6 +410,10 @@ static void signalled(void *data, int number) {
     struct program *program = data;
     if (number == SIGHUP) {
         reload(program);
+        return;
+    }
+    if (number == SIGUSR1) {
+        reopen_log(program);
         return;
     }
     if (number == SIGUSR2) {
@@ -482,6 +503,7 @@ static enum nx_status start(struct program *program, struct nx_error *err) {
     NX_TRY(nx_loop_open(&loop_options, &program->loop, err));
     NX_TRY(nx_loop_watch_signals(program->loop, signalled, program, err));
     NX_TRY(nx_loop_watch_signal(program->loop, SIGHUP, err));
+    NX_TRY(nx_loop_watch_signal(program->loop, SIGUSR1, err));
     NX_TRY(nx_loop_watch_signal(program->loop, SIGUSR2, err));
     const enum nx_status status = serve(program, err);
     if (status != NX_OK && err != NULL) {

@@ -16,7 +16,11 @@ enum nx_status nx_nats_log_open(struct nx_nats_log *log, struct nx_disk *disk, c
         return NX_OK;
     }
     NX_TRY(nx_file_open(disk, path, NX_FILE_CREATE, &log->file, err));
-    return nx_file_size(log->file, &log->size, err);
+    const enum nx_status status = nx_file_size(log->file, &log->size, err);
+    if (status != NX_OK) {
+        nx_nats_log_close(log);
+    }
+    return status;
 }
 
 void nx_nats_log_close(struct nx_nats_log *log) {

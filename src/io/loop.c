@@ -15,7 +15,7 @@
 /* Timers stand in a wheel of ticks. One that ends later than the wheel turns waits in the farthest slot and
  * is put further when that is visited. A restart that moves the end back only notes the new deadline: the
  * visit finds that it is not due. So the many restarts of a busy connection touch no list. */
-enum { WHEEL_SLOTS = 512, SIGNALS_MAX = 4 };
+enum { WHEEL_SLOTS = 512, SIGNALS_MAX = 5 };
 
 struct wheel {
     struct nx_list slots[WHEEL_SLOTS];

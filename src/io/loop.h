@@ -85,7 +85,7 @@ NX_MUST_CHECK enum nx_status nx_loop_watch_signals(struct nx_loop *loop,
                                                    void (*signalled)(void *data, int signal), void *data,
                                                    struct nx_error *err);
 
-/** And this one too, after the call above: SIGHUP, SIGUSR2. Errors: NX_RESOURCE_EXHAUSTED */
+/** And this one too, after the call above: SIGHUP, SIGUSR1, SIGUSR2. Errors: NX_RESOURCE_EXHAUSTED */
 NX_MUST_CHECK enum nx_status nx_loop_watch_signal(struct nx_loop *loop, int number, struct nx_error *err);
 
 NX_DEFINE_AUTO(nx_loop, nx_loop_close)

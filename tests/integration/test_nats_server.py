@@ -157,6 +157,27 @@ def test_without_credentials_only_loopback_is_bound(tmp_path):
     assert "[FTL]" in done.stderr and "listens on loopback only" in done.stderr
 
 
+def test_a_log_file_that_was_moved_away_is_begun_again(tmp_path):
+    server = subprocess.Popen([NEXUS, "nats-server", "-p", "-1", "-l", "log", "-P", "pid"], cwd=tmp_path)
+    log, deadline = tmp_path / "log", time.monotonic() + START_LIMIT_S
+
+    def wait_for(text):
+        while not log.exists() or text not in log.read_text():
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+
+    try:
+        wait_for("Server is ready")
+        log.rename(tmp_path / "log.1")
+        run_nexus("nats-server", "--signal", "reopen=pid", cwd=tmp_path)
+        wait_for("[INF] File log re-opened")
+        assert "Server is ready" not in log.read_text() and "re-opened" not in (tmp_path / "log.1").read_text()
+    finally:
+        server.terminate()
+        assert server.wait(30) == 0
+    assert "Server Exiting.." in log.read_text()
+
+
 def test_what_is_not_served_is_said_and_not_pretended(nats_server, tmp_path):
     server = nats_server("-js", "-sd", "store", "-DV", "-p", "-1")
     warnings = [text for level, text in server.lines if level == "WRN"]
@@ -335,7 +356,7 @@ def test_another_one_is_told_by_a_signal(nats_server, tmp_path):
     run_nexus("nats-server", "--signal", f"stop={other.process.pid}", cwd=tmp_path)
     assert other.process.wait(30) == -signal.SIGKILL
     done = run_nexus("nats-server", "--signal=shout=1", cwd=tmp_path, status=2)
-    assert "--signal is reload, ldm, quit, term or stop, not 'shout'" in done.stderr
+    assert "--signal is reload, reopen, ldm, quit, term or stop, not 'shout'" in done.stderr
     run_nexus("nats-server", "--signal=reload", cwd=tmp_path, status=2)
 
 
