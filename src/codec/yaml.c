@@ -34,6 +34,7 @@ struct level {
 
 struct build {
     struct nx_yaml_doc *doc;
+    struct nx_str source;
     struct nx_yaml_node *root;
     struct level levels[NX_YAML_DEPTH_MAX];
     size_t depth;
@@ -164,10 +165,38 @@ static bool mark_is_behind_quote(struct fy_token *token) {
     return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
 }
 
+/* Of a double-quoted scalar whose line ends with an escaped space, libfyaml 0.7.12 loses the space and gives
+ * as many bytes more than it has. */
+static bool has_escaped_space_before_break(struct nx_str source, struct fy_token *token) {
+    const struct fy_mark *start = token == NULL ? NULL : fy_token_start_mark(token);
+    const struct fy_mark *end = token == NULL ? NULL : fy_token_end_mark(token);
+    if (start == NULL || end == NULL || fy_token_scalar_style(token) != FYSS_DOUBLE_QUOTED) {
+        return false;
+    }
+    const struct nx_str text = nx_str_slice(source, start->input_pos, end->input_pos);
+    for (size_t i = 0; i + 1 < text.len; i++) {
+        if (text.ptr[i] != '\\') {
+            continue;
+        }
+        size_t after = ++i + 1;
+        while (text.ptr[i] == ' ' && after < text.len &&
+               (text.ptr[after] == ' ' || text.ptr[after] == '\t')) {
+            after++;
+        }
+        if (text.ptr[i] == ' ' && after < text.len && (text.ptr[after] == '\n' || text.ptr[after] == '\r')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum nx_status add_scalar(struct build *build, struct fy_event *event) {
     const struct fy_mark *mark = fy_event_start_mark(event);
     struct fy_token *token = event->scalar.value;
     size_t len = 0;
+    if (has_escaped_space_before_break(build->source, token)) {
+        return fail_at(build, mark, "an escaped space at the end of a line is not supported; write \\x20");
+    }
     const char *text = token == NULL ? "" : fy_token_get_text(token, &len);
     const struct nx_str copy =
         text == NULL ? (struct nx_str){ 0 } : nx_arena_copy(&build->doc->arena, nx_str_of(text, len));
@@ -325,7 +354,7 @@ enum nx_status nx_yaml_parse(struct nx_str file, struct nx_str text, struct nx_y
     if (doc->file.ptr == NULL || copy.ptr == NULL) {
         return nx_fail_memory(err);
     }
-    struct build build = { .doc = doc, .err = err };
+    struct build build = { .doc = doc, .source = copy, .err = err };
     const size_t valid = nx_str_utf8_prefix(text);
     const size_t nul = nx_str_find_byte(text, '\0');
     if (valid != text.len || nul != SIZE_MAX) {

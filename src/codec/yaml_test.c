@@ -96,6 +96,10 @@ static void test_lists_keys_that_stand_again(void **state) {
 
 static void test_refuses_what_makes_files_hard_to_trust(void **state) {
     (void)state;
+    assert_refused(NX_STR("a: \"b\\  \n  c\"\n"),
+                   "f.yaml:1:5: an escaped space at the end of a line is not supported; write \\x20");
+    assert_refused(NX_STR("a: \"b\\ \r\n  c\"\n"),
+                   "f.yaml:1:5: an escaped space at the end of a line is not supported; write \\x20");
     assert_refused(NX_STR("a: &x 1\nb: *x\n"), "f.yaml:1:7: anchors and aliases are not supported");
     assert_refused(NX_STR("a: &a [x]\n"), "f.yaml:1:7: anchors and aliases are not supported");
     assert_refused(NX_STR("a: {<<: {b: 1}}\n"), "f.yaml:1:5: merge keys are not supported");
