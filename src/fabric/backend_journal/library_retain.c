@@ -10,7 +10,8 @@
  * The disk budget is for all that the journal's directory takes, segments with what is reserved of them, and
  * runs that are being written, included. Two segments and the largest merge under it retention begins, so
  * that these have their place in it. A consumer's wish that stands in the way may be old: first its owner is
- * asked (NX_FABRIC_WHEN_HELD), and only what he then says can make the budget full. */
+ * asked (NX_FABRIC_WHEN_HELD), and only what he then says can make newer records leave before those that it
+ * holds, or the budget full. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -435,6 +436,13 @@ static uint64_t budget_goal(const struct nx_library *library) {
     return working > budget / 2 ? budget / 2 : budget - working;
 }
 
+/* Whether what newer runs have to lose can wait until the holders of a run have been asked. */
+static bool can_ask_first(const struct nx_library *library, uint64_t size) {
+    const bool is_full = nx_counter_get(&library->board->budget_full) != 0;
+    return !library->is_answered && !is_full && size <= library->options->disk_budget &&
+           (library->is_asked || library->when_held.count > 0);
+}
+
 /* Over the goal, the oldest runs lose whatever nobody holds; `*held`: who does. Returns the size that is
  * left.
  */
@@ -453,6 +461,9 @@ static uint64_t drop_oldest(struct nx_library *library, uint64_t size, struct nx
             (void)clean_run(library, library->runs[i]); /* what went with those that left is next */
             is_clean = true;
             continue;
+        }
+        if (stream == NULL && *held != NULL && can_ask_first(library, size)) {
+            break;
         }
         if (stream == NULL) {
             i++;

@@ -216,8 +216,8 @@ static void test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants(v
     harness_fini(&harness);
 }
 
-/* Pairs of the same sequence in one append, that do not compress. */
-static void put_pairs(struct harness *harness, int count) {
+/* Pairs of the same sequence in one append; those of `stream` do not compress. */
+static void put_pairs(struct harness *harness, const char *stream, const char *subject, int count) {
     uint64_t state = 1;
     char payload[2048];
     for (int i = 0; i < count; i++) {
@@ -228,10 +228,9 @@ static void put_pairs(struct harness *harness, int count) {
         payload[sizeof payload - 1] = '\0';
         struct nx_append *append = harness_append_new(harness, 2, 0);
         harness_add(append, "INVOCATIONS", "invocations.f", "", "{}", NULL);
-        harness_add(append, "OBJ_calls", "$O.calls.C.1", "", payload, NULL);
+        harness_add(append, stream, subject, "", payload, NULL);
         NX_AUTO(nx_append) *answer = harness_send(harness, append);
         assert_int_equal(answer->status, NX_OK);
-        assert_int_equal(answer->entries[0].sequence, answer->entries[1].sequence);
     }
 }
 
@@ -244,7 +243,7 @@ static void test_what_goes_with_another_stream_leaves_behind_it_and_not_before(v
         (struct nx_stream_config){ .name = NX_STR("OBJ_calls"), .goes_with = NX_STR("INVOCATIONS") };
     harness.options.stream_count = 3;
     harness_start(&harness);
-    put_pairs(&harness, 300);
+    put_pairs(&harness, "OBJ_calls", "$O.calls.C.1", 300);
     run_for(&harness, 2);
     harness_stop(&harness);
     harness.options.disk_budget = 5 * 64 * 1024; /* less than there is */
@@ -262,6 +261,41 @@ static void test_what_goes_with_another_stream_leaves_behind_it_and_not_before(v
         harness_stop(&harness);
         harness_start(&harness);
     }
+    harness_fini(&harness);
+}
+
+/* "Ask me", behind the wishes; it comes back to the harness when one of them stands in the way. */
+static void be_asked(struct harness *harness) {
+    struct nx_message *message = calloc(1, sizeof *message);
+    nx_assert(message != NULL);
+    message->kind = NX_FABRIC_WHEN_HELD;
+    message->release = (void (*)(struct nx_message *))free;
+    message->reply_to = harness->answers;
+    assert_true(nx_mailbox_send(nx_fabric_appends(harness->fabric), message));
+    harness_run(harness);
+}
+
+static void test_newer_records_stay_until_who_holds_older_ones_was_asked(void **state) {
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    put_many(&harness, "INVOCATIONS", 0, 6000);
+    put_pairs(&harness, "EVENTS", "events.a", 1000);
+    run_for(&harness, 60);
+    harness_stop(&harness);
+    /* More than there is, but with too little room behind it. */
+    harness.options.disk_budget = 40 * 64 * 1024;
+    harness.options.retention_waits_for = "dispatch";
+    harness_start(&harness);
+    protect(&harness, "INVOCATIONS", "dispatch", 1);
+    be_asked(&harness);
+    run_for(&harness, 30);
+    nx_message_release(harness_answer(&harness));
+    assert_int_equal(info_of(&harness, "EVENTS").first_sequence, 1);
+    be_asked(&harness); /* the wish stands */
+    run_for(&harness, 30);
+    assert_true(info_of(&harness, "EVENTS").first_sequence > 1);
+    assert_int_equal(info_of(&harness, "INVOCATIONS").first_sequence, 1);
     harness_fini(&harness);
 }
 
@@ -501,6 +535,7 @@ int main(void) {
         cmocka_unit_test(test_the_very_record_that_a_consumer_wants_next_is_kept),
         cmocka_unit_test(test_the_budget_takes_the_oldest_and_nothing_that_a_consumer_wants),
         cmocka_unit_test(test_what_goes_with_another_stream_leaves_behind_it_and_not_before),
+        cmocka_unit_test(test_newer_records_stay_until_who_holds_older_ones_was_asked),
         cmocka_unit_test(test_a_key_has_its_newest_value_and_can_be_deleted),
         cmocka_unit_test(test_an_object_is_stored_once_and_read_by_its_digest),
         cmocka_unit_test(test_values_that_were_replaced_are_not_called_lost),
