@@ -97,9 +97,11 @@ static void test_lists_keys_that_stand_again(void **state) {
 static void test_refuses_what_makes_files_hard_to_trust(void **state) {
     (void)state;
     assert_refused(NX_STR("a: \"b\\  \n  c\"\n"),
-                   "f.yaml:1:5: an escaped space at the end of a line is not supported; write \\x20");
+                   "f.yaml:1:5: this text cannot be read for certain: write it in another style, such as |");
     assert_refused(NX_STR("a: \"b\\ \r\n  c\"\n"),
-                   "f.yaml:1:5: an escaped space at the end of a line is not supported; write \\x20");
+                   "f.yaml:1:5: this text cannot be read for certain: write it in another style, such as |");
+    assert_refused(NX_STR("a: >-\n b\n\n  c\n"),
+                   "f.yaml:2:1: this text cannot be read for certain: write it in another style, such as |");
     assert_refused(NX_STR("a: &x 1\nb: *x\n"), "f.yaml:1:7: anchors and aliases are not supported");
     assert_refused(NX_STR("a: &a [x]\n"), "f.yaml:1:7: anchors and aliases are not supported");
     assert_refused(NX_STR("a: {<<: {b: 1}}\n"), "f.yaml:1:5: merge keys are not supported");
