@@ -245,7 +245,8 @@ static bool run_next(struct nx_dispatch *dispatch, struct nx_consumer *consumer)
         item->state = NX_ITEM_FETCHING;
         is_sent = nx_dispatch_ask_item(dispatch, item);
     } else {
-        is_sent = run_item(dispatch, worker_for(dispatch, consumer), item, NULL);
+        struct nx_dispatch_worker *worker = worker_for(dispatch, consumer);
+        is_sent = worker != NULL && run_item(dispatch, worker, item, NULL);
     }
     if (!is_sent) {
         nx_consumer_put_back(item);
