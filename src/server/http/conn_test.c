@@ -196,6 +196,13 @@ static void test_answers_what_came_before_garbage_then_400_then_closes(void **st
     assert_int_equal(world->handled_count, 1);
 }
 
+static void test_answers_garbage_behind_headers_that_it_looks_at(void **state) {
+    struct world *world = *state;
+    feed(world, "GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\ngar\001bage: x\r\n\r\n");
+    assert_int_equal(count_of(world, "400 Bad Request"), 1);
+    assert_true(nx_http_conn_is_done(world->conn));
+}
+
 static void test_asks_for_a_body_when_its_turn_has_come(void **state) {
     struct world *world = *state;
     feed(world, GET("/a") "POST /now HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
@@ -460,6 +467,7 @@ int main(void) {
         TEST(test_closes_behind_the_last_answer_where_asked_to),
         TEST(test_keeps_a_connection_of_http_1_0_only_where_asked_to),
         TEST(test_answers_what_came_before_garbage_then_400_then_closes),
+        TEST(test_answers_garbage_behind_headers_that_it_looks_at),
         TEST(test_asks_for_a_body_when_its_turn_has_come),
         TEST(test_refuses_before_asking_for_a_body),
         TEST(test_an_answer_for_a_client_that_left_goes_nowhere),

@@ -13,7 +13,8 @@ struct nx_http_parser {
     size_t fed_size;    /* bytes of wire of the request under way, but for the piece at hand */
     size_t head_size;   /* bytes of wire read for the headers under way, padding included */
     size_t extras_size; /* bytes of chunk extensions and trailers of the body under way */
-    uint32_t name_size; /* of the header under way */
+    size_t header_count; /* so far; the request has none before their strings are where they stay */
+    uint32_t name_size;  /* of the header under way */
     size_t name_offset;
     struct nx_error error; /* why a callback stopped llhttp */
 };
@@ -102,6 +103,7 @@ static int on_message_begin(llhttp_t *llhttp) {
     parser->within = true;
     parser->in_body = false;
     parser->extras_size = 0;
+    parser->header_count = 0;
     parser->name_size = 0;
     return 0;
 }
@@ -138,11 +140,11 @@ static int on_header_value_complete(llhttp_t *llhttp) {
     if (parser->in_body) {
         return 0; /* trailers say nothing that we use */
     }
-    if (request->header_count == NX_HTTP_HEADER_COUNT_MAX) {
+    if (parser->header_count == NX_HTTP_HEADER_COUNT_MAX) {
         return stop_too_large(parser);
     }
     /* Lengths now, pointers when the text no longer moves. */
-    const size_t i = request->header_count++;
+    const size_t i = parser->header_count++;
     request->header_offsets[i] = (uint32_t)parser->name_offset;
     request->headers[i].name = (struct nx_str){ .len = parser->name_size };
     request->headers[i].value =
@@ -178,8 +180,9 @@ static enum nx_http_method method_of(uint8_t method) {
 }
 
 /* Point the names and values into the text, and split the target. Nothing is appended to the text later. */
-static void resolve_strings(struct nx_http_request *request) {
+static void resolve_strings(struct nx_http_request *request, size_t header_count) {
     const char *text = nx_buf_str(&request->text).ptr;
+    request->header_count = header_count;
     request->target = nx_str_of(text, request->target_size);
     for (size_t i = 0; i < request->header_count; i++) {
         struct nx_header *header = &request->headers[i];
@@ -254,7 +257,7 @@ static int on_headers_complete(llhttp_t *llhttp) {
     request->method = method_of(llhttp->method);
     request->method_name = nx_str_from_c(llhttp_method_name((llhttp_method_t)llhttp->method));
     request->version_minor = llhttp->http_minor;
-    resolve_strings(request);
+    resolve_strings(request, parser->header_count);
     if (check_framing(llhttp, request, &parser->error) != NX_OK) {
         return HPE_USER;
     }
