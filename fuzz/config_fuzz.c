@@ -6,6 +6,12 @@
 #include "base/assert.h"
 #include "fuzz.h"
 
+/* As in yaml_fuzz.c. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:libfyaml.so";
+}
+
 static void check_function(const struct nx_function *function) {
     nx_assert(function->name.len > 0 && function->name.len <= NX_FUNCTION_NAME_SIZE_MAX);
     nx_assert(function->trigger_count > 0 && function->trigger_count <= NX_FUNCTION_TRIGGERS_MAX);

@@ -34,6 +34,7 @@ struct level {
 
 struct build {
     struct nx_yaml_doc *doc;
+    struct nx_str source;
     struct nx_yaml_node *root;
     struct level levels[NX_YAML_DEPTH_MAX];
     size_t depth;
@@ -167,9 +168,8 @@ static bool mark_is_behind_quote(struct fy_token *token) {
 /* libfyaml 0.7.12 counts the bytes of a text once and writes them another time. Where the two differ it loses
  * some, or gives what was in memory before: with an escaped space that ends a line of double quotes, in a
  * folded text with lines that are indented further behind an empty one, and so on. Its third way, piece by
- * piece, tells; but not of single quotes, where it counts each that is doubled as two. */
+ * piece, tells. */
 static bool is_certain(struct fy_token *token, size_t len) {
-    const enum fy_scalar_style style = fy_token_scalar_style(token);
     struct fy_token_iter *pieces = fy_token_iter_create(token);
     const struct fy_iter_chunk *piece = NULL;
     size_t sum = 0;
@@ -178,23 +178,79 @@ static bool is_certain(struct fy_token *token, size_t len) {
         sum += piece->len;
     }
     fy_token_iter_destroy(pieces);
-    return failed == 0 && (sum == len || style == FYSS_SINGLE_QUOTED);
+    return failed == 0 && sum == len;
+}
+
+static bool is_break(char c) {
+    return c == '\n' || c == '\r';
+}
+
+static bool is_blank_or_break(char c) {
+    return c == ' ' || c == '\t' || is_break(c);
+}
+
+/* The blanks and line breaks at `*at`, folded (YAML 1.2, §6.5): one break is a space, of more the first
+ * counts for nothing; blanks beside a break neither. Returns where `out` ends then. */
+static char *fold(struct nx_str text, size_t *at, char *out) {
+    const size_t start = *at;
+    size_t breaks = 0;
+    size_t i = start;
+    for (; i < text.len && is_blank_or_break(text.ptr[i]); i++) {
+        const bool is_second = text.ptr[i] == '\n' && i > start && text.ptr[i - 1] == '\r';
+        breaks += is_break(text.ptr[i]) && !is_second ? 1 : 0;
+    }
+    *at = i;
+    if (breaks == 0) {
+        memcpy(out, text.ptr + start, i - start);
+        return out + (i - start);
+    }
+    const size_t count = breaks == 1 ? 1 : breaks - 1;
+    memset(out, breaks == 1 ? ' ' : '\n', count);
+    return out + count;
+}
+
+/* What stands between single quotes: libfyaml counts wrongly where many of them are doubled. */
+static struct nx_str read_single_quoted(struct build *build, struct nx_str text) {
+    char *bytes = nx_arena_alloc(&build->doc->arena, text.len + 1);
+    char *out = bytes;
+    size_t i = 0;
+    while (bytes != NULL && i < text.len) {
+        if (is_blank_or_break(text.ptr[i])) {
+            out = fold(text, &i, out);
+            continue;
+        }
+        i += text.ptr[i] == '\'' ? 1 : 0; /* the first of two */
+        if (i < text.len) {
+            *out++ = text.ptr[i++];
+        }
+    }
+    return bytes == NULL ? (struct nx_str){ 0 } : nx_str_of(bytes, (size_t)(out - bytes));
+}
+
+/* The text of a scalar, in the arena. */
+static enum nx_status read_text(struct build *build, struct fy_token *token, const struct fy_mark *mark,
+                                struct nx_str *text_out) {
+    size_t len = 0;
+    const char *text = token == NULL ? "" : fy_token_get_text(token, &len);
+    const struct fy_mark *start = token == NULL ? NULL : fy_token_start_mark(token);
+    const struct fy_mark *end = token == NULL ? NULL : fy_token_end_mark(token);
+    if (start != NULL && end != NULL && fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED) {
+        *text_out = read_single_quoted(build, nx_str_slice(build->source, start->input_pos, end->input_pos));
+    } else if (text != NULL && token != NULL && !is_certain(token, len)) {
+        return fail_at(build, mark,
+                       "this text cannot be read for certain: write it in another style, such as |");
+    } else {
+        *text_out =
+            text == NULL ? (struct nx_str){ 0 } : nx_arena_copy(&build->doc->arena, nx_str_of(text, len));
+    }
+    return text_out->ptr == NULL ? nx_fail_memory(build->err) : NX_OK;
 }
 
 static enum nx_status add_scalar(struct build *build, struct fy_event *event) {
     const struct fy_mark *mark = fy_event_start_mark(event);
     struct fy_token *token = event->scalar.value;
-    size_t len = 0;
-    const char *text = token == NULL ? "" : fy_token_get_text(token, &len);
-    if (text != NULL && token != NULL && !is_certain(token, len)) {
-        return fail_at(build, mark,
-                       "this text cannot be read for certain: write it in another style, such as |");
-    }
-    const struct nx_str copy =
-        text == NULL ? (struct nx_str){ 0 } : nx_arena_copy(&build->doc->arena, nx_str_of(text, len));
-    if (copy.ptr == NULL) {
-        return nx_fail_memory(build->err);
-    }
+    struct nx_str copy;
+    NX_TRY(read_text(build, token, mark, &copy));
     const bool is_quoted = token != NULL && fy_token_scalar_style(token) != FYSS_PLAIN;
     const bool is_behind_quote = mark_is_behind_quote(token);
     struct level *level = top(build);
@@ -204,7 +260,7 @@ static enum nx_status add_scalar(struct build *build, struct fy_event *event) {
         return NX_OK;
     }
     struct nx_yaml_node *node = NULL;
-    NX_TRY(add_node(build, NX_YAML_SCALAR, len == 0 && !is_quoted ? NULL : mark, &node));
+    NX_TRY(add_node(build, NX_YAML_SCALAR, copy.len == 0 && !is_quoted ? NULL : mark, &node));
     node->text = copy;
     node->is_quoted = is_quoted;
     node->column -= is_behind_quote && node->column > 1 ? 1 : 0;
@@ -346,7 +402,7 @@ enum nx_status nx_yaml_parse(struct nx_str file, struct nx_str text, struct nx_y
     if (doc->file.ptr == NULL || copy.ptr == NULL) {
         return nx_fail_memory(err);
     }
-    struct build build = { .doc = doc, .err = err };
+    struct build build = { .doc = doc, .source = copy, .err = err };
     const size_t valid = nx_str_utf8_prefix(text);
     const size_t nul = nx_str_find_byte(text, '\0');
     if (valid != text.len || nul != SIZE_MAX) {

@@ -164,6 +164,22 @@ static void test_an_empty_file_is_an_empty_mapping(void **state) {
     }
 }
 
+static void test_reads_single_quotes(void **state) {
+    NX_AUTO(nx_yaml_doc) *doc =
+        parse("a: ''\nb: ''''\nc: '''''x'''''\nd: ' x  '\ne: 'x \t\n  y\r\n\r\n\n  ''z''  \n  '\n"
+              "f: '\n  x'\ng: {'a''b': 1}\n");
+    const struct nx_yaml_node *root = nx_yaml_root(doc);
+    (void)state;
+    assert_true(nx_str_is(nx_yaml_get(root, "a")->text, ""));
+    assert_true(nx_yaml_get(root, "a")->is_quoted);
+    assert_true(nx_str_is(nx_yaml_get(root, "b")->text, "'"));
+    assert_true(nx_str_is(nx_yaml_get(root, "c")->text, "''x''"));
+    assert_true(nx_str_is(nx_yaml_get(root, "d")->text, " x  "));
+    assert_true(nx_str_is(nx_yaml_get(root, "e")->text, "x y\n\n'z' "));
+    assert_true(nx_str_is(nx_yaml_get(root, "f")->text, " x"));
+    assert_true(nx_str_is(nx_yaml_get(root, "g")->first->key, "a'b"));
+}
+
 static void test_reads_text_in_every_style(void **state) {
     NX_AUTO(nx_yaml_doc) *doc =
         parse("a: \"x\\t\\u20ac\"\nb: 'it''s'\nc: |\n  one\n  two\nd: >-\n  one\n  two\n"
@@ -261,6 +277,7 @@ int main(void) {
         cmocka_unit_test(test_nesting_and_size_are_limited),
         cmocka_unit_test(test_mappings_and_values_are_counted),
         cmocka_unit_test(test_an_empty_file_is_an_empty_mapping),
+        cmocka_unit_test(test_reads_single_quotes),
         cmocka_unit_test(test_reads_text_in_every_style),
         cmocka_unit_test(test_typed_getters_give_what_was_written),
         cmocka_unit_test(test_typed_getters_say_what_they_expected),
