@@ -37,8 +37,8 @@ static bool put_text(char *text_out, size_t size_max, struct nx_str text) {
 
 /* "host", "host:port", "[address]:port" */
 static bool read_authority(struct nx_str authority, struct nx_url *url) {
-    struct nx_str host = authority;
-    struct nx_str port = NX_STR_EMPTY;
+    struct nx_str host;
+    struct nx_str port;
     uint64_t number = url->port;
     if (nx_str_starts_with(authority, NX_STR("["))) {
         const size_t end = nx_str_find_byte(authority, ']');
@@ -64,7 +64,7 @@ static bool read_authority(struct nx_str authority, struct nx_url *url) {
 enum nx_status nx_url_parse(struct nx_str text, struct nx_url *url_out, struct nx_error *err) {
     static const struct nx_str schemes[] = { { "http://", 7 }, { "https://", 8 } };
     struct nx_url url = { .port = 80, .target = "/" };
-    struct nx_str rest = text;
+    struct nx_str rest;
     if (text.len > schemes[1].len && nx_str_equal_ignore_case(nx_str_slice(text, 0, 8), schemes[1])) {
         url.is_https = true;
         url.port = 443;

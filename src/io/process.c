@@ -121,8 +121,12 @@ static uint64_t memory_in_use(void) {
     struct nx_str rest = nx_str_of(text, count < 0 ? 0 : (size_t)count);
     struct nx_str word;
     uint64_t pages = 0;
-    if (!nx_str_split(&rest, ' ', &word) || !nx_str_split(&rest, ' ', &word) ||
-        !nx_str_to_u64(word, &pages)) {
+    for (int i = 0; i < 2; i++) {
+        if (!nx_str_split(&rest, ' ', &word)) {
+            return 0;
+        }
+    }
+    if (!nx_str_to_u64(word, &pages)) {
         return 0;
     }
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);

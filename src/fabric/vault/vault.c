@@ -203,9 +203,10 @@ static struct nx_str reason_of(const struct nx_person_key *key, enum nx_status s
         return NX_STR("damaged");
     }
     const struct nx_str when = nx_time_format(key->erased_ns, NX_TIME_MILLISECONDS, time);
-    memcpy(text_out, "erased ", 7);
-    memcpy(text_out + 7, when.ptr, when.len);
-    return nx_str_of(text_out, 7 + when.len);
+    const struct nx_str erased = NX_STR("erased ");
+    memcpy(text_out, erased.ptr, erased.len);
+    memcpy(text_out + erased.len, when.ptr, when.len);
+    return nx_str_of(text_out, erased.len + when.len);
 }
 
 /* `more` behind the record's headers; without memory for them the record has none at all. */
