@@ -10,7 +10,7 @@ ONLY ?=
 SCALE ?= 1
 RECORD ?=
 
-.PHONY: all help setup test check check-fast demo bench fuzz nightly install package clean hooks
+.PHONY: all help setup setup-conformance test conformance check check-fast demo bench fuzz nightly install package clean hooks
 .PHONY: release asan clang dev tsan coverage fuzz-build format
 
 all: release ## Build build/nexus (optimised, with debug information)
@@ -51,6 +51,13 @@ asan clang dev tsan coverage: %: build/%/build.ninja
 test: setup ## Install what is needed, build, run every test; the last line counts them
 	@$(MAKE) --no-print-directory release asan
 	@$(PYTHON) tools/run_tests.py
+
+setup-conformance:
+	@tools/setup conformance
+
+conformance: setup-conformance ## Run the tests of others against Nexus: official SDKs, clients of NATS, their suites
+	@$(MAKE) --no-print-directory release
+	@$(PYTHON) tools/run_tests.py conformance conformance/nats
 
 check: format dev asan clang ## What every commit must pass: style, layers, gcc and clang, tests under ASan
 	@$(PYTHON) tools/layers.py

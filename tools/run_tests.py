@@ -10,6 +10,8 @@ Parts, in the order they run:
   integration, conformance, crash, simulation, ...
                the pytest suites in tests/<part>, against --binary (default: the release build); the files of a
                suite run beside each other. <part>/<file> without its ending is one file of a suite
+  conformance/nats
+               part of make conformance, and not run where no part is named: it needs more of tools/setup
 
 --quick is for the pre-commit hook: checkers and unit tests of a developer build, without sanitizers.
 Results are read from JUnit files, never from printed text. Every skip is listed by name; with CI=true in the
@@ -49,7 +51,7 @@ class Tally:
         except (OSError, xml.etree.ElementTree.ParseError):
             return False
         for case in tree.iter("testcase"):
-            group = (case.get("classname") or "").removeprefix("nexus.").removeprefix(f"tests.{part}.")
+            group = (case.get("classname") or "").removeprefix("nexus.").removeprefix(f"tests.{part.replace('/', '.')}.")
             title = re.sub(r"^\d+ - ", "", case.get("name") or "")  # TAP numbers its tests
             name = "/".join(x for x in [part, group, title] if x)
             skip = case.find("skipped")
@@ -117,7 +119,7 @@ def run_meson(part, folder, selection, env, tally):
 
 def test_files(path):
     """The test files of a folder, the largest first: the longest should not begin last. A file is itself."""
-    found = path.glob("**/test_*.py") if path.is_dir() else [path]
+    found = path.glob("test_*.py") if path.is_dir() else [path]
     return sorted(found, key=lambda file: (-file.stat().st_size, file))
 
 
@@ -151,7 +153,7 @@ def run_pytest(part, paths, env, tally, jobs):
 
 
 def all_parts():
-    suites = [p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.glob("**/test_*.py"))]
+    suites = [p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.glob("test_*.py"))]
     suites = [s for s in suites if s not in NOT_SUITES]
     ordered = [s for s in PYTEST_FIRST if s in suites] + sorted(set(suites) - set(PYTEST_FIRST))
     return ["checkers", "unit", "slow", *ordered]

@@ -1,0 +1,83 @@
+"""Official clients of NATS use every feature of core NATS that is claimed, each in one program. The same holds for the
+real nats-server, else it would say nothing. `tools/setup conformance` builds
+them.
+"""
+import json
+import pathlib
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import NEXUS, ROOT
+from certificates import make_certificates
+
+BUILT = ROOT / "build" / "deps" / "nats"
+FEATURES = ["publish and subscribe", "unsubscribe", "no echo", "queue group", "request and reply", "no responders", "headers",
+            "max payload", "drain", "users", "permissions", "nkey", "TLS", "reconnect"]
+PASSWORD = "secret"
+HASH = "$2a$04$Cqt4T2RIBWYJMkmkfKp1t.HadVuaNE3dkwEwtWTDP0EGbD6kn9sFW"  # of it
+SEED = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
+NKEY = "UCK5N7N66OBOINFXAYC2ACJQYFSOD4VYNU6APEJTAVFZB2SVHLKGEW7L"
+LIMIT_S = 120
+
+
+class NatsServer:
+    """With users ann and bob, an nkey, and TLS; started again it listens where it did."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder, self.port = program, folder, -1
+        make_certificates(folder)
+        (folder / "server.conf").write_text(f"""
+            authorization {{ users: [
+                {{user: ann, password: {PASSWORD}}}
+                {{user: bob, password: "{HASH}", permissions: {{publish: {{deny: "bob.denied"}}, subscribe: {{deny: "secret"}}}}}}
+                {{nkey: {NKEY}}}
+            ]}}
+            tls {{ cert_file: "{folder}/server.pem", key_file: "{folder}/server.key" }}
+            """)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.program, "-c", "server.conf", "-a", "127.0.0.1", "-p", str(self.port), "--ports_file_dir", "."],
+            cwd=self.folder, stderr=(self.folder / "log").open("ab"))
+        ports = self.folder / f"nats-server_{self.process.pid}.ports"
+        deadline = time.monotonic() + LIMIT_S
+        while not (ports.exists() and ports.read_text().endswith("}")):
+            assert self.process.poll() is None and time.monotonic() < deadline, (self.folder / "log").read_text()
+            time.sleep(0.01)
+        self.port = int(json.loads(ports.read_text())["nats"][0].rsplit(":", 1)[1])
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(params=["nexus", "nats-server"])
+def server(request, tmp_path):
+    program = BUILT / "nats-server"
+    if request.param == "nexus":
+        program = tmp_path / "nats-server"
+        program.symlink_to(pathlib.Path(NEXUS).resolve())
+    server = NatsServer(program, tmp_path)
+    yield server
+    server.kill()
+
+
+@pytest.mark.parametrize("client", ["nats-client"], ids=["go"])
+def test_a_client_uses_every_feature(server, client):
+    arguments = [f"nats://127.0.0.1:{server.port}", server.folder / "ca.pem", PASSWORD, SEED]
+    with subprocess.Popen([BUILT / client, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        ended = threading.Timer(LIMIT_S, process.kill)
+        ended.start()
+        lines = []
+        for line in process.stdout:
+            lines.append(line.strip())
+            if lines[-1] == "restart":
+                server.kill()
+                server.start()
+        ended.cancel()
+    assert [line for line in lines if line != "restart"] == [f"ok {feature}" for feature in FEATURES]
+    assert process.returncode == 0
