@@ -4,6 +4,7 @@
 #include "app/config_internal.h"
 #include "codec/nkey.h"
 #include "fabric/subject/subject.h"
+#include "io/clock.h"
 #include "server/nats/access.h"
 
 enum { ACCOUNT_NAME_SIZE_MAX = 255 };
@@ -314,7 +315,7 @@ static void read_first(struct nx_config_reader *reader, const struct nx_yaml_nod
     }
     tls->handshake_first = true;
     if (nx_yaml_to_duration(node, &tls->handshake_first_fallback_ns, &err) != NX_OK ||
-        tls->handshake_first_fallback_ns < (int64_t)1000000) {
+        tls->handshake_first_fallback_ns < NX_NS_PER_MS) {
         nx_config_problem(reader, node, "'handshake_first' is true, false or a time of at least 1ms");
     }
 }

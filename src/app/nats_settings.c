@@ -7,8 +7,9 @@
 
 #include "base/assert.h"
 #include "codec/word.h"
+#include "io/clock.h"
 
-static const int64_t ns_per_s = 1000 * 1000 * 1000;
+static const int64_t handshake_first_auto_ns = (int64_t)50 * NX_NS_PER_MS; /* nats-server's */
 
 /* What to do instead, for keys that nats-server has and this server has not. */
 static const char no_cluster[] = "this is one server; for more than one, run nats-server";
@@ -298,7 +299,7 @@ static enum nx_status read_handshake_first(struct nx_nats_reading *reading, cons
     if (node->kind == NX_NATS_NODE_STRING &&
         (nx_str_equal_ignore_case(node->text, NX_STR("auto")) ||
          nx_str_equal_ignore_case(node->text, NX_STR("auto_fallback")))) {
-        tls->handshake_first_fallback_ns = ns_per_s / 20; /* nats-server's */
+        tls->handshake_first_fallback_ns = handshake_first_auto_ns;
         return NX_OK;
     }
     return nx_nats_node_to_duration(node, &tls->handshake_first_fallback_ns, err);

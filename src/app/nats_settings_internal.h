@@ -12,10 +12,8 @@ struct nx_nats_reading {
     struct nx_nats_settings *settings;
     struct nx_nats_user *users;
     size_t user_count;
-    size_t user_capacity;
     struct nx_str *accounts;
     size_t account_count;
-    size_t account_capacity;
     const struct nx_nats_node *no_auth_user; /* where it is named; NULL: it is not */
     bool has_single;                         /* a user, or a token, without a list */
 };

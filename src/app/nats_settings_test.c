@@ -133,7 +133,7 @@ static void test_users_have_their_permissions_or_those_of_all(void **state) {
     assert_int_equal(mine->responses_expire_ns, 60000000000);
     assert_str(users[2].nkey, "UC");
     assert_ptr_equal(users[1].permissions, users[2].permissions);
-    assert_true(users[1].permissions->publish.is_limited); /* only answers */
+    assert_true(users[1].permissions->allow_responses);
     assert_int_equal(users[1].permissions->publish.allow_count, 0);
 }
 

@@ -3,6 +3,7 @@
 #include "app/nats_settings_internal.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "base/map.h"
 #include "fabric/subject/subject.h"
@@ -10,6 +11,8 @@
 static const char no_exports[] = "accounts share nothing here: put those who share into one account";
 static const char no_callout[] = "name the users in the file";
 static const char no_such_thing[] = "leave it out";
+
+enum { CAPACITY_MIN = 8 }; /* a power of two */
 
 /* Permissions */
 
@@ -162,8 +165,6 @@ static enum nx_status read_permissions(struct nx_nats_reading *reading, const st
     }
     NX_TRY(nx_nats_read_map(reading, node, permission_keys,
                             sizeof permission_keys / sizeof permission_keys[0], permissions, err));
-    /* As nats-server: who may answer may otherwise publish only what is listed. */
-    permissions->publish.is_limited = permissions->publish.is_limited || permissions->allow_responses;
     *permissions_out = permissions;
     return NX_OK;
 }
@@ -208,23 +209,31 @@ static const struct nx_nats_key user_keys[] = {
     { { "proxy_required" }, NX_NATS_KEY_REFUSED, 0, NULL, no_such_thing },
 };
 
+/* Room for one more item behind `count`: the same place, or one of twice the size whenever `count` has come
+ * to a power of two. */
+static void *make_room(struct nx_nats_reading *reading, void *items, size_t count, size_t item_size,
+                       struct nx_error *err) {
+    const bool is_full = (count & (count - 1)) == 0 && (count == 0 || count >= CAPACITY_MIN);
+    if (!is_full) {
+        return items;
+    }
+    void *grown = nx_nats_read_alloc(reading, count == 0 ? CAPACITY_MIN : 2 * count, item_size, err);
+    if (grown != NULL && count > 0) {
+        memcpy(grown, items, count * item_size);
+    }
+    return grown;
+}
+
 static enum nx_status add_user(struct nx_nats_reading *reading, const struct nx_nats_user *user,
                                const struct nx_nats_node *node, struct nx_error *err) {
     if (reading->user_count == NX_NATS_USERS_MAX) {
         return nx_nats_node_fail(err, node, "more than %d users", NX_NATS_USERS_MAX);
     }
-    if (reading->user_count == reading->user_capacity) {
-        const size_t capacity = reading->user_capacity == 0 ? 8 : 2 * reading->user_capacity;
-        struct nx_nats_user *users = nx_nats_read_alloc(reading, capacity, sizeof *users, err);
-        if (users == NULL) {
-            return NX_RESOURCE_EXHAUSTED;
-        }
-        for (size_t i = 0; i < reading->user_count; i++) {
-            users[i] = reading->users[i];
-        }
-        reading->users = users;
-        reading->user_capacity = capacity;
+    struct nx_nats_user *users = make_room(reading, reading->users, reading->user_count, sizeof *users, err);
+    if (users == NULL) {
+        return NX_RESOURCE_EXHAUSTED;
     }
+    reading->users = users;
     reading->users[reading->user_count++] = *user;
     return NX_OK;
 }
@@ -358,18 +367,12 @@ static enum nx_status add_account(struct nx_nats_reading *reading, const struct 
         return nx_nats_node_fail(err, node, "expected at most %d accounts, each with a name",
                                  NX_NATS_ACCOUNTS_MAX);
     }
-    if (reading->account_count == reading->account_capacity) {
-        const size_t capacity = reading->account_capacity == 0 ? 8 : 2 * reading->account_capacity;
-        struct nx_str *accounts = nx_nats_read_alloc(reading, capacity, sizeof *accounts, err);
-        if (accounts == NULL) {
-            return NX_RESOURCE_EXHAUSTED;
-        }
-        for (size_t i = 0; i < reading->account_count; i++) {
-            accounts[i] = reading->accounts[i];
-        }
-        reading->accounts = accounts;
-        reading->account_capacity = capacity;
+    struct nx_str *accounts =
+        make_room(reading, reading->accounts, reading->account_count, sizeof *accounts, err);
+    if (accounts == NULL) {
+        return NX_RESOURCE_EXHAUSTED;
     }
+    reading->accounts = accounts;
     reading->accounts[reading->account_count++] = name;
     return NX_OK;
 }

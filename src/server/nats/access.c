@@ -9,6 +9,7 @@
 #include "codec/nkey.h"
 #include "codec/password.h"
 #include "fabric/subject/subject.h"
+#include "io/clock.h"
 #include "server/nats/distinguished.h"
 
 enum {
@@ -16,7 +17,7 @@ enum {
     RESPONSES_DEFAULT = 1,
     SIGNATURE_TEXT_SIZE_MAX = 256,
 };
-static const int64_t responses_expire_default_ns = 120LL * 1000 * 1000 * 1000;
+static const int64_t responses_expire_default_ns = (int64_t)120 * NX_NS_PER_S;
 
 struct nx_nats_access {
     struct nx_arena arena; /* owns all that follows */
@@ -239,6 +240,10 @@ bool nx_nats_access_wants_nonce(const struct nx_nats_access *access) {
     return access->by_nkey.count > 0;
 }
 
+bool nx_nats_credentials_name_nobody(const struct nx_nats_credentials *credentials) {
+    return credentials->name.len == 0 && credentials->password.len == 0 && credentials->token.len == 0;
+}
+
 /* Base64 of either alphabet, as clients differ. */
 static bool is_signed(const struct nx_nats_credentials *credentials) {
     uint8_t key[NX_NKEY_SIZE];
@@ -292,19 +297,18 @@ static const struct nx_nats_user *check_user(const struct nx_nats_access *access
                                              const struct nx_nats_credentials *credentials,
                                              struct nx_nats_doubt *doubt) {
     /* As NATS: an nkey is not looked at where nobody has one. */
-    const bool says_nothing =
-        credentials->name.len == 0 && credentials->password.len == 0 && credentials->token.len == 0;
+    const bool names_nobody = nx_nats_credentials_name_nobody(credentials);
     if (credentials->nkey.len > 0 && access->by_nkey.count > 0) {
         const struct nx_nats_user *user = nx_map_get(&access->by_nkey, credentials->nkey);
         return user != NULL && (user == access->no_auth_user || is_signed(credentials)) ? user : NULL;
     }
-    if (says_nothing && access->no_auth_user != NULL && access->no_auth_user->nkey.len > 0) {
+    if (names_nobody && access->no_auth_user != NULL && access->no_auth_user->nkey.len > 0) {
         return access->no_auth_user;
     }
     if (access->is_mapped && access->by_name.count > 0) {
         return find_mapped(access, credentials, doubt);
     }
-    if (says_nothing && access->no_auth_user != NULL) {
+    if (names_nobody && access->no_auth_user != NULL) {
         return access->no_auth_user;
     }
     const struct nx_nats_user *user = nx_map_get(&access->by_name, credentials->name);

@@ -234,6 +234,22 @@ static void test_a_user_is_found_again_only_with_the_same_credentials(void **sta
     assert_null(nx_nats_access_find_again(next, open, check(open, "", "")));
 }
 
+static void test_who_may_answer_publishes_otherwise_only_what_is_listed(void **state) {
+    const struct nx_nats_rule jobs = { .subject = NX_STR("jobs") };
+    const struct nx_nats_permissions answers = { .allow_responses = true };
+    const struct nx_nats_permissions both = { .allow_responses = true,
+                                              .publish = { .allow = &jobs, .allow_count = 1 } };
+    const struct nx_nats_user users[] = {
+        { .name = NX_STR("ann"), .permissions = &answers },
+        { .name = NX_STR("bob"), .permissions = &both },
+    };
+    NX_AUTO(nx_nats_access) *access = access_of(&(struct nx_nats_options){ .users = users, .user_count = 2 });
+    (void)state;
+    assert_false(nx_nats_may_publish(check(access, "ann", "")->permissions, NX_STR("jobs")));
+    assert_true(nx_nats_may_publish(check(access, "bob", "")->permissions, NX_STR("jobs")));
+    assert_false(nx_nats_may_publish(check(access, "bob", "")->permissions, NX_STR("other")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_users_anybody_is_let_in),
@@ -246,6 +262,7 @@ int main(void) {
         cmocka_unit_test(test_rules_of_queues_are_those_of_nats),
         cmocka_unit_test(test_what_cannot_be_is_refused_without_secrets),
         cmocka_unit_test(test_a_user_is_found_again_only_with_the_same_credentials),
+        cmocka_unit_test(test_who_may_answer_publishes_otherwise_only_what_is_listed),
     };
     return cmocka_run_group_tests_name("server/nats/access", tests, NULL, NULL);
 }

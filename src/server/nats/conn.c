@@ -75,6 +75,12 @@ void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error) {
     }
 }
 
+void nx_nats_conn_end_silently(struct nx_nats_conn *conn) {
+    conn->ended_because = "Protocol Violation";
+    conn->done = true;
+    nx_nats_conn_wants_flush(conn);
+}
+
 /* It reads too slowly: what waits is dropped, so that it costs nobody memory any longer. */
 static void cut_slow(struct nx_nats_conn *conn) {
     nx_counter_add(&conn->hub->counters->slow_consumers, 1);
@@ -119,15 +125,6 @@ void nx_nats_subscription_end(struct nx_nats_subscription *subscription) {
     subscription_free(subscription);
 }
 
-static struct nx_str keep_bytes(char **at, struct nx_str bytes) {
-    char *kept = *at;
-    if (bytes.len > 0) {
-        memcpy(kept, bytes.ptr, bytes.len);
-    }
-    *at += bytes.len;
-    return nx_str_of(kept, bytes.len);
-}
-
 static enum nx_status subscribe(struct nx_nats_conn *conn, const struct nx_nats_op *op,
                                 struct nx_error *err) {
     struct nx_nats_subscription *subscription =
@@ -136,9 +133,9 @@ static enum nx_status subscribe(struct nx_nats_conn *conn, const struct nx_nats_
         return nx_fail_memory(err);
     }
     char *at = subscription->bytes;
-    subscription->sid = keep_bytes(&at, op->sid);
-    subscription->filter = keep_bytes(&at, op->subject);
-    subscription->queue = keep_bytes(&at, op->queue);
+    subscription->sid = nx_nats_keep_text(&at, op->sid);
+    subscription->filter = nx_nats_keep_text(&at, op->subject);
+    subscription->queue = nx_nats_keep_text(&at, op->queue);
     subscription->conn = conn;
     enum nx_status status =
         nx_router_add(conn->account->router, &subscription->entry, op->subject, op->queue, err);
@@ -295,9 +292,7 @@ static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
 static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_nats_hub *hub = conn->hub;
     if (op->verb == NX_NATS_HPUB && !conn->client.headers) {
-        conn->ended_because = "Protocol Violation";
-        conn->done = true; /* as NATS: without a word */
-        nx_nats_conn_wants_flush(conn);
+        nx_nats_conn_end_silently(conn);
         return;
     }
     const size_t size = op->headers.len + op->payload.len;

@@ -5,7 +5,7 @@
 
 #include "server/nats/conn_internal.h"
 
-static struct nx_str copy_to(char **at, struct nx_str text) {
+struct nx_str nx_nats_keep_text(char **at, struct nx_str text) {
     char *copy = *at;
     if (text.len > 0) {
         memcpy(copy, text.ptr, text.len);
@@ -22,9 +22,9 @@ void nx_nats_conn_keep_about(struct nx_nats_conn *conn) {
     conn->about = size == 0 ? NULL : malloc(size);
     if (conn->about != NULL) { /* without memory it has no name */
         char *at = conn->about;
-        conn->about_name = copy_to(&at, connect->client_name);
-        conn->about_language = copy_to(&at, connect->language);
-        conn->about_version = copy_to(&at, connect->version);
+        conn->about_name = nx_nats_keep_text(&at, connect->client_name);
+        conn->about_language = nx_nats_keep_text(&at, connect->language);
+        conn->about_version = nx_nats_keep_text(&at, connect->version);
     }
 }
 
@@ -101,12 +101,12 @@ static bool entry_keep(struct nx_nats_conn_stats *entry, const struct nx_nats_co
         return false;
     }
     *entry = *stats;
-    entry->address = copy_to(&at, stats->address);
-    entry->name = copy_to(&at, stats->name);
-    entry->language = copy_to(&at, stats->language);
-    entry->version = copy_to(&at, stats->version);
-    entry->user = copy_to(&at, stats->user);
-    entry->account = copy_to(&at, stats->account);
+    entry->address = nx_nats_keep_text(&at, stats->address);
+    entry->name = nx_nats_keep_text(&at, stats->name);
+    entry->language = nx_nats_keep_text(&at, stats->language);
+    entry->version = nx_nats_keep_text(&at, stats->version);
+    entry->user = nx_nats_keep_text(&at, stats->user);
+    entry->account = nx_nats_keep_text(&at, stats->account);
     return true;
 }
 

@@ -75,6 +75,8 @@ bool nx_nats_conn_next_subscription(const struct nx_nats_conn *conn, size_t *cur
                                     struct nx_nats_subscription_stats *stats_out);
 
 /* For conn.c: */
+/** Copy a text to where there is room for it, and move on behind it. */
+struct nx_str nx_nats_keep_text(char **at, struct nx_str text);
 /** Keep what CONNECT says of the client. */
 void nx_nats_conn_keep_about(struct nx_nats_conn *conn);
 /** Remember a connection that is about to be closed. */

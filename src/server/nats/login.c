@@ -66,8 +66,7 @@ void nx_nats_conn_refuse(struct nx_nats_conn *conn, const char *error) {
 }
 
 static bool says_nothing(const struct nx_nats_credentials *credentials) {
-    return credentials->name.len == 0 && credentials->password.len == 0 && credentials->token.len == 0 &&
-           credentials->nkey.len == 0;
+    return nx_nats_credentials_name_nobody(credentials) && credentials->nkey.len == 0;
 }
 
 static bool let_in(struct nx_nats_conn *conn, const struct nx_nats_user *user,
@@ -178,9 +177,7 @@ bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn) {
 void nx_nats_conn_login(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_error err = { 0 };
     if (nx_nats_connect_read(op->text, &conn->client, &conn->connect, &conn->login, &err) != NX_OK) {
-        conn->ended_because = "Protocol Violation";
-        conn->done = true; /* as NATS: without a word */
-        nx_nats_conn_wants_flush(conn);
+        nx_nats_conn_end_silently(conn);
         return;
     }
     conn->connect.credentials.certificate_names = conn->certificate_names;

@@ -9,10 +9,11 @@
 
 #include <cmocka.h>
 
+#include "io/clock.h"
 #include "server/nats/conn.h"
 
 enum { CLIENTS = 3, PAYLOAD_SIZE_MAX = 1024, SUBSCRIPTIONS_MAX = 100 };
-static const int64_t second_ns = 1000000000;
+static const int64_t second_ns = NX_NS_PER_S;
 
 struct client {
     struct nx_nats_conn *conn;

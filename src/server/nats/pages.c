@@ -30,7 +30,7 @@ void nx_nats_go_duration_append(struct nx_buf *out, int64_t ns) {
     static const struct {
         const char *unit;
         int64_t ns;
-    } units[] = { { "s", NX_NS_PER_S }, { "ms", NX_NS_PER_MS }, { "µs", 1000 }, { "ns", 1 } };
+    } units[] = { { "s", NX_NS_PER_S }, { "ms", NX_NS_PER_MS }, { "µs", NX_NS_PER_US }, { "ns", 1 } };
     size_t i = 0;
     while (ns > 0 && units[i].ns > 1 && ns < units[i].ns) { /* nothing is "0s" */
         i++;

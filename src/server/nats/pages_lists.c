@@ -10,9 +10,26 @@ enum { DURATION_SIZE_MAX = 64 };
 
 enum detail { DETAIL_NONE, DETAIL_SUBJECTS, DETAIL_ALL };
 
+enum sort {
+    SORT_ID,
+    SORT_START,
+    SORT_SUBSCRIPTIONS,
+    SORT_PENDING,
+    SORT_MESSAGES_TO,
+    SORT_MESSAGES_FROM,
+    SORT_BYTES_TO,
+    SORT_BYTES_FROM,
+    SORT_LAST,
+    SORT_IDLE,
+    SORT_UPTIME,
+    SORT_RTT,
+    SORT_STOP,
+    SORT_REASON,
+};
+
 /* What /connz is asked for. */
 struct question {
-    struct nx_str sort;
+    enum sort sort;
     enum detail detail;
     bool auth;
     bool wants_open;
@@ -67,58 +84,75 @@ static enum nx_status read_state(const struct nx_http_query *query, struct quest
     return NX_OK;
 }
 
-static int64_t key_of(const struct question *question, const struct nx_nats_conn_stats *stats,
-                      int64_t now_ns) {
-    static const struct {
-        const char *name;
-        int which;
-    } names[] = { { "subs", 1 },     { "pending", 2 },    { "msgs_to", 3 }, { "msgs_from", 4 },
-                  { "bytes_to", 5 }, { "bytes_from", 6 }, { "last", 7 },    { "idle", 8 },
-                  { "uptime", 9 },   { "stop", 10 },      { "rtt", 11 } };
-    int which = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        which = nx_str_is(question->sort, names[i].name) ? names[i].which : which;
+static enum nx_status read_sort(const struct nx_http_query *query, struct question *question,
+                                struct nx_error *err) {
+    static const char *const names[] = {
+        [SORT_ID] = "cid",
+        [SORT_START] = "start",
+        [SORT_SUBSCRIPTIONS] = "subs",
+        [SORT_PENDING] = "pending",
+        [SORT_MESSAGES_TO] = "msgs_to",
+        [SORT_MESSAGES_FROM] = "msgs_from",
+        [SORT_BYTES_TO] = "bytes_to",
+        [SORT_BYTES_FROM] = "bytes_from",
+        [SORT_LAST] = "last",
+        [SORT_IDLE] = "idle",
+        [SORT_UPTIME] = "uptime",
+        [SORT_RTT] = "rtt",
+        [SORT_STOP] = "stop",
+        [SORT_REASON] = "reason",
+    };
+    const struct nx_str name = nx_http_query_value(query, "sort");
+    size_t sort = SORT_ID;
+    while (name.len > 0 && !nx_str_is(name, names[sort])) {
+        if (++sort == sizeof names / sizeof names[0]) {
+            return nx_fail(err, NX_INVALID_ARGUMENT, "invalid sorting option: %.*s",
+                           NX_STR_ARG(nx_str_slice(name, 0, 64)));
+        }
     }
-    const struct nx_nats_traffic *traffic = &stats->traffic;
-    const int64_t values[] = { 0,
-                               (int64_t)stats->subscription_count,
-                               (int64_t)stats->pending_size,
-                               (int64_t)traffic->messages_out,
-                               (int64_t)traffic->messages_in,
-                               (int64_t)traffic->bytes_out,
-                               (int64_t)traffic->bytes_in,
-                               stats->active_ns,
-                               -stats->active_ns,
-                               -((stats->stop_ns == 0 ? now_ns : stats->stop_ns) - stats->start_ns),
-                               stats->stop_ns,
-                               stats->rtt_ns };
-    return -values[which];
-}
-
-static enum nx_status check_sort(const struct question *question, struct nx_error *err) {
-    static const char *const names[] = { "cid",       "start",    "subs",       "pending", "msgs_to",
-                                         "msgs_from", "bytes_to", "bytes_from", "last",    "idle",
-                                         "uptime",    "rtt",      "stop",       "reason" };
-    const bool is_end = nx_str_is(question->sort, "stop") || nx_str_is(question->sort, "reason");
-    bool known = question->sort.len == 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        known = known || nx_str_is(question->sort, names[i]);
-    }
-    if (!known) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "invalid sorting option: %.*s",
-                       NX_STR_ARG(nx_str_slice(question->sort, 0, 64)));
-    }
-    if (is_end && question->wants_open) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "sort by %.*s only valid on closed connections",
-                       NX_STR_ARG(question->sort));
+    question->sort = (enum sort)sort;
+    if (question->wants_open && (question->sort == SORT_STOP || question->sort == SORT_REASON)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "sort by %s only valid on closed connections", names[sort]);
     }
     return NX_OK;
 }
 
+/* The smallest comes first; those of one key in the order of their ids. */
+static int64_t key_of(enum sort sort, const struct nx_nats_conn_stats *stats, int64_t now_ns) {
+    switch (sort) {
+    case SORT_SUBSCRIPTIONS:
+        return -(int64_t)stats->subscription_count;
+    case SORT_PENDING:
+        return -(int64_t)stats->pending_size;
+    case SORT_MESSAGES_TO:
+        return -(int64_t)stats->traffic.messages_out;
+    case SORT_MESSAGES_FROM:
+        return -(int64_t)stats->traffic.messages_in;
+    case SORT_BYTES_TO:
+        return -(int64_t)stats->traffic.bytes_out;
+    case SORT_BYTES_FROM:
+        return -(int64_t)stats->traffic.bytes_in;
+    case SORT_LAST:
+        return -stats->active_ns;
+    case SORT_IDLE:
+        return stats->active_ns;
+    case SORT_UPTIME:
+        return (stats->stop_ns == 0 ? now_ns : stats->stop_ns) - stats->start_ns;
+    case SORT_RTT:
+        return -stats->rtt_ns;
+    case SORT_STOP:
+        return -stats->stop_ns;
+    case SORT_ID:
+    case SORT_START:
+    case SORT_REASON:
+        break;
+    }
+    return 0;
+}
+
 static enum nx_status read_question(const struct nx_http_query *query, struct question *question,
                                     struct nx_error *err) {
-    *question = (struct question){ .sort = nx_http_query_value(query, "sort"),
-                                   .user = nx_http_query_value(query, "user"),
+    *question = (struct question){ .user = nx_http_query_value(query, "user"),
                                    .account = nx_http_query_value(query, "acc"),
                                    .subject = nx_http_query_value(query, "filter_subject") };
     NX_TRY(nx_nats_page_window(query, &question->offset, &question->limit, err));
@@ -132,7 +166,7 @@ static enum nx_status read_question(const struct nx_http_query *query, struct qu
     if (question->subject.len > 0 && !nx_subject_is_filter(question->subject)) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "parameter 'filter_subject': not a subject");
     }
-    return check_sort(question, err);
+    return read_sort(query, question, err);
 }
 
 /* The answer */
@@ -163,7 +197,7 @@ static void select_row(const struct question *question, const struct nx_nats_con
     struct row *item = &rows->items[rows->count++];
     *item = *row;
     item->id = stats->id;
-    item->key = key_of(question, stats, now_ns);
+    item->key = key_of(question->sort, stats, now_ns);
 }
 
 static int compare_rows(const void *a, const void *b) {
@@ -202,8 +236,8 @@ static enum nx_status select_rows(const struct nx_nats_pages *pages, const struc
         select_row(question, closed, &(struct row){ .closed = closed }, now_ns, rows);
     }
     nx_assert(rows->count < count_max);
-    const bool by_reason = nx_str_is(question->sort, "reason");
-    qsort(rows->items, rows->count, sizeof *rows->items, by_reason ? compare_reasons : compare_rows);
+    qsort(rows->items, rows->count, sizeof *rows->items,
+          question->sort == SORT_REASON ? compare_reasons : compare_rows);
     return NX_OK;
 }
 

@@ -10,10 +10,11 @@
 #include <stdlib.h>
 
 #include "codec/json.h"
+#include "io/clock.h"
 #include "server/nats/pages.h"
 
 enum { CLIENTS = 3, PAGE_SIZE_MAX = 64 * 1024 };
-static const int64_t second_ns = 1000000000;
+static const int64_t second_ns = NX_NS_PER_S;
 
 struct world {
     struct nx_nats_hub hub;
