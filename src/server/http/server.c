@@ -4,19 +4,17 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "base/list.h"
 #include "io/loop.h"
 #include "io/socket.h"
-#include "server/http/conn.h"
 #include "server/http/cors.h"
 #include "server/http/guard.h"
+#include "server/http/link.h"
 #include "server/http/services.h"
 #include "server/http/tracing.h"
 
 enum {
     CONNECTIONS_MAX_DEFAULT = 4096,
     MAILBOX_COUNT_MAX = 64, /* requests to a loop; answers are not counted */
-    TICK_MS = 1000,         /* how often time-outs are looked at */
     SOURCE_SIZE_MAX = 512,
 };
 
@@ -26,9 +24,7 @@ struct http_loop {
     struct nx_http_server *server;
     struct nx_loop *loop;
     struct nx_listener *listener;
-    struct nx_list links;
-    struct nx_list dirty; /* links that may have something to write, or to close */
-    struct nx_timer tick;
+    struct nx_http_links links;
     struct nx_timer grace;
     struct loop_stop *stop; /* asked for, not answered yet */
 };
@@ -43,17 +39,6 @@ struct nx_http_server {
     char source[SOURCE_SIZE_MAX];
 };
 
-/* A connection on its socket. */
-struct link {
-    struct nx_list_node node;
-    struct nx_list_node dirty_node;
-    struct http_loop *loop;
-    struct nx_socket *socket;
-    struct nx_http_conn *conn; /* NULL: only a refusal is sent */
-    bool closing;              /* the socket may only say `closed` any more */
-    bool paused;
-};
-
 enum { LOOP_SET_REGISTRY = 0x400, LOOP_STOP };
 
 struct loop_set_registry {
@@ -65,201 +50,28 @@ struct loop_stop {
     int64_t grace_ns;
 };
 
-/* Links */
+/* Loops */
 
-static void mark_dirty(struct link *link) {
-    if (link->dirty_node.next == NULL) {
-        nx_list_append(&link->loop->dirty, &link->dirty_node);
-    }
-}
-
-static void link_close(struct link *link) {
-    if (!link->closing) {
-        link->closing = true;
-        nx_socket_close(link->socket);
-    }
-}
-
-static bool write_output(struct link *link) {
-    const struct nx_str output = nx_http_conn_output(link->conn);
-    if (output.len == 0) {
-        return true;
-    }
-    if (nx_socket_write(link->socket, &output, 1, NULL) != NX_OK) {
-        return false;
-    }
-    nx_http_conn_wrote(link->conn, output.len);
-    return true;
-}
-
-/* Write, close, pause: whatever became due on this link. */
-static void link_flush(struct link *link) {
-    if (link->closing || link->conn == NULL) {
-        return;
-    }
-    bool ran = true;
-    while (ran) {
-        if (!write_output(link)) {
-            link_close(link);
-            return;
-        }
-        ran = nx_http_conn_run(link->conn);
-    }
-    nx_http_conn_settle(link->conn);
-    if (nx_http_conn_is_broken(link->conn)) {
-        link_close(link);
-        return;
-    }
-    if (nx_http_conn_is_done(link->conn)) {
-        link->closing = true;
-        nx_socket_finish(link->socket);
-        return;
-    }
-    const bool pause = !nx_http_conn_wants_input(link->conn);
-    if (pause != link->paused) {
-        link->paused = pause;
-        if (pause) {
-            nx_socket_pause(link->socket);
-        } else {
-            nx_socket_resume(link->socket);
-        }
-    }
-}
-
-static void link_read(void *data, struct nx_str bytes) {
-    struct link *link = data;
-    if (link->closing || link->conn == NULL) {
-        return;
-    }
-    link->loop->services.shared.now = nx_loop_now(link->loop->loop);
-    nx_http_conn_feed(link->conn, bytes);
-    mark_dirty(link);
-}
-
-static void link_ended(void *data, const struct nx_error *err) {
-    struct link *link = data;
-    if (link->closing) {
-        return;
-    }
-    if (err != NULL || link->conn == NULL) {
-        link_close(link);
-        return;
-    }
-    nx_http_conn_feed_end(link->conn);
-    mark_dirty(link);
-}
-
-static void link_drained(void *data) {
-    struct link *link = data;
-    mark_dirty(link);
-}
-
-static void answer_stop(struct http_loop *loop) {
-    if (loop->stop != NULL && nx_list_is_empty(&loop->links)) {
+static void answer_stop(void *data) {
+    struct http_loop *loop = data;
+    if (loop->stop != NULL && nx_list_is_empty(&loop->links.all)) {
         nx_timer_stop(loop->loop, &loop->grace);
         struct loop_stop *stop = NX_TAKE(loop->stop);
         nx_message_reply(&stop->message);
     }
 }
 
-static void link_closed(void *data) {
-    struct link *link = data;
-    struct http_loop *loop = link->loop;
-    nx_list_remove(&loop->links, &link->node);
-    nx_list_remove(&loop->dirty, &link->dirty_node);
-    nx_http_conn_close(link->conn);
-    free(link);
-    nx_counter_add(&loop->server->counters.connections, (uint64_t)-1);
-    answer_stop(loop);
-}
-
-static const struct nx_socket_handler link_handler = {
-    .read = link_read, .ended = link_ended, .drained = link_drained, .closed = link_closed
-};
-
-static size_t link_unwritten(void *transport) {
-    const struct link *link = transport;
-    return nx_socket_pending(link->socket);
-}
-
-static void refuse_connection(struct link *link) {
-    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
-                               "Connection: close\r\n\r\n";
-    const struct nx_str bytes = NX_STR(text);
-    link->closing = true;
-    if (nx_socket_write(link->socket, &bytes, 1, NULL) == NX_OK) {
-        nx_socket_finish(link->socket);
-    } else {
-        nx_socket_close(link->socket);
-    }
-}
-
-static void tick(void *data) {
-    struct http_loop *loop = data;
-    struct nx_http_shared *shared = &loop->services.shared;
-    shared->now = nx_loop_now(loop->loop);
-    for (struct nx_http_conn *conn; (conn = nx_http_shared_expire(shared)) != NULL;) {
-        mark_dirty(nx_http_conn_transport(conn));
-    }
-    if (!nx_list_is_empty(&loop->links)) {
-        nx_timer_start(loop->loop, &loop->tick, TICK_MS);
-    }
-}
-
-static void accepted(void *data, struct nx_socket *socket) {
-    struct http_loop *loop = data;
-    const size_t count_max = loop->server->options.connections_max;
-    struct link *link = calloc(1, sizeof *link);
-    if (link == NULL || loop->links.count >= 2 * count_max) {
-        free(link);
-        nx_socket_close(socket);
-        return;
-    }
-    link->loop = loop;
-    link->socket = socket;
-    nx_list_append(&loop->links, &link->node);
-    nx_counter_add(&loop->server->counters.connections, 1);
-    loop->services.shared.now = nx_loop_now(loop->loop);
-    nx_socket_start(socket, &link_handler, link);
-    if (loop->links.count > count_max ||
-        nx_http_conn_open(&loop->services.shared, link, &link->conn, NULL) != NX_OK) {
-        refuse_connection(link);
-        return;
-    }
-    if (!nx_timer_is_running(&loop->tick)) {
-        nx_timer_start(loop->loop, &loop->tick, TICK_MS);
-    }
-}
-
-/* Loops */
-
 static void grace_ended(void *data) {
     struct http_loop *loop = data;
     loop->services.shared.cutting = true;
-    for (struct nx_list_node *node = nx_list_first(&loop->links); node != NULL;
-         node = nx_list_next(&loop->links, node)) {
-        struct link *link = nx_container_of(node, struct link, node);
-        if (link->conn != NULL && !link->closing) {
-            nx_http_conn_interrupt(link->conn); /* it is told, as far as its socket takes that at once */
-            (void)write_output(link);
-        }
-        link_close(link);
-    }
+    nx_http_links_cut(&loop->links);
 }
 
 static void begin_stop(struct http_loop *loop, struct loop_stop *stop) {
     loop->stop = stop;
     loop->services.shared.draining = true;
     nx_listener_close(NX_TAKE(loop->listener));
-    for (struct nx_list_node *node = nx_list_first(&loop->links); node != NULL;
-         node = nx_list_next(&loop->links, node)) {
-        struct link *link = nx_container_of(node, struct link, node);
-        if (link->conn != NULL) {
-            nx_http_conn_interrupt(link->conn);
-            nx_http_conn_finish(link->conn);
-            mark_dirty(link);
-        }
-    }
+    nx_http_links_finish(&loop->links);
     nx_timer_start(loop->loop, &loop->grace, stop->grace_ns / NX_NS_PER_MS);
     answer_stop(loop);
 }
@@ -278,24 +90,18 @@ static void receive(void *data, struct nx_message_queue *inbox) {
         } else {
             struct nx_http_conn *conn = nx_http_answered(&loop->services, message);
             if (conn != NULL) {
-                mark_dirty(nx_http_conn_transport(conn));
+                nx_http_links_touch(conn);
             }
         }
     }
-}
-
-static void touched(struct nx_http_conn *conn) {
-    mark_dirty(nx_http_conn_transport(conn));
 }
 
 static void turned(void *data) {
     struct http_loop *loop = data;
     struct nx_http_services *services = &loop->services;
     do {
-        nx_http_send_appends(services, touched); /* first: the disk works while we write */
-        for (struct nx_list_node *node; (node = nx_list_take_first(&loop->dirty)) != NULL;) {
-            link_flush(nx_container_of(node, struct link, dirty_node));
-        }
+        nx_http_send_appends(services, nx_http_links_touch); /* first: the disk works while we write */
+        nx_http_links_flush(&loop->links);
     } while (services->to_append.count > 0); /* of requests that waited behind others of their connection */
     nx_tracer_flush(&services->tracer);
 }
@@ -321,7 +127,6 @@ static void services_init(struct nx_http_server *server, struct http_loop *loop)
     nx_http_shared_init(&services->shared);
     services->shared.handle = handle;
     services->shared.admit = admit;
-    services->shared.unwritten = link_unwritten;
     services->shared.data = services;
     services->shared.log = options->log;
     services->shared.responses = server->counters.responses;
@@ -338,9 +143,6 @@ static void services_init(struct nx_http_server *server, struct http_loop *loop)
     services->counters = &server->counters;
     nx_buf_init(&services->scratch, NX_HEADERS_SIZE_MAX);
     nx_buf_init(&services->scratch2, NX_HEADERS_SIZE_MAX);
-    nx_list_init(&loop->links);
-    nx_list_init(&loop->dirty);
-    loop->tick = (struct nx_timer){ .end = tick, .data = loop };
     loop->grace = (struct nx_timer){ .end = grace_ended, .data = loop };
     loop->server = server;
 }
@@ -352,6 +154,13 @@ static enum nx_status loop_open(struct nx_http_server *server, struct http_loop 
     services_init(server, loop);
     NX_TRY(nx_loop_open(&loop_options, &loop->loop, err));
     loop->services.replies = nx_loop_mailbox(loop->loop);
+    loop->links = (struct nx_http_links){ .loop = loop->loop,
+                                          .shared = &loop->services.shared,
+                                          .count_max = server->options.connections_max,
+                                          .count = &server->counters.connections,
+                                          .closed = answer_stop,
+                                          .data = loop };
+    nx_http_links_init(&loop->links);
     char host[64];
     (void)snprintf(host, sizeof host, "%.*s", NX_STR_ARG(server->options.host));
     const struct nx_listen_options listen_options = {
@@ -359,8 +168,8 @@ static enum nx_status loop_open(struct nx_http_server *server, struct http_loop 
         .port = server->port,
         .join = server->options.loop_count > 1,
         .pending_size_max = NX_HTTP_OUTPUT_SIZE_MAX,
-        .accepted = accepted,
-        .data = loop,
+        .accepted = nx_http_links_accept,
+        .data = &loop->links,
     };
     NX_TRY(nx_listener_open_named("HTTP", loop->loop, &listen_options, &loop->listener, err));
     server->port = nx_listener_port(loop->listener);

@@ -43,6 +43,8 @@ NX_MUST_CHECK enum nx_status nx_nats_monitor_open(struct nx_loop *loop,
                                                   const struct nx_nats_monitor_options *options,
                                                   struct nx_nats_monitor **monitor_out, struct nx_error *err);
 uint16_t nx_nats_monitor_port(const struct nx_nats_monitor *monitor);
+/** Write the answers. At the end of every turn. NULL allowed. */
+void nx_nats_monitor_flush(struct nx_nats_monitor *monitor);
 /** Accept no more and end what is open. NULL allowed. */
 void nx_nats_monitor_stop(struct nx_nats_monitor *monitor);
 /** After the loop was closed. NULL allowed. */

@@ -106,6 +106,7 @@ static void accepted(void *data, struct nx_socket *socket) {
 static void turned(void *data) {
     struct nx_nats_server *server = data;
     nx_nats_links_flush(&server->links);
+    nx_nats_monitor_flush(server->monitor);
 }
 
 static void stop(struct nx_nats_server *server) {
