@@ -1,6 +1,5 @@
 """Official clients of NATS use every feature of core NATS that is claimed, each in one program. The same holds for the
-real nats-server, else it would say nothing. `tools/setup conformance` builds
-them.
+real nats-server, else it would say nothing. `tools/setup conformance` builds them.
 """
 import json
 import pathlib
@@ -21,6 +20,13 @@ HASH = "$2a$04$Cqt4T2RIBWYJMkmkfKp1t.HadVuaNE3dkwEwtWTDP0EGbD6kn9sFW"  # of it
 SEED = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
 NKEY = "UCK5N7N66OBOINFXAYC2ACJQYFSOD4VYNU6APEJTAVFZB2SVHLKGEW7L"
 LIMIT_S = 120
+CLIENTS = {
+    "go": [BUILT / "client-go"],
+    "c": [BUILT / "client-c"],
+    "rust": [BUILT / "client-rust"],
+    "javascript": ["node", BUILT / "javascript" / "client.js"],
+    "java": ["java", "-cp", f"{BUILT}/java:{BUILT}/java/*", "Client"],
+}
 
 
 class NatsServer:
@@ -66,10 +72,10 @@ def server(request, tmp_path):
     server.kill()
 
 
-@pytest.mark.parametrize("client", ["nats-client"], ids=["go"])
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_uses_every_feature(server, client):
-    arguments = [f"nats://127.0.0.1:{server.port}", server.folder / "ca.pem", PASSWORD, SEED]
-    with subprocess.Popen([BUILT / client, *arguments], stdout=subprocess.PIPE, text=True) as process:
+    arguments = [f"nats://127.0.0.1:{server.port}", server.folder / "ca.pem", PASSWORD, SEED, NKEY]
+    with subprocess.Popen([*CLIENTS[client], *arguments], stdout=subprocess.PIPE, text=True) as process:
         ended = threading.Timer(LIMIT_S, process.kill)
         ended.start()
         lines = []

@@ -1,7 +1,7 @@
 // The official Go client of NATS uses each feature of core NATS that is claimed, against the server at NATS_URL, and says
 // "ok <feature>" for each. It asks for the server's restart by the line "restart".
 //
-//	nats-client URL CA-FILE PASSWORD-OF-ann-AND-bob NKEY-SEED
+//	client-go URL CA-FILE PASSWORD-OF-ann-AND-bob NKEY-SEED
 package main
 
 import (
