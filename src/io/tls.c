@@ -392,6 +392,8 @@ struct nx_buf *nx_tls_output(struct nx_tls *tls) {
 
 /* Names */
 
+static const unsigned long subject_flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
+
 /* One that holds what does not belong into a name would be taken for two, or for another. */
 static void append_name(struct nx_buf *names, struct nx_str name) {
     if (name.len > 0 && nx_str_find_byte(name, '\n') == SIZE_MAX &&
@@ -437,9 +439,59 @@ void nx_tls_peer_names(const struct nx_tls *tls, struct nx_buf *names) {
     }
     GENERAL_NAMES_free(all);
     const X509_NAME *subject = X509_get_subject_name(certificate);
-    append_subject(names, subject, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
-    append_subject(names, subject,
-                   (XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) & ~(unsigned long)XN_FLAG_DN_REV);
+    append_subject(names, subject, subject_flags);
+    append_subject(names, subject, subject_flags & ~(unsigned long)XN_FLAG_DN_REV);
     X509_free(certificate);
     ERR_clear_error();
+}
+
+/* Facts */
+
+struct nx_tls_facts nx_tls_describe(const struct nx_tls *tls) {
+    nx_assert(tls->is_established);
+    const char *cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl));
+    return (struct nx_tls_facts){ .version = SSL_version(tls->ssl) == TLS1_2_VERSION ? "1.2" : "1.3",
+                                  .cipher = cipher == NULL ? "" : cipher };
+}
+
+static bool digest(const unsigned char *bytes, int size, char *text_out) {
+    if (size <= 0) {
+        return false;
+    }
+    const struct nx_digest digest = nx_digest_of(nx_str_of((const char *)bytes, (size_t)size));
+    (void)nx_digest_format(&digest, text_out);
+    return true;
+}
+
+static bool describe(const X509 *certificate, struct nx_tls_certificate *out) {
+    NX_AUTO(nx_buf) subject;
+    unsigned char *whole = NULL;
+    unsigned char *key = NULL;
+    nx_buf_init(&subject, NAME_SIZE_MAX + 1);
+    append_subject(&subject, X509_get_subject_name(certificate), subject_flags);
+    *out = (struct nx_tls_certificate){ .subject = "" };
+    if (subject.len > 0 && subject.len <= sizeof out->subject) {
+        memcpy(out->subject, subject.ptr, subject.len - 1); /* without its line end */
+    }
+    const int size = i2d_X509(certificate, &whole);
+    const int key_size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key);
+    const bool digested = digest(whole, size, out->digest) && digest(key, key_size, out->key_digest);
+    OPENSSL_free(whole);
+    OPENSSL_free(key);
+    return digested;
+}
+
+bool nx_tls_peer_certificate(const struct nx_tls *tls, size_t index,
+                             struct nx_tls_certificate *certificate_out) {
+    const STACK_OF(X509) *behind = SSL_get_peer_cert_chain(tls->ssl);
+    bool found = false;
+    if (index == 0) {
+        X509 *own = SSL_get1_peer_certificate(tls->ssl);
+        found = own != NULL && describe(own, certificate_out);
+        X509_free(own);
+    } else if (behind != NULL && index <= (size_t)sk_X509_num(behind)) {
+        found = describe(sk_X509_value(behind, (int)index - 1), certificate_out);
+    }
+    ERR_clear_error();
+    return found;
 }

@@ -16,11 +16,13 @@
 #include "base/error.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "codec/digest.h"
 
 enum {
     NX_TLS_FILE_SIZE_MAX = 4 * 1024 * 1024, /* bytes of one of the three texts */
     NX_TLS_RECORD_SIZE_MAX = 16 * 1024,     /* bytes that one record carries */
     NX_TLS_NAMES_MAX = 64,                  /* of a peer's certificate */
+    NX_TLS_SUBJECT_SIZE_MAX = 512,          /* bytes that are shown of one */
 };
 
 struct nx_tls_context;
@@ -32,6 +34,18 @@ struct nx_tls_options {
     struct nx_str key;         /* of the first; not encrypted */
     struct nx_str authorities; /* whose certificates of clients are trusted; empty: the system's */
     bool verify;               /* clients must have a certificate */
+};
+
+/* Static storage. */
+struct nx_tls_facts {
+    const char *version; /* "1.2", "1.3" */
+    const char *cipher;  /* the suite, by its name in the RFCs */
+};
+
+struct nx_tls_certificate {
+    char subject[NX_TLS_SUBJECT_SIZE_MAX + 1]; /* as RFC 2253 has it; empty when it is longer */
+    char key_digest[NX_DIGEST_TEXT_SIZE + 1];  /* of the public key, as a certificate holds it */
+    char digest[NX_DIGEST_TEXT_SIZE + 1];
 };
 
 /** Ownership: the caller gives it up by nx_tls_context_unref(); sessions keep it.
@@ -68,6 +82,12 @@ struct nx_buf *nx_tls_output(struct nx_tls *tls);
  * NATS tries them: mail addresses, DNS names, URIs, the subject as RFC 2253 has it, the subject in the order
  * of the certificate. Appends nothing when there is no certificate. */
 void nx_tls_peer_names(const struct nx_tls *tls, struct nx_buf *names);
+/** How it is spoken. Only once it is established. */
+struct nx_tls_facts nx_tls_describe(const struct nx_tls *tls);
+/** A certificate that the peer showed: 0 is its own, then those behind it. False: there is none, or no
+ * memory. */
+bool nx_tls_peer_certificate(const struct nx_tls *tls, size_t index,
+                             struct nx_tls_certificate *certificate_out);
 
 NX_DEFINE_AUTO(nx_tls_context, nx_tls_context_unref)
 NX_DEFINE_AUTO(nx_tls, nx_tls_close)

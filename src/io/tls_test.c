@@ -152,6 +152,36 @@ static void test_nothing_is_said_before_the_handshake(void **state) {
     pair_close(&pair);
 }
 
+static void assert_certificate(const struct nx_tls *tls) {
+    struct nx_tls_certificate shown;
+    assert_true(nx_tls_peer_certificate(tls, 0, &shown));
+    assert_string_equal(shown.subject, "CN=ann,O=Example");
+    assert_int_equal(strlen(shown.digest), NX_DIGEST_TEXT_SIZE);
+    assert_int_equal(strlen(shown.key_digest), NX_DIGEST_TEXT_SIZE);
+    assert_string_not_equal(shown.digest, shown.key_digest);
+    assert_false(nx_tls_peer_certificate(tls, 9, &shown));
+}
+
+static void test_a_session_says_how_it_is_spoken(void **state) {
+    static const struct {
+        int version;
+        const char *name;
+        const char *cipher;
+    } cases[] = { { TLS1_2_VERSION, "1.2", "TLS_ECDHE_" }, { TLS1_3_VERSION, "1.3", "TLS_" } };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct pair pair;
+        struct nx_tls_certificate shown;
+        pair_open(&pair, false, NULL, cases[i].version, 65536);
+        assert_int_equal(shake_hands(&pair, NULL), NX_OK);
+        const struct nx_tls_facts facts = nx_tls_describe(pair.tls);
+        assert_string_equal(facts.version, cases[i].name);
+        assert_true(nx_str_starts_with(nx_str_from_c(facts.cipher), nx_str_from_c(cases[i].cipher)));
+        assert_false(nx_tls_peer_certificate(pair.tls, 0, &shown));
+        pair_close(&pair);
+    }
+}
+
 static void test_a_client_shows_its_certificate(void **state) {
     static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
     (void)state;
@@ -165,6 +195,7 @@ static void test_a_client_shows_its_certificate(void **state) {
         nx_buf_append_u8(&names, 0);
         assert_string_equal(names.ptr, "ann@example.com\nann.example.com\nurn:ann\nCN=ann,O=Example\n"
                                        "O=Example,CN=ann\n");
+        assert_certificate(pair.tls);
         pair_close(&pair);
     }
 }
@@ -282,6 +313,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_said_arrives_however_it_is_cut),
         cmocka_unit_test(test_nothing_is_said_before_the_handshake),
+        cmocka_unit_test(test_a_session_says_how_it_is_spoken),
         cmocka_unit_test(test_a_client_shows_its_certificate),
         cmocka_unit_test(test_who_is_not_trusted_stays_outside),
         cmocka_unit_test(test_a_client_without_tls_is_told_from_one_with),

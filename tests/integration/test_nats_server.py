@@ -1,4 +1,5 @@
 """nexus nats-server: a server started as people's scripts and clients' tests start nats-server."""
+import hashlib
 import http.client
 import json
 import os
@@ -325,10 +326,37 @@ def test_monitoring_asks_for_no_credentials_so_it_stays_on_loopback(nats_server,
     assert server.stop() == 0
 
 
-def test_tls_is_served_as_the_file_and_the_flags_say(nats_server, tmp_path):
+def make_certificate(folder):
     openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k.pem",
                "-out", "c.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "30"]
-    assert subprocess.run(openssl, cwd=tmp_path, capture_output=True).returncode == 0
+    assert subprocess.run(openssl, cwd=folder, capture_output=True).returncode == 0
+
+
+def test_monitoring_shows_how_tls_is_spoken_and_with_what_certificates(nats_server, tmp_path):
+    make_certificate(tmp_path)
+    (tmp_path / "s.conf").write_text("port: -1, http: -1\ntls { cert_file: c.pem, key_file: k.pem, ca_file: c.pem\n"
+                                     "verify: true, handshake_first: true }\n")
+    server = nats_server("-c", "s.conf", "--ports_file_dir", ".")
+    monitoring = int(server.ports()["monitoring"][0].rsplit(":", 1)[1])
+    context = ssl.create_default_context(cafile=tmp_path / "c.pem")
+    context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert((tmp_path / "c.pem").read_text())).hexdigest()
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    with context.wrap_socket(plain, server_hostname="localhost") as secured:
+        secured.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+        said = b""
+        while not said.endswith(b"PONG\r\n"):
+            said += secured.recv(4096)
+        [shown] = get(monitoring, "/connz?auth=1")["connections"]
+        assert (shown["tls_version"], shown["tls_cipher_suite"]) == ("1.3", secured.cipher()[0])
+        assert shown["tls_first"] and shown["rtt"]
+        assert [(one["subject"], one["cert_sha256"]) for one in shown["tls_peer_certs"]] == [("CN=localhost", digest)]
+        assert "tls_peer_certs" not in get(monitoring, "/connz")["connections"][0]
+    assert get(monitoring, "/varz")["tls_verify"] is True
+
+
+def test_tls_is_served_as_the_file_and_the_flags_say(nats_server, tmp_path):
+    make_certificate(tmp_path)
     (tmp_path / "s.conf").write_text("port: -1\ntls { cert_file: c.pem, key_file: k.pem }\n")
     context = ssl.create_default_context(cafile=tmp_path / "c.pem")
     for arguments in (("-c", "s.conf"), ("-p", "-1", "--tls", "--tlscert", "c.pem", "--tlskey", "k.pem")):

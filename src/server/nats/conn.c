@@ -525,6 +525,11 @@ void nx_nats_conn_set_certificate(struct nx_nats_conn *conn, struct nx_str names
     }
 }
 
+void nx_nats_conn_set_tls(struct nx_nats_conn *conn, struct nx_tls_facts facts, bool is_first) {
+    conn->tls = facts;
+    conn->is_tls_first = is_first;
+}
+
 void nx_nats_conn_close(struct nx_nats_conn *conn) {
     if (conn == NULL) {
         return;

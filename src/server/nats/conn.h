@@ -51,6 +51,8 @@ struct nx_nats_transport {
     /* Whether the client gave what the hash is of. As that takes long it may be told later, by
      * nx_nats_conn_compared(); meanwhile nothing is read. NULL: it is compared at once. */
     enum nx_nats_verdict (*compare)(void *transport, struct nx_str hash, struct nx_str given);
+    /* As nx_tls_peer_certificate(). NULL: there is never one. */
+    bool (*certificate)(const void *transport, size_t index, struct nx_tls_certificate *certificate_out);
 };
 
 struct nx_nats_counters {
@@ -113,6 +115,8 @@ void nx_nats_conn_await(struct nx_nats_conn *conn);
 /** The names that the client's certificate has, one a line, in the order in which they are tried; borrowed
  * for the call. Before it says who it is. */
 void nx_nats_conn_set_certificate(struct nx_nats_conn *conn, struct nx_str names);
+/** It is spoken over TLS, which began before INFO (`is_first`) or behind it. */
+void nx_nats_conn_set_tls(struct nx_nats_conn *conn, struct nx_tls_facts facts, bool is_first);
 /** Its subscriptions end. NULL allowed. */
 void nx_nats_conn_close(struct nx_nats_conn *conn);
 /** Bytes came; they are borrowed for the call. */

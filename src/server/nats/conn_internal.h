@@ -53,8 +53,10 @@ struct nx_nats_conn {
     int64_t opened_ns;
     int64_t active_ns; /* when it last published, subscribed or was given a message */
     int64_t pinged_ns;
-    int64_t rtt_ns; /* of the last ping; 0: none came back yet */
+    int64_t rtt_ns; /* of the last ping, or of INFO; 0: nothing came back yet */
     struct nx_nats_traffic traffic;
+    struct nx_tls_facts tls; /* version NULL: there is none */
+    bool is_tls_first;
     char *about; /* what stands in the next three; NULL: nothing */
     struct nx_str about_name;
     struct nx_str about_language;

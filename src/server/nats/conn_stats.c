@@ -52,7 +52,15 @@ void nx_nats_conn_describe(const struct nx_nats_conn *conn, struct nx_nats_conn_
                 : user->name.len > 0 ? user->name
                                      : user->nkey,
         .account = conn->account == NULL ? NX_STR_EMPTY : conn->account->name,
+        .tls = conn->tls,
+        .is_tls_first = conn->is_tls_first,
     };
+}
+
+bool nx_nats_conn_certificate(const struct nx_nats_conn *conn, size_t index,
+                              struct nx_tls_certificate *certificate_out) {
+    const struct nx_nats_transport *transport = &conn->hub->transport;
+    return transport->certificate != NULL && transport->certificate(conn->transport, index, certificate_out);
 }
 
 const struct nx_nats_conn *nx_nats_hub_next_conn(const struct nx_nats_hub *hub,

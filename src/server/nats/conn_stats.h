@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "io/tls.h"
 
 struct nx_nats_conn;
 struct nx_nats_hub;
@@ -30,7 +31,7 @@ struct nx_nats_conn_stats {
     int64_t active_ns;  /* when it last published, subscribed or was given a message */
     int64_t stop_ns;    /* 0: it is open */
     const char *reason; /* why it ended, in NATS's words; NULL: it is open */
-    int64_t rtt_ns;     /* of the last ping; 0: not known */
+    int64_t rtt_ns;     /* of the last ping, or of INFO; 0: not known */
     size_t pending_size;
     size_t subscription_count;
     struct nx_nats_traffic traffic;
@@ -39,6 +40,8 @@ struct nx_nats_conn_stats {
     struct nx_str version;
     struct nx_str user; /* empty: of no name */
     struct nx_str account;
+    struct nx_tls_facts tls; /* version NULL: there is none */
+    bool is_tls_first;       /* it began before INFO */
 };
 
 struct nx_nats_subscription_stats {
@@ -63,6 +66,9 @@ void nx_nats_closed_fini(struct nx_nats_closed *closed);
 const struct nx_nats_conn_stats *nx_nats_closed_at(const struct nx_nats_closed *closed, size_t before_last);
 
 void nx_nats_conn_describe(const struct nx_nats_conn *conn, struct nx_nats_conn_stats *stats_out);
+/** As nx_tls_peer_certificate(). */
+bool nx_nats_conn_certificate(const struct nx_nats_conn *conn, size_t index,
+                              struct nx_tls_certificate *certificate_out);
 /** The open connection behind this one, in the order of their ids; NULL in both places: the first, the end.
  */
 const struct nx_nats_conn *nx_nats_hub_next_conn(const struct nx_nats_hub *hub,

@@ -61,9 +61,14 @@ static enum nx_nats_verdict compare(void *transport, struct nx_str hash, struct 
     return status == NX_OK ? NX_NATS_COMPARED_LATER : NX_NATS_DIFFERS;
 }
 
-const struct nx_nats_transport nx_nats_link_transport = { .wants_flush = mark_dirty,
-                                                          .unwritten = unwritten,
-                                                          .compare = compare };
+static bool certificate(const void *transport, size_t index, struct nx_tls_certificate *certificate_out) {
+    const struct nx_nats_link *link = transport;
+    return link->tls != NULL && nx_tls_peer_certificate(link->tls, index, certificate_out);
+}
+
+const struct nx_nats_transport nx_nats_link_transport = {
+    .wants_flush = mark_dirty, .unwritten = unwritten, .compare = compare, .certificate = certificate
+};
 
 /* Writing and closing */
 
@@ -235,8 +240,9 @@ static void feed(struct nx_nats_link *link, struct nx_str bytes) {
     }
 }
 
-static void take_names(struct nx_nats_link *link) {
+static void take_facts(struct nx_nats_link *link) {
     NX_AUTO(nx_buf) names;
+    nx_nats_conn_set_tls(link->conn, nx_tls_describe(link->tls), !link->is_greeted);
     nx_buf_init(&names, NX_NATS_CERTIFICATE_SIZE_MAX);
     nx_tls_peer_names(link->tls, &names);
     if (names.len > 0) {
@@ -250,7 +256,7 @@ static void read_tls(struct nx_nats_link *link, struct nx_str bytes) {
     nx_buf_reset(plain);
     const enum nx_status status = nx_tls_read(link->tls, bytes, plain, NULL);
     if (link->phase == PHASE_HANDSHAKE && nx_tls_is_established(link->tls)) {
-        take_names(link);
+        take_facts(link);
         become_open(link);
     }
     if (plain->len > 0) {

@@ -180,6 +180,9 @@ void nx_nats_conn_login(struct nx_nats_conn *conn, const struct nx_nats_op *op) 
         nx_nats_conn_end_silently(conn);
         return;
     }
+    if (conn->rtt_ns == 0) {
+        conn->rtt_ns = conn->hub->now.monotonic_ns - conn->opened_ns; /* from INFO to here, as NATS */
+    }
     conn->connect.credentials.certificate_names = conn->certificate_names;
     conn->connect.credentials.certificate_name_count = conn->certificate_name_count;
     conn->connect.credentials.nonce = nx_str_from_c(conn->nonce);

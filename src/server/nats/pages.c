@@ -118,6 +118,9 @@ static void write_varz_settings(const struct nx_nats_pages *pages, struct nx_jso
     if (info->tls_required) {
         nx_json_member_bool(json, "tls_required", true);
     }
+    if (info->tls_verify) {
+        nx_json_member_bool(json, "tls_verify", true);
+    }
     nx_json_member_u64(json, "max_connections", pages->options.connections_max);
     nx_json_member_i64(json, "ping_interval", hub->ping_interval_ns);
     nx_json_member_u64(json, "ping_max", hub->pings_max);

@@ -298,6 +298,29 @@ static void member_text(struct nx_json_writer *json, const char *key, struct nx_
     }
 }
 
+static void write_tls(struct nx_json_writer *json, const struct question *question, const struct row *row,
+                      const struct nx_nats_conn_stats *stats) {
+    struct nx_tls_certificate certificate;
+    nx_json_member_c(json, "tls_version", stats->tls.version);
+    nx_json_member_c(json, "tls_cipher_suite", stats->tls.cipher);
+    if (stats->is_tls_first) {
+        nx_json_member_bool(json, "tls_first", true);
+    }
+    if (!question->auth || row->open == NULL || !nx_nats_conn_certificate(row->open, 0, &certificate)) {
+        return;
+    }
+    nx_json_key(json, NX_STR("tls_peer_certs"));
+    nx_json_array_begin(json);
+    for (size_t i = 0; nx_nats_conn_certificate(row->open, i, &certificate); i++) {
+        nx_json_object_begin(json);
+        member_text(json, "subject", nx_str_from_c(certificate.subject));
+        nx_json_member_c(json, "spki_sha256", certificate.key_digest);
+        nx_json_member_c(json, "cert_sha256", certificate.digest);
+        nx_json_object_end(json);
+    }
+    nx_json_array_end(json);
+}
+
 static void write_conn(struct nx_json_writer *json, const struct question *question, const struct row *row,
                        int64_t now_ns) {
     struct nx_nats_conn_stats stats;
@@ -333,6 +356,9 @@ static void write_conn(struct nx_json_writer *json, const struct question *quest
     member_text(json, "name", stats.name);
     member_text(json, "lang", stats.language);
     member_text(json, "version", stats.version);
+    if (stats.tls.version != NULL) {
+        write_tls(json, question, row, &stats);
+    }
     if (question->auth) {
         member_text(json, "authorized_user", stats.user);
         member_text(json, "account",
