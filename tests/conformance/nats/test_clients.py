@@ -19,7 +19,8 @@ PASSWORD = "secret"
 HASH = "$2a$04$Cqt4T2RIBWYJMkmkfKp1t.HadVuaNE3dkwEwtWTDP0EGbD6kn9sFW"  # of it
 SEED = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
 NKEY = "UCK5N7N66OBOINFXAYC2ACJQYFSOD4VYNU6APEJTAVFZB2SVHLKGEW7L"
-LIMIT_S = 120
+LIMIT_S = 300
+PATIENCE_S = 30  # of the server with a client that gets little of a busy machine
 CLIENTS = {
     "go": [BUILT / "client-go"],
     "c": [BUILT / "client-c"],
@@ -36,12 +37,12 @@ class NatsServer:
         self.program, self.folder, self.port = program, folder, -1
         make_certificates(folder)
         (folder / "server.conf").write_text(f"""
-            authorization {{ users: [
+            authorization {{ timeout: {PATIENCE_S}, users: [
                 {{user: ann, password: {PASSWORD}}}
                 {{user: bob, password: "{HASH}", permissions: {{publish: {{deny: "bob.denied"}}, subscribe: {{deny: "secret"}}}}}}
                 {{nkey: {NKEY}}}
             ]}}
-            tls {{ cert_file: "{folder}/server.pem", key_file: "{folder}/server.key" }}
+            tls {{ cert_file: "{folder}/server.pem", key_file: "{folder}/server.key", timeout: {PATIENCE_S} }}
             """)
         self.start()
 
