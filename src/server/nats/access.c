@@ -240,6 +240,14 @@ bool nx_nats_access_wants_nonce(const struct nx_nats_access *access) {
     return access->by_nkey.count > 0;
 }
 
+bool nx_nats_access_has_account(const struct nx_nats_access *access, struct nx_str account) {
+    bool found = nx_str_equal(account, nx_nats_account_default);
+    for (size_t i = 0; !found && i < access->user_count; i++) {
+        found = nx_str_equal(account, access->users[i].account);
+    }
+    return found;
+}
+
 bool nx_nats_credentials_name_nobody(const struct nx_nats_credentials *credentials) {
     return credentials->name.len == 0 && credentials->password.len == 0 && credentials->token.len == 0;
 }

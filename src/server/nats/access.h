@@ -45,6 +45,8 @@ bool nx_nats_access_is_required(const struct nx_nats_access *access);
 bool nx_nats_access_has_no_auth_user(const struct nx_nats_access *access);
 /** Whether clients need a nonce to sign. */
 bool nx_nats_access_wants_nonce(const struct nx_nats_access *access);
+/** Whether it is the default account, or a user's. */
+bool nx_nats_access_has_account(const struct nx_nats_access *access, struct nx_str account);
 /** Neither a name nor a password nor a token is there. An nkey may be. */
 bool nx_nats_credentials_name_nobody(const struct nx_nats_credentials *credentials);
 /** Who this is; NULL: nobody who may connect. Borrowed from the access. Where `doubt_out` then has a hash, it

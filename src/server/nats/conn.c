@@ -7,6 +7,7 @@
 #include "codec/base64.h"
 #include "fabric/subject/subject.h"
 #include "server/nats/quote.h"
+#include "server/nats/system.h"
 
 enum {
     INPUT_ROOM = 64 * 1024, /* behind the largest operation */
@@ -75,8 +76,8 @@ void nx_nats_conn_end(struct nx_nats_conn *conn, const char *error) {
     }
 }
 
-void nx_nats_conn_end_silently(struct nx_nats_conn *conn) {
-    conn->ended_because = "Protocol Violation";
+void nx_nats_conn_end_silently(struct nx_nats_conn *conn, const char *reason) {
+    conn->ended_because = reason;
     conn->done = true;
     nx_nats_conn_wants_flush(conn);
 }
@@ -284,15 +285,33 @@ static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
             delivered_count++;
         }
     }
+    if (hub->system != NULL && nx_nats_system_take(hub->system, conn, op)) {
+        delivered_count++;
+    }
     if (delivered_count == 0 && op->reply.len > 0 && conn->client.no_responders) {
         say_no_responders(conn, op);
+    }
+}
+
+void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account_name,
+                         const struct nx_nats_op *message) {
+    const struct nx_nats_account *account = nx_map_get(&hub->accounts, account_name);
+    struct passage passage = { NULL, message->subject };
+    if (account == NULL || !nx_subject_is_valid(message->subject) ||
+        nx_router_match(account->router, message->subject, accepts, &passage, &hub->routes, NULL) != NX_OK) {
+        return;
+    }
+    for (size_t i = 0; i < hub->routes.count; i++) {
+        if (accepts(&passage, hub->routes.entries[i])) {
+            deliver(subscription_of(hub->routes.entries[i]), message);
+        }
     }
 }
 
 static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_nats_hub *hub = conn->hub;
     if (op->verb == NX_NATS_HPUB && !conn->client.headers) {
-        nx_nats_conn_end_silently(conn);
+        nx_nats_conn_end_silently(conn, "Protocol Violation"); /* as NATS */
         return;
     }
     const size_t size = op->headers.len + op->payload.len;
@@ -536,6 +555,9 @@ void nx_nats_conn_close(struct nx_nats_conn *conn) {
     }
     nx_nats_closed_keep(conn);
     nx_nats_conn_end_subscriptions(conn);
+    if (conn->hub->system != NULL) {
+        nx_nats_system_disconnected(conn->hub->system, conn);
+    }
     nx_nats_conn_leave_account(conn);
     nx_nats_conn_forget_login(conn);
     free(conn->about);

@@ -81,8 +81,8 @@ void nx_nats_conn_say_violation(struct nx_nats_conn *conn, const char *what, str
                                 struct nx_str queue, struct nx_str sid);
 /** NULL: it may do everything. */
 const struct nx_nats_permissions *nx_nats_conn_permissions(const struct nx_nats_conn *conn);
-/** As NATS for some violations: without telling it. */
-void nx_nats_conn_end_silently(struct nx_nats_conn *conn);
+/** Without telling it; `reason` is in the words of NATS's monitoring, static storage. */
+void nx_nats_conn_end_silently(struct nx_nats_conn *conn, const char *reason);
 void nx_nats_subscription_end(struct nx_nats_subscription *subscription);
 void nx_nats_conn_end_subscriptions(struct nx_nats_conn *conn);
 

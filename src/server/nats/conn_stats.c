@@ -57,6 +57,12 @@ void nx_nats_conn_describe(const struct nx_nats_conn *conn, struct nx_nats_conn_
     };
 }
 
+void nx_nats_conn_describe_ended(const struct nx_nats_conn *conn, struct nx_nats_conn_stats *stats_out) {
+    nx_nats_conn_describe(conn, stats_out);
+    stats_out->stop_ns = conn->hub->now.wall_ns;
+    stats_out->reason = conn->ended_because == NULL ? "Client Closed" : conn->ended_because;
+}
+
 bool nx_nats_conn_certificate(const struct nx_nats_conn *conn, size_t index,
                               struct nx_tls_certificate *certificate_out) {
     const struct nx_nats_transport *transport = &conn->hub->transport;
@@ -130,9 +136,7 @@ void nx_nats_closed_keep(struct nx_nats_conn *conn) {
     if (closed->entries == NULL) {
         return; /* no memory: it is not remembered */
     }
-    nx_nats_conn_describe(conn, &stats);
-    stats.stop_ns = conn->hub->now.wall_ns;
-    stats.reason = conn->ended_because == NULL ? "Client Closed" : conn->ended_because;
+    nx_nats_conn_describe_ended(conn, &stats);
     entry_forget(&closed->entries[closed->next]);
     if (entry_keep(&closed->entries[closed->next], &stats)) {
         closed->next = (closed->next + 1) % closed->count_max;

@@ -66,6 +66,8 @@ void nx_nats_closed_fini(struct nx_nats_closed *closed);
 const struct nx_nats_conn_stats *nx_nats_closed_at(const struct nx_nats_closed *closed, size_t before_last);
 
 void nx_nats_conn_describe(const struct nx_nats_conn *conn, struct nx_nats_conn_stats *stats_out);
+/** One that ends now. */
+void nx_nats_conn_describe_ended(const struct nx_nats_conn *conn, struct nx_nats_conn_stats *stats_out);
 /** As nx_tls_peer_certificate(). */
 bool nx_nats_conn_certificate(const struct nx_nats_conn *conn, size_t index,
                               struct nx_tls_certificate *certificate_out);

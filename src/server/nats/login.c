@@ -4,6 +4,7 @@
 #include "codec/json.h"
 #include "codec/password.h"
 #include "server/nats/conn_internal.h"
+#include "server/nats/system.h"
 
 static const char authorization_violation[] = "Authorization Violation";
 
@@ -72,6 +73,9 @@ static bool says_nothing(const struct nx_nats_credentials *credentials) {
 static bool let_in(struct nx_nats_conn *conn, const struct nx_nats_user *user,
                    const struct nx_nats_credentials *credentials) {
     if (user == NULL) {
+        if (conn->hub->system != NULL) {
+            nx_nats_system_refused(conn->hub->system, conn, credentials->name);
+        }
         nx_nats_conn_refuse(conn, authorization_violation);
         return false;
     }
@@ -122,6 +126,9 @@ static void finish_login(struct nx_nats_conn *conn, const struct nx_nats_user *u
         } else {
             nx_nats_conn_keep_about(conn);
             nx_nats_conn_say_ok(conn);
+            if (conn->hub->system != NULL) {
+                nx_nats_system_connected(conn->hub->system, conn);
+            }
         }
     }
     nx_nats_conn_forget_login(conn);
@@ -177,7 +184,7 @@ bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn) {
 void nx_nats_conn_login(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_error err = { 0 };
     if (nx_nats_connect_read(op->text, &conn->client, &conn->connect, &conn->login, &err) != NX_OK) {
-        nx_nats_conn_end_silently(conn);
+        nx_nats_conn_end_silently(conn, "Protocol Violation"); /* as NATS */
         return;
     }
     if (conn->rtt_ns == 0) {

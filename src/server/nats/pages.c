@@ -149,6 +149,13 @@ static double cpu_percent(struct nx_nats_pages *pages) {
     return passed_ns <= 0 ? 0 : percent * (double)used_ns / (double)passed_ns;
 }
 
+void nx_nats_page_members_process(struct nx_nats_pages *pages, struct nx_json_writer *json) {
+    nx_json_member_u64(json, "mem", pages->usage.memory_size);
+    nx_json_member_u64(json, "cores", pages->usage.core_count);
+    nx_json_key(json, NX_STR("cpu"));
+    nx_json_double(json, cpu_percent(pages));
+}
+
 static void write_varz_state(struct nx_nats_pages *pages, struct nx_json_writer *json) {
     const struct nx_nats_hub *hub = pages->options.hub;
     const struct nx_nats_counters *counters = hub->counters;
@@ -157,10 +164,7 @@ static void write_varz_state(struct nx_nats_pages *pages, struct nx_json_writer 
     nx_nats_uptime_append(&text, pages->now.wall_ns - pages->started_ns);
     nx_nats_page_member_time(json, "start", pages->started_ns);
     nx_json_member_str(json, "uptime", nx_buf_str(&text));
-    nx_json_member_u64(json, "mem", pages->usage.memory_size);
-    nx_json_member_u64(json, "cores", pages->usage.core_count);
-    nx_json_key(json, NX_STR("cpu"));
-    nx_json_double(json, cpu_percent(pages));
+    nx_nats_page_members_process(pages, json);
     nx_json_member_u64(json, "connections", hub->conns.count);
     nx_json_member_u64(json, "total_connections", hub->client_count);
     nx_json_member_u64(json, "routes", 0);

@@ -7,6 +7,8 @@
 
 /* What each page begins with: server_id, now. */
 void nx_nats_page_begin(const struct nx_nats_pages *pages, struct nx_json_writer *json);
+/** mem, cores, cpu. */
+void nx_nats_page_members_process(struct nx_nats_pages *pages, struct nx_json_writer *json);
 void nx_nats_page_member_time(struct nx_json_writer *json, const char *key, int64_t wall_ns);
 /** As Go reads them: 1, true, t, 0, false, f; `*value_inout` stays as it is when it was not given. */
 NX_MUST_CHECK enum nx_status nx_nats_page_flag(const struct nx_http_query *query, const char *name,

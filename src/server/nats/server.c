@@ -12,6 +12,7 @@
 #include "server/nats/link.h"
 #include "server/nats/monitor.h"
 #include "server/nats/secure.h"
+#include "server/nats/system.h"
 
 enum {
     CONNECTIONS_MAX_DEFAULT = 65536,
@@ -87,6 +88,7 @@ static void tick(void *data) {
     struct nx_nats_server *server = data;
     server->hub.now = nx_loop_now(server->loop);
     nx_nats_hub_tick(&server->hub);
+    nx_nats_system_tick(server->hub.system);
     nx_nats_links_tick(&server->links);
     if (!nx_list_is_empty(&server->links.all)) {
         nx_timer_start(server->loop, &server->tick, TICK_MS);
@@ -115,6 +117,7 @@ static void stop(struct nx_nats_server *server) {
     nx_nats_monitor_stop(server->monitor);
     nx_timer_stop(server->loop, &server->tick);
     nx_timer_stop(server->loop, &server->lame_duck);
+    nx_nats_system_ending(server->hub.system, ".SHUTDOWN");
     if (!server->is_lame_duck) {
         nx_nats_hub_announce_stop(&server->hub);
     }
@@ -138,6 +141,7 @@ static void become_lame_duck(struct nx_nats_server *server) {
     server->is_lame_duck = true;
     server->lame_duck_end_ns = nx_loop_now(server->loop).monotonic_ns + server->lame_duck_ns;
     nx_listener_close(NX_TAKE(server->listener));
+    nx_nats_system_ending(server->hub.system, ".LAMEDUCK");
     nx_nats_hub_announce_stop(&server->hub);
     server->lame_duck = (struct nx_timer){ .end = close_some, .data = server };
     nx_timer_start(server->loop, &server->lame_duck, server->lame_duck_grace_ns / NX_NS_PER_MS);
@@ -195,6 +199,7 @@ static bool is_loopback(struct nx_str host) {
     return nx_str_is(host, "localhost") || nx_str_is(host, "::1") || nx_str_starts_with(host, NX_STR("127."));
 }
 
+/* Monitoring, and the system account, which shows the same. */
 static enum nx_status open_monitor(struct nx_nats_server *server, const struct nx_nats_options *options,
                                    struct nx_error *err) {
     const struct nx_nats_monitor_options monitor_options = {
@@ -205,11 +210,13 @@ static enum nx_status open_monitor(struct nx_nats_server *server, const struct n
         .host = options->http_host,
         .port = options->http_port,
     };
-    if (options->http_host.len == 0) {
-        return NX_OK;
-    }
     server->hub.closed.count_max = NX_NATS_CLOSED_MAX;
-    return nx_nats_monitor_open(server->loop, &monitor_options, &server->monitor, err);
+    server->hub.now = nx_loop_now(server->loop);
+    if (options->http_host.len > 0) {
+        NX_TRY(nx_nats_monitor_open(server->loop, &monitor_options, &server->monitor, err));
+    }
+    return nx_nats_system_new(&server->hub, &monitor_options, nx_nats_server_http_port(server),
+                              &server->hub.system, err);
 }
 
 static enum nx_status check_host(struct nx_str host, const struct nx_nats_options *options,
@@ -454,6 +461,7 @@ void nx_nats_server_close(struct nx_nats_server *server) {
     }
     nx_nats_links_set_context(&server->links, NULL);
     nx_nats_monitor_free(server->monitor);
+    nx_nats_system_free(server->hub.system);
     nx_nats_hub_fini(&server->hub);
     free(server);
 }
