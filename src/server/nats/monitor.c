@@ -55,6 +55,7 @@ static void init(struct nx_nats_monitor *monitor, struct nx_loop *loop,
     monitor->pages.options = *options;
     monitor->pages.options.host = nx_str_from_c(monitor->host);
     monitor->pages.started_ns = nx_loop_now(loop).wall_ns;
+    monitor->pages.is_counting = true;
     monitor->pages.usage_ns = nx_loop_now(loop).monotonic_ns;
     nx_http_shared_init(&monitor->shared);
     monitor->shared.handle = handle;

@@ -315,7 +315,7 @@ enum nx_status nx_nats_page_write(struct nx_nats_pages *pages, struct nx_str pat
     }
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (nx_str_is(path, all[i].path)) {
-            pages->asked[i]++;
+            pages->asked[i] += pages->is_counting;
             NX_TRY(nx_http_query_parse(query, all[i].names, &arena, &parsed, err));
             nx_json_writer_init(&json, out);
             NX_TRY(all[i].write(pages, &parsed, &json, err));

@@ -18,6 +18,7 @@ struct nx_nats_pages {
     struct nx_process_usage usage;     /* set before each page */
     int64_t usage_ns;                  /* monotonic, of the usage before it */
     int64_t usage_cpu_ns;              /* and its CPU */
+    bool is_counting;                  /* what is asked for */
     uint64_t asked[NX_NATS_PAGES_MAX]; /* by page */
 };
 

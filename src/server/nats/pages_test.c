@@ -91,6 +91,7 @@ static int setup(void **state) {
                                                              .system_account = NX_STR("$SYS"),
                                                              .host = NX_STR("127.0.0.1") };
     world->pages.started_ns = 1700000000 * second_ns;
+    world->pages.is_counting = true;
     world->hub.now.wall_ns = world->pages.started_ns;
     pass(world, second_ns);
     for (size_t i = 0; i < CLIENTS; i++) {

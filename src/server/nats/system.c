@@ -179,6 +179,7 @@ void nx_nats_system_connected(struct nx_nats_system *system, const struct nx_nat
         return;
     }
     nx_nats_conn_describe(conn, &stats);
+    stats.rtt_ns = 0; /* as NATS: not said yet */
     tell_conns(system, stats.account, NULL);
     nx_json_writer_init(&json, &text);
     event_begin(system, &json, "io.nats.server.advisory.v1.client_connect");

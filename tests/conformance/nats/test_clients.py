@@ -1,16 +1,15 @@
 """Official clients of NATS use every feature of core NATS that is claimed, each in one program. The same holds for the
 real nats-server, else it would say nothing. `tools/setup conformance` builds them.
 """
-import json
 import pathlib
 import subprocess
 import threading
-import time
 
 import pytest
 
 from conftest import NEXUS, ROOT
 from certificates import make_certificates
+from nats_server import NatsServer
 
 BUILT = ROOT / "build" / "deps" / "nats"
 FEATURES = ["publish and subscribe", "unsubscribe", "no echo", "queue group", "request and reply", "no responders", "headers",
@@ -30,36 +29,17 @@ CLIENTS = {
 }
 
 
-class NatsServer:
-    """With users ann and bob, an nkey, and TLS; started again it listens where it did."""
-
-    def __init__(self, program, folder):
-        self.program, self.folder, self.port = program, folder, -1
-        make_certificates(folder)
-        (folder / "server.conf").write_text(f"""
-            authorization {{ timeout: {PATIENCE_S}, users: [
-                {{user: ann, password: {PASSWORD}}}
-                {{user: bob, password: "{HASH}", permissions: {{publish: {{deny: "bob.denied"}}, subscribe: {{deny: "secret"}}}}}}
-                {{nkey: {NKEY}}}
-            ]}}
-            tls {{ cert_file: "{folder}/server.pem", key_file: "{folder}/server.key", timeout: {PATIENCE_S} }}
-            """)
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [self.program, "-c", "server.conf", "-a", "127.0.0.1", "-p", str(self.port), "--ports_file_dir", "."],
-            cwd=self.folder, stderr=(self.folder / "log").open("ab"))
-        ports = self.folder / f"nats-server_{self.process.pid}.ports"
-        deadline = time.monotonic() + LIMIT_S
-        while not (ports.exists() and ports.read_text().endswith("}")):
-            assert self.process.poll() is None and time.monotonic() < deadline, (self.folder / "log").read_text()
-            time.sleep(0.01)
-        self.port = int(json.loads(ports.read_text())["nats"][0].rsplit(":", 1)[1])
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+def config(folder):
+    """Of a server with users ann and bob, an nkey, and TLS."""
+    make_certificates(folder)
+    return f"""
+        authorization {{ timeout: {PATIENCE_S}, users: [
+            {{user: ann, password: {PASSWORD}}}
+            {{user: bob, password: "{HASH}", permissions: {{publish: {{deny: "bob.denied"}}, subscribe: {{deny: "secret"}}}}}}
+            {{nkey: {NKEY}}}
+        ]}}
+        tls {{ cert_file: "{folder}/server.pem", key_file: "{folder}/server.key", timeout: {PATIENCE_S} }}
+        """
 
 
 @pytest.fixture(params=["nexus", "nats-server"])
@@ -68,7 +48,7 @@ def server(request, tmp_path):
     if request.param == "nexus":
         program = tmp_path / "nats-server"
         program.symlink_to(pathlib.Path(NEXUS).resolve())
-    server = NatsServer(program, tmp_path)
+    server = NatsServer(program, tmp_path, config(tmp_path))
     yield server
     server.kill()
 
