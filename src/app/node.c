@@ -62,6 +62,7 @@ struct nx_node {
     bool tailing;
     bool ticked;        /* nx_node_run() has to call options.tick */
     bool refuses;       /* the log takes nothing, as was told */
+    bool keys_frozen;   /* the keys of people cannot be written, as was told */
     bool functions_run; /* their threads do, and were not told to stop */
     uint64_t tail_next; /* INVOCATIONS sequence to go on with */
 };
@@ -430,9 +431,23 @@ static void end_patience(void *data) {
     nx_loop_stop(node->loop);
 }
 
+/* It lasts until the next start. */
+static void tell_keys(struct nx_node *node) {
+    struct nx_error err = { 0 };
+
+    if (node->keys_frozen || nx_fabric_keeps_keys(node->fabric, &err)) {
+        return;
+    }
+    node->keys_frozen = true;
+    nx_log_error(node->options.log, "keys of people can be neither made nor destroyed",
+                 NX_F_C("error", err.message), NX_F_C("hint", err.hint));
+}
+
 /* Whether events are taken is told when it changes, and only then. */
 static void tell_writable(struct nx_node *node) {
     struct nx_error err = { 0 };
+
+    tell_keys(node);
 
     const bool refuses = !nx_fabric_is_writable(node->fabric, &err);
     if (refuses == node->refuses) {

@@ -300,6 +300,10 @@ void nx_fabric_actors(struct nx_fabric *fabric, struct nx_actor *journal_out, st
 void nx_fabric_read_now(struct nx_fabric *fabric, struct nx_read *read);
 /** True while appends are taken; false with the reason (disk full, frozen) in `err`. Any thread. */
 bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err);
+/** True while keys of people can be made and destroyed; false, until the next start, with the reason in
+ * `err`: the keys that are there still open records and, unless a restart left them in doubt, seal new ones.
+ * Any thread. */
+bool nx_fabric_keeps_keys(struct nx_fabric *fabric, struct nx_error *err);
 /* What the log counts. Read them at any time, from any thread. */
 struct nx_fabric_stats {
     const struct nx_histogram *batch_records; /* records written with one sync */

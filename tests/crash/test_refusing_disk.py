@@ -34,6 +34,35 @@ def test_a_failed_sync_or_write_freezes_the_log_until_a_restart(fault, tmp_path,
     book.check(servers(folder, "start"))
 
 
+def test_keys_that_cannot_be_written_stop_only_what_needs_them(tmp_path, shim, servers):
+    """The disk refuses a person's key: /readyz and the log say what is refused, all other events are taken."""
+    folder = ledger.make_project(tmp_path / "p")
+    server = servers(folder, "start", environment={"LD_PRELOAD": str(shim), "NX_SHIM_DIR": ".nexus/keys",
+                                                   "NX_SHIM_SEED": "3", "NX_SHIM_FAIL_SYNC_AT": "5"})
+    assert server.get("/readyz") == {"status": "ready"}
+    accepted = []
+    for n in range(10):
+        status, _, content = server.request("POST", "/events/a", {"n": n}, {"ce-personkey": f"person-{n}"})
+        if status != 202:
+            break
+        accepted.append((n, content["event_id"]))
+    assert accepted and (status, content["kind"]) == (503, "log-frozen")
+    status, _, problem = server.request("GET", "/readyz")
+    assert (status, problem["kind"]) == (503, "log-frozen")
+    assert "a person who is new here are refused, and nobody can be forgotten" in problem["detail"]
+    assert server.request("POST", "/erase", {"person": "person-0"})[0] == 503
+    assert server.request("POST", "/events/a", {"n": 99})[0] == 202, "it names nobody"
+    assert server.request("POST", "/events/a", {"n": 0}, {"ce-personkey": "person-0"})[0] == 202, "their key is known"
+    server.wait_for_line_on_stderr("keys of people can be neither made nor destroyed")
+    assert "nothing can be written" not in server.errors_path.read_text()
+    server.end()
+    server = servers(folder, "start")
+    assert server.get("/readyz") == {"status": "ready"}
+    for n, event in accepted:
+        assert server.get(f"/events/{event}")["data"] == {"n": n}
+    assert server.request("POST", "/erase", {"person": "person-0"})[0] == 200
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 200 MiB; one segment of the log takes 64, and a restart begins another."""

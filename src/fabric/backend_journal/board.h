@@ -19,6 +19,8 @@ struct nx_board {
     struct nx_counter sealed;        /* segments up to this number are gone */
     struct nx_counter budget_full;   /* 1: what may not be dropped fills the disk budget */
     struct nx_counter budget_text[NX_BOARD_TEXT_WORDS];
+    struct nx_counter keys_frozen; /* 1: the keys of people cannot be written until a restart */
+    struct nx_counter keys_text[NX_BOARD_TEXT_WORDS];
 };
 
 /** Write text for others to see; cut where it is too long. */

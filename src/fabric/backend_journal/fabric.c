@@ -328,6 +328,18 @@ bool nx_fabric_is_writable(struct nx_fabric *fabric, struct nx_error *err) {
     return true;
 }
 
+bool nx_fabric_keeps_keys(struct nx_fabric *fabric, struct nx_error *err) {
+    char text[NX_BOARD_TEXT_WORDS * 8];
+    if (nx_counter_get(&fabric->board.keys_frozen) == 0) {
+        return true;
+    }
+    nx_board_get_text(fabric->board.keys_text, text);
+    (void)nx_fail_kind(err, NX_KIND_LOG_FROZEN, "%s, and nobody can be forgotten; other events are taken",
+                       text);
+    nx_hint(err, "look at the disk, then start again");
+    return false;
+}
+
 struct nx_str nx_fabric_recovery_report(const struct nx_fabric *fabric) {
     return nx_buf_str(&fabric->report);
 }

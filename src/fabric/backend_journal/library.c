@@ -490,6 +490,7 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
         nx_counter_add(&library->board->notices_taken, notices);
     }
     look_at_all_parked(library, now.monotonic_ns);
+    nx_library_note_keys(library); /* reads may have found it out too */
     const int64_t seal_ns = seal(library, now);
     const int64_t retain_ns = nx_library_retain(library, now);
     const int64_t merge_ns = nx_library_merge(library, now);

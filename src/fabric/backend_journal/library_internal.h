@@ -95,5 +95,7 @@ void nx_library_drop_segment(struct nx_library *library, uint64_t number, bool i
 void nx_library_take_append(struct nx_library *library, struct nx_append *append);
 /** Seal what came in this step, with one sync for all new keys, and give it back to the journal. */
 void nx_library_seal_appends(struct nx_library *library);
+/** Show on the board that no key can be written any more, where that is so. */
+void nx_library_note_keys(struct nx_library *library);
 /** Destroy a key; answered when that is in the audit stream. It is moved in. */
 void nx_library_erase(struct nx_library *library, struct nx_erase *erase);

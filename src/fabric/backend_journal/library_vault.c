@@ -11,7 +11,23 @@
 
 enum { AUDIT_SIZE_MAX = 1024 };
 
-static void refuse(struct nx_append *append, enum nx_status status, const struct nx_error *err) {
+void nx_library_note_keys(struct nx_library *library) {
+    const struct nx_key_store *store = &library->vault.store;
+    struct nx_board *board = library->board;
+    char text[NX_BOARD_TEXT_WORDS * 8];
+    if (!store->is_frozen || nx_counter_get(&board->keys_frozen) != 0) {
+        return;
+    }
+    (void)snprintf(text, sizeof text,
+                   "the keys of people could not be written: events that name a %s are refused",
+                   store->is_found_unsafe ? "person" : "person who is new here");
+    nx_board_set_text(board->keys_text, text);
+    nx_counter_set(&board->keys_frozen, 1);
+}
+
+static void refuse(struct nx_library *library, struct nx_append *append, enum nx_status status,
+                   const struct nx_error *err) {
+    nx_library_note_keys(library); /* whoever is refused finds the reason everywhere */
     append->status = status;
     append->error = *err;
     nx_message_reply(&append->message);
@@ -27,7 +43,7 @@ void nx_library_seal_appends(struct nx_library *library) {
         if (status == NX_OK) {
             nx_message_queue_push(&ready, message);
         } else {
-            refuse(append, status, &err);
+            refuse(library, append, status, &err);
         }
     }
     const enum nx_status secured = nx_key_store_secure(&library->vault.store, &err);
@@ -38,7 +54,7 @@ void nx_library_seal_appends(struct nx_library *library) {
         if (status == NX_OK) {
             nx_mailbox_send_reply(library->appends, message); /* it was in that bounded mailbox before */
         } else {
-            refuse(append, status, &err);
+            refuse(library, append, status, &err);
         }
     }
 }
@@ -106,6 +122,7 @@ void nx_library_erase(struct nx_library *library, struct nx_erase *erase) {
     erase->status = nx_key_store_erase(&library->vault.store, nx_str_from_c(erase->person), erase->erased_ns,
                                        &key, &erase->error);
     if (erase->status != NX_OK) {
+        nx_library_note_keys(library);
         nx_message_reply(&erase->message);
         return;
     }

@@ -20,7 +20,7 @@ void nx_http_get_readyz(struct nx_http_services *services, struct nx_http_exchan
     struct nx_error err = { 0 };
     (void)request;
     (void)parameter;
-    if (!nx_fabric_is_writable(services->fabric, &err)) {
+    if (!nx_fabric_is_writable(services->fabric, &err) || !nx_fabric_keeps_keys(services->fabric, &err)) {
         /* Whatever an append would be answered (507, …): not ready is 503. */
         nx_http_respond_error_as(exchange, 503, &err, NX_STR_EMPTY);
         return;
