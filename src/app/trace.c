@@ -55,7 +55,7 @@ static enum nx_status write_call(struct collector *collector, const struct nx_js
     nx_json_object_begin(&collector->json);
     nx_shown_copy_members(&collector->json, call, "id", "function", "outcome", "attempt", "series", "started",
                           "stored", "duration_ns", "fuel", "error", "trace_id", "dead_letter", "live_replay",
-                          "replay_of", "module", NULL);
+                          "replay_of", "module", "withheld", NULL);
     nx_json_key(&collector->json, NX_STR("effects"));
     nx_json_array_begin(&collector->json);
     struct nx_json_iterator walk = nx_json_iterate(nx_json_get(call, NX_STR("effects")));
@@ -184,6 +184,18 @@ static void paint_effect(struct painter *painter, const struct nx_json_value *ef
     leave(painter, before);
 }
 
+/* What a call about somebody did, who was forgotten: that it cannot be told any more. */
+static void paint_withheld(struct painter *painter, const struct nx_json_value *withheld) {
+    if (withheld == NULL) {
+        return;
+    }
+    const size_t before = enter(painter, true);
+    nx_shown_member(painter->out, "what it did is withheld: ", withheld, "reason");
+    nx_shown_member(painter->out, " ", withheld, "time");
+    nx_buf_append_c(painter->out, "\n");
+    leave(painter, before);
+}
+
 /* "user-welcome, attempt 1: ok in 0.4 ms  INVOCATIONS:1  +1.2 ms" */
 static void paint_call(struct painter *painter, const struct nx_json_value *call, bool is_last) {
     const struct nx_json_value *effects = nx_json_get(call, NX_STR("effects"));
@@ -208,6 +220,7 @@ static void paint_call(struct painter *painter, const struct nx_json_value *call
     while (nx_json_next(&walk, NULL, &effect)) {
         paint_effect(painter, effect, --left == 0);
     }
+    paint_withheld(painter, nx_json_get(call, NX_STR("withheld")));
     leave(painter, before);
 }
 

@@ -6,7 +6,8 @@
  *       {"kind": "publish", "event_id": "…", "type": "…", "caused": {"reference": "EVENTS:2", …}}]}]}
  *
  * Data, outputs and log lines are left out: whoever wants them asks for the record. A published event that is
- * not followed has {"reason": "…"} as "caused". */
+ * not followed has {"reason": "…"} as "caused". A call about a person who was forgotten has no effects, but
+ * "withheld": {"reason": "erased", "time": "…"}. */
 #pragma once
 
 #include "app/lookup.h"

@@ -44,6 +44,20 @@ static void test_shows_calls_effects_and_what_these_caused(void **state) {
         "letter\n");
 }
 
+static void test_says_what_is_withheld(void **state) {
+    (void)state;
+    assert_shown(
+        "{\"reference\":\"EVENTS:1\",\"stored\":\"2025-11-26T10:23:45Z\",\"id\":\"a\",\"type\":\"order\","
+        "\"source\":\"/shop\",\"withheld\":\"erased 2025-11-27T00:00:00Z\",\"calls\":["
+        "{\"id\":\"INVOCATIONS:1\",\"function\":\"bill\",\"outcome\":\"ok\",\"attempt\":1,"
+        "\"started\":\"2025-11-26T10:23:45.002Z\",\"duration_ns\":1500000,"
+        "\"withheld\":{\"reason\":\"erased\",\"time\":\"2025-11-27T00:00:00Z\"},\"effects\":[]}]}",
+        "EVENTS:1 order a, withheld: erased 2025-11-27T00:00:00Z from /shop, stored "
+        "2025-11-26T10:23:45.000Z\n"
+        "└─ bill, attempt 1: ok in 1.5 ms  INVOCATIONS:1  +2.0 ms\n"
+        "   └─ what it did is withheld: erased 2025-11-27T00:00:00Z\n");
+}
+
 static void test_reads_references_and_nothing_else(void **state) {
     static const char *const wrong[] = { "EVENTS",   "EVENTS:", "EVENTS:0", "EVENTS:x",
                                          "events:1", "KV:1",    ":1",       "" };
@@ -62,6 +76,7 @@ static void test_reads_references_and_nothing_else(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shows_calls_effects_and_what_these_caused),
+        cmocka_unit_test(test_says_what_is_withheld),
         cmocka_unit_test(test_reads_references_and_nothing_else),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -4,7 +4,7 @@
 #include "app/shown.h"
 #include "codec/time_format.h"
 
-enum { LEFT_SIZE_MAX = 1 << 20, FUNCTION_SIZE_MAX = 4096, MODULE_SHOWN = 16 };
+enum { ID_SIZE_MAX = 1 << 20, FUNCTION_SIZE_MAX = 4096, MODULE_SHOWN = 16 };
 
 /* Collecting. Each step writes itself and finds the next one. */
 
@@ -16,8 +16,8 @@ struct walk {
     /* A call is found by what it left, not by its own name: */
     bool is_call_sought;
     struct nx_buf function; /* whose call on event `at` */
-    struct nx_buf left;     /* the id of the event that it published, or when its dead letter was stored */
-    bool left_is_event;
+    struct nx_buf event_id; /* that it published; empty: it left a dead letter */
+    struct nx_buf stored;   /* when that was: its own record is in the same write */
 };
 
 static void begin_step(struct walk *walk, const char *step) {
@@ -34,19 +34,21 @@ static void end_walk(struct walk *walk, const char *step, const char *reason) {
 
 /* Look for the call on `event` next. */
 static enum nx_status seek_call(struct walk *walk, struct nx_str event, struct nx_str function,
-                                struct nx_str left, bool left_is_event, struct nx_error *err) {
+                                struct nx_str event_id, struct nx_str stored, struct nx_error *err) {
     if (!nx_reference_parse(event, &walk->at) || walk->at.kind != NX_PAGES_EVENTS) {
         end_walk(walk, "unfinished", "its record does not name an event");
         return NX_OK;
     }
     nx_buf_reset(&walk->function);
-    nx_buf_reset(&walk->left);
+    nx_buf_reset(&walk->event_id);
+    nx_buf_reset(&walk->stored);
     nx_buf_append(&walk->function, function);
-    nx_buf_append(&walk->left, left);
-    walk->left_is_event = left_is_event;
+    nx_buf_append(&walk->event_id, event_id);
+    nx_buf_append(&walk->stored, stored);
     walk->is_call_sought = true;
     NX_TRY(nx_buf_check(&walk->function, err));
-    return nx_buf_check(&walk->left, err);
+    NX_TRY(nx_buf_check(&walk->event_id, err));
+    return nx_buf_check(&walk->stored, err);
 }
 
 static enum nx_status write_dead_letter(struct walk *walk, const struct nx_json_value *item,
@@ -54,8 +56,8 @@ static enum nx_status write_dead_letter(struct walk *walk, const struct nx_json_
     begin_step(walk, "dead-letter");
     nx_shown_copy_members(&walk->json, item, "id", "function", "event", "stored", NULL);
     nx_json_object_end(&walk->json);
-    return seek_call(walk, nx_json_get_str(item, "event"), nx_json_get_str(item, "function"),
-                     nx_json_get_str(item, "stored"), false, err);
+    return seek_call(walk, nx_json_get_str(item, "event"), nx_json_get_str(item, "function"), NX_STR_EMPTY,
+                     nx_json_get_str(item, "stored"), err);
 }
 
 static void write_call(struct walk *walk, const struct nx_json_value *call) {
@@ -112,7 +114,8 @@ static enum nx_status write_event(struct walk *walk, const struct nx_json_value 
         end_walk(walk, "unfinished", "its record does not name its cause");
         return NX_OK;
     }
-    return seek_call(walk, reference, name, nx_json_get_str(event, "id"), true, err);
+    return seek_call(walk, reference, name, nx_json_get_str(event, "id"), nx_json_get_str(item, "stored"),
+                     err);
 }
 
 static bool has_published(const struct nx_json_value *call, struct nx_str event_id) {
@@ -127,6 +130,15 @@ static bool has_published(const struct nx_json_value *call, struct nx_str event_
     return false;
 }
 
+/* What a call about a forgotten person did is not known any more, only when its record was written. */
+static bool is_sought(const struct walk *walk, const struct nx_json_value *call) {
+    const bool by_time = walk->event_id.len == 0 || nx_json_get(call, NX_STR("withheld")) != NULL;
+
+    return nx_str_equal(nx_json_get_str(call, "function"), nx_buf_str(&walk->function)) &&
+           (by_time ? nx_str_equal(nx_json_get_str(call, "stored"), nx_buf_str(&walk->stored))
+                    : has_published(call, nx_buf_str(&walk->event_id)));
+}
+
 static enum nx_status step_to_call(struct walk *walk, struct nx_error *err) {
     NX_AUTO(nx_json_doc) *doc = NULL;
     const struct nx_json_value *calls;
@@ -135,11 +147,7 @@ static enum nx_status step_to_call(struct walk *walk, struct nx_error *err) {
     NX_TRY(nx_lookup_calls(walk->source, walk->at.sequence, &doc, &calls, err));
     struct nx_json_iterator all = nx_json_iterate(calls);
     while (nx_json_next(&all, NULL, &call)) {
-        /* A dead letter is written together with its call: at the same instant. */
-        const bool is_it = walk->left_is_event
-                               ? has_published(call, nx_buf_str(&walk->left))
-                               : nx_str_equal(nx_json_get_str(call, "stored"), nx_buf_str(&walk->left));
-        if (is_it && nx_str_equal(nx_json_get_str(call, "function"), nx_buf_str(&walk->function))) {
+        if (is_sought(walk, call)) {
             write_call(walk, call);
             return NX_OK;
         }
@@ -176,7 +184,8 @@ enum nx_status nx_why_collect(struct nx_source *source, struct nx_reference refe
     enum nx_status status = NX_OK;
 
     nx_buf_init(&walk.function, FUNCTION_SIZE_MAX);
-    nx_buf_init(&walk.left, LEFT_SIZE_MAX);
+    nx_buf_init(&walk.event_id, ID_SIZE_MAX);
+    nx_buf_init(&walk.stored, NX_TIME_TEXT_SIZE);
     nx_json_writer_init(&walk.json, out);
     nx_json_object_begin(&walk.json);
     nx_json_key(&walk.json, NX_STR("chain"));
@@ -185,7 +194,8 @@ enum nx_status nx_why_collect(struct nx_source *source, struct nx_reference refe
         status = walk.is_call_sought ? step_to_call(&walk, err) : step_to_record(&walk, i == 0, err);
     }
     nx_buf_fini(&walk.function);
-    nx_buf_fini(&walk.left);
+    nx_buf_fini(&walk.event_id);
+    nx_buf_fini(&walk.stored);
     NX_TRY(status);
     if (!walk.is_done) {
         end_walk(&walk, "unfinished", "the chain goes on; ask again with the last event");

@@ -96,6 +96,14 @@ def check_forgotten(server, event_id):
     assert report["counts"]["erased"] == 1 and "forgotten" in report["replays"][0]["error"]
     shown = run_nexus("replay", event_id, cwd=server.folder, status=None)
     assert "forgotten" in shown.stdout + shown.stderr
+    tree = run_nexus("trace", event_id, cwd=server.folder).stdout.splitlines()
+    assert ", withheld: erased 20" in tree[0] and "user-welcome, attempt 1: ok in" in tree[1]
+    assert tree[2].startswith("   └─ what it did is withheld: erased 20") and len(tree) == 3
+    # From what it published, the way back is still there.
+    published = next(i for i in server.all_items("/events", "events")
+                     if i.get("cause", "").startswith(item["reference"] + "/"))
+    chain = run_nexus("why", published["reference"], cwd=server.folder).stdout
+    assert f"user-welcome published it in attempt 1, {call['id']}" in chain and f"of {item['reference']} " in chain
 
 
 def check_others(server, *events):
