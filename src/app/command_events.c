@@ -147,6 +147,9 @@ static void append_dead_letter(struct nx_buf *line, const struct nx_json_value *
     nx_buf_append_format(line, "%.*s: %.*s (%" PRIu64 " attempt%s)",
                          NX_STR_ARG(nx_json_get_str(cause, "outcome")),
                          NX_STR_ARG(nx_json_get_str(cause, "error")), attempts, attempts == 1 ? "" : "s");
+    bool is_back = false;
+    (void)nx_json_to_bool(nx_json_get(item, NX_STR("put_back")), &is_back);
+    nx_buf_append_c(line, is_back ? "; put back" : "");
 }
 
 /* An event that several calls ended so for comes with each of them. */
@@ -305,7 +308,8 @@ const struct nx_command nx_command_events = {
     .summary = "list the events in the log, or the dead letters",
     .text =
         "One line each: when it was stored, its place in the log, its id, its type, its data. With --dlq:\n"
-        "when it was given up, the dead letter's place in the log, the event's, the function, the cause.\n"
+        "when it was given up, the dead letter's place in the log, the event's, the function, the cause,\n"
+        "and \"put back\" where nexus replay --dlq did so since: nexus trace shows what came of it.\n"
         "An outcome is how a call ended: ok, exit, trap, deadline, memory-limit, stack-overflow,\n"
         "output-limit, log-limit, host-call-limit, effect-limit, tape-limit, host-error, module-invalid,\n"
         "key-conflict, event-unreadable, event-erased. With --outcome events stand in the order in which "

@@ -11,6 +11,7 @@
 #include "codec/percent.h"
 #include "codec/time_format.h"
 #include "fabric/subject/subject.h"
+#include "platform/function/functions.h"
 #include "server/http/event_json.h"
 #include "server/http/event_list.h"
 #include "server/http/invocation_json.h"
@@ -83,8 +84,31 @@ static enum nx_status ask_page(struct nx_pages *list, struct nx_buf *page, struc
 
 /* From the directory: the same JSON. */
 
+/* How far the dead letters of a function were put back. */
+struct position {
+    struct nx_str function; /* borrowed from a record */
+    uint64_t put_back_until;
+};
+
+static uint64_t find_put_back(const struct nx_pages *list, const struct nx_record *record,
+                              struct position *position) {
+    NX_AUTO(nx_read) *read = NULL;
+    const struct nx_str function = nx_http_dead_letter_function(record);
+
+    if (nx_str_equal(function, position->function)) {
+        return position->put_back_until;
+    }
+    if (nx_functions_position_read_new(function, &read, NULL) != NX_OK) {
+        return 0;
+    }
+    nx_fabric_read_now(list->source->fabric, read);
+    *position =
+        (struct position){ .function = function, .put_back_until = nx_functions_put_back_until(read) };
+    return position->put_back_until;
+}
+
 static void write_item(struct nx_json_writer *json, const struct nx_pages *list,
-                       const struct nx_record *record) {
+                       const struct nx_record *record, struct position *position) {
     NX_AUTO(nx_arena) arena = { 0 };
 
     nx_arena_init(&arena, ARENA_SIZE_MAX);
@@ -96,7 +120,7 @@ static void write_item(struct nx_json_writer *json, const struct nx_pages *list,
         nx_http_write_invocation(json, record, true, &arena);
         break;
     case NX_PAGES_DEAD_LETTERS:
-        nx_http_write_dead_letter(json, record);
+        nx_http_write_dead_letter(json, record, find_put_back(list, record, position));
         break;
     }
 }
@@ -141,11 +165,13 @@ static enum nx_status read_now(const struct nx_pages *list, struct nx_read *read
 
 static void write_items(struct nx_json_writer *json, const struct nx_pages *list,
                         const struct nx_http_event_filter *filter, const struct nx_read *read) {
+    struct position position = { .function = NX_STR_EMPTY };
+
     for (size_t i = 0; i < read->record_count; i++) {
         /* By reference a dead letter of the event is found too. */
         if (nx_str_equal(read->records[i].stream, read->stream) &&
             nx_http_event_filter_matches(filter, &read->records[i])) {
-            write_item(json, list, &read->records[i]);
+            write_item(json, list, &read->records[i], &position);
         }
     }
 }

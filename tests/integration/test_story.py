@@ -128,12 +128,18 @@ def test_dead_letters_are_listed_and_put_back(project, servers):
     listed = run_nexus("events", "--dlq", "--output", "json", cwd=project).stdout.splitlines()
     assert len(listed) == 1
     letter = json.loads(listed[0])
-    assert letter["function"] == "user-welcome"
+    assert letter["function"] == "user-welcome" and letter["put_back"] is False
     assert server.get(f"/invocations?event={event}")["invocations"][-1]["attempt"] == 2
     back = run_nexus("replay", "--dlq", "user-welcome", cwd=project)
     assert "1 dead letter of user-welcome goes back" in back.stdout
     server.wait_until_idle()
     assert len(server.get(f"/invocations?event={event}")["invocations"]) == 4
+    assert [i["put_back"] for i in server.get("/dlq")["dead_letters"]] == [True, False], "it was given up again"
+    shown = run_nexus("events", "--dlq", cwd=project).stdout
+    first, second = shown.splitlines()
+    assert first.endswith("(2 attempts); put back") and second.endswith("(2 attempts)")
+    server.stop()
+    assert run_nexus("events", "--dlq", cwd=project).stdout == shown
 
 
 def test_unmatched_events_are_found(project, servers):

@@ -87,7 +87,7 @@ static enum nx_status add_consumer(struct nx_dispatch *dispatch, struct nx_consu
     nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
     nx_buf_init(&headers, NX_HEADERS_SIZE_MAX);
     nx_buf_init(&payload, POSITION_SIZE_MAX);
-    nx_buf_append_format(&subject, "consumers.%s", consumer->name);
+    nx_buf_append_format(&subject, NX_CONSUMER_SUBJECT_PREFIX "%s", consumer->name);
     /* For people, and for those who list the dead letters that are still there. */
     nx_buf_append_format(&headers, "Nexus-Floor: EVENTS:%" PRIu64 "\r\nNexus-Requeued: DLQ:%" PRIu64 "\r\n",
                          nx_consumer_floor(consumer), consumer->requeue_end);

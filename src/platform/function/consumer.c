@@ -490,6 +490,18 @@ enum nx_status nx_consumer_decode(struct nx_consumer *consumer, struct nx_str pa
     return nx_reader_ok(&reader) && nx_reader_left(&reader) == 0 ? NX_OK : damaged(err);
 }
 
+uint64_t nx_consumer_requeue_end_of(struct nx_str payload) {
+    struct nx_reader reader = nx_reader_of(payload);
+    const uint8_t version = nx_reader_u8(&reader);
+    (void)nx_reader_varint(&reader); /* epoch */
+    (void)nx_reader_u8(&reader);     /* attached */
+    (void)nx_reader_varint(&reader); /* start */
+    (void)nx_reader_varint(&reader); /* cursor */
+    (void)nx_reader_varint(&reader); /* requeue_next */
+    const uint64_t end = nx_reader_varint(&reader);
+    return nx_reader_ok(&reader) && version == NX_CONSUMER_FORMAT ? end : 0;
+}
+
 enum nx_status nx_consumer_keep_fact(struct nx_consumer *consumer, const struct nx_consumer_fact *fact,
                                      struct nx_error *err) {
     if (consumer->fact_count == consumer->fact_capacity) {

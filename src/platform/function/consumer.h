@@ -174,6 +174,8 @@ uint64_t nx_consumer_floor(const struct nx_consumer *consumer);
 /** Append the checkpoint's payload. `head` is dispatch's: an attached consumer stands there. */
 void nx_consumer_encode(const struct nx_consumer *consumer, uint64_t epoch, uint64_t head,
                         struct nx_buf *out);
+/** Its requeue_end alone; 0: damaged, or of another format. */
+uint64_t nx_consumer_requeue_end_of(struct nx_str payload);
 /** Read it back into a new consumer. Items are in no queue yet.
  * Errors: NX_DATA_LOSS  damaged; NX_FAILED_PRECONDITION  kind format-version; NX_RESOURCE_EXHAUSTED */
 NX_MUST_CHECK enum nx_status nx_consumer_decode(struct nx_consumer *consumer, struct nx_str payload,

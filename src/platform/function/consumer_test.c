@@ -122,6 +122,19 @@ static void test_a_position_and_the_records_since_give_the_position(void **state
     assert_int_equal(copy->ahead.count, 0);
 }
 
+static void test_a_position_tells_by_itself_which_letters_went_back(void **state) {
+    NX_AUTO(nx_buf) payload;
+    (void)state;
+    nx_buf_init(&payload, 4096);
+    NX_AUTO(nx_consumer) *consumer = new_consumer();
+    consumer->requeue_end = 300;
+    nx_consumer_encode(consumer, 1, 1, &payload);
+    assert_int_equal(nx_consumer_requeue_end_of(nx_buf_str(&payload)), 300);
+    for (size_t len = 0; len < 7; len++) {
+        assert_int_equal(nx_consumer_requeue_end_of(nx_str_slice(nx_buf_str(&payload), 0, len)), 0);
+    }
+}
+
 static void test_the_window_is_bounded(void **state) {
     (void)state;
     NX_AUTO(nx_consumer) *consumer = new_consumer();
@@ -179,6 +192,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_later_events_of_a_key_wait_and_others_go_on),
         cmocka_unit_test(test_a_position_and_the_records_since_give_the_position),
+        cmocka_unit_test(test_a_position_tells_by_itself_which_letters_went_back),
         cmocka_unit_test(test_the_window_is_bounded),
         cmocka_unit_test(test_a_full_window_of_retries_still_fits_into_a_record),
         cmocka_unit_test(test_waits_double_up_to_the_maximum_within_the_jitter),

@@ -12,6 +12,7 @@
 #include "platform/function/task.h"
 
 #define NX_CHECKPOINT_STREAM "CONSUMERS"
+#define NX_CONSUMER_SUBJECT_PREFIX "consumers."     /* with a function's name: its position */
 #define NX_CHECKPOINT_SUBJECT "dispatch.checkpoint" /* the one of dispatch itself */
 
 /* What a read or an append of ours was for: its message's context points to one. */

@@ -177,6 +177,14 @@ NX_MUST_CHECK enum nx_status nx_functions_requeue_new(struct nx_str function,
                                                       struct nx_functions_requeue **requeue_out,
                                                       struct nx_error *err);
 
+/** The read that tells how far the dead letters of a function were put back, also of one that nexus.yaml does
+ * not name any more: with a server or without, its answer goes to nx_functions_put_back_until().
+ * Ownership: the caller owns `*read_out`. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_functions_position_read_new(struct nx_str function, struct nx_read **read_out,
+                                                            struct nx_error *err);
+/** The first DLQ sequence that was not put back, of those that are the function's; 0: it cannot be told. */
+uint64_t nx_functions_put_back_until(const struct nx_read *read);
+
 /* Replay what the question names, mode live included. One runs at a time, others wait. */
 struct nx_functions_replay {
     struct nx_message message;          /* first */

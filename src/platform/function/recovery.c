@@ -45,7 +45,8 @@ static void ask_registration(struct nx_dispatch *dispatch, struct nx_consumer *c
 }
 
 static void ask_position(struct nx_dispatch *dispatch, struct nx_consumer *consumer) {
-    ask_simple(dispatch, NX_READ_LAST, NX_STR(NX_CHECKPOINT_STREAM), "consumers.", consumer, NX_FOR_POSITION);
+    ask_simple(dispatch, NX_READ_LAST, NX_STR(NX_CHECKPOINT_STREAM), NX_CONSUMER_SUBJECT_PREFIX, consumer,
+               NX_FOR_POSITION);
 }
 
 static void ask_events_info(struct nx_dispatch *dispatch) {

@@ -206,6 +206,32 @@ static void begin_requeue(struct nx_dispatch *dispatch, struct nx_functions_requ
     ask_dead_letters(dispatch, consumer, requeue, requeue->end);
 }
 
+enum nx_status nx_functions_position_read_new(struct nx_str function, struct nx_read **read_out,
+                                              struct nx_error *err) {
+    NX_AUTO(nx_read) *read = NULL;
+    NX_AUTO(nx_buf) subject;
+    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
+    nx_buf_append_c(&subject, NX_CONSUMER_SUBJECT_PREFIX);
+    nx_buf_append(&subject, function);
+    NX_TRY(nx_buf_check(&subject, err));
+    NX_TRY(nx_read_new(NX_READ_LAST, &read, err));
+    nx_dispatch_name_records(read, NX_STR(NX_CHECKPOINT_STREAM), nx_buf_str(&subject));
+    if (read->stream.ptr == NULL) {
+        return nx_fail_memory(err);
+    }
+    *read_out = NX_TAKE(read);
+    return NX_OK;
+}
+
+uint64_t nx_functions_put_back_until(const struct nx_read *read) {
+    if (read->status == NX_NOT_FOUND) {
+        return 1; /* it has no position yet, so nothing was put back */
+    }
+    return read->status == NX_OK && read->record_count == 1
+               ? nx_consumer_requeue_end_of(read->records[0].payload)
+               : 0;
+}
+
 void nx_dispatch_requeue_known(struct nx_dispatch *dispatch, const struct nx_asked *asked,
                                const struct nx_read *read) {
     struct nx_functions_requeue *requeue = asked->requeue;

@@ -201,13 +201,20 @@ void nx_http_write_invocation(struct nx_json_writer *writer, const struct nx_rec
     nx_json_object_end(writer);
 }
 
-void nx_http_write_dead_letter(struct nx_json_writer *writer, const struct nx_record *record) {
+struct nx_str nx_http_dead_letter_function(const struct nx_record *record) {
+    return nx_str_slice(record->subject, dead_letter_prefix.len, record->subject.len);
+}
+
+void nx_http_write_dead_letter(struct nx_json_writer *writer, const struct nx_record *record,
+                               uint64_t put_back_until) {
     nx_json_object_begin(writer);
     nx_http_member_reference(writer, "id", record->stream, record->sequence);
-    nx_json_member_str(writer, "function",
-                       nx_str_slice(record->subject, dead_letter_prefix.len, record->subject.len));
+    nx_json_member_str(writer, "function", nx_http_dead_letter_function(record));
     nx_json_member_str(writer, "event", nx_headers_value(record->headers, "Nexus-Event"));
     nx_http_member_time(writer, "stored", record->time_ns);
+    if (put_back_until != 0) {
+        nx_json_member_bool(writer, "put_back", record->sequence < put_back_until);
+    }
     nx_http_member_withheld(writer, record);
     nx_json_key(writer, NX_STR("cause"));
     if (nx_json_is_valid(record->payload)) {

@@ -10,8 +10,12 @@
  * head alone. A record that cannot be read becomes an object with "error". `arena` is scratch. */
 void nx_http_write_invocation(struct nx_json_writer *writer, const struct nx_record *record, bool in_full,
                               struct nx_arena *arena);
-/** Write a record of DLQ as one object. */
-void nx_http_write_dead_letter(struct nx_json_writer *writer, const struct nx_record *record);
+/** Write a record of DLQ as one object. `put_back_until` is its function's (nx_functions_put_back_until());
+ * 0: not known. */
+void nx_http_write_dead_letter(struct nx_json_writer *writer, const struct nx_record *record,
+                               uint64_t put_back_until);
+/** Whose dead letter it is; borrowed. */
+struct nx_str nx_http_dead_letter_function(const struct nx_record *record);
 /** Write a function's log lines as the member "log_lines". */
 void nx_http_write_log_lines(struct nx_json_writer *writer, const struct nx_invocation_log_line *lines,
                              size_t count);

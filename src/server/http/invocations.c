@@ -1,4 +1,4 @@
-/* src/server/http/invocations.c: what functions did: invocations and dead letters, one or a page of them. */
+/* src/server/http/invocations.c: what functions did: invocations, one or a page of them. */
 #include <stdio.h>
 
 #include "codec/invocation.h"
@@ -259,70 +259,4 @@ void nx_http_get_invocation(struct nx_http_services *services, struct nx_http_ex
     read->stream = invocations_stream;
     read->from_sequence = sequence;
     nx_http_ask(exchange, services->reads, &read->message, invocation_read);
-}
-
-/* Dead letters */
-
-static void dead_letters_read(struct nx_http_exchange *exchange, struct nx_message *message) {
-    struct nx_read *read = (struct nx_read *)message;
-    if (nx_http_page_goes_on(exchange, read)) {
-        return;
-    }
-    NX_AUTO(nx_buf) body;
-    struct nx_json_writer writer;
-    nx_buf_init(&body, NX_HTTP_ANSWER_SIZE_MAX);
-    if (read->status != NX_OK) {
-        nx_http_respond_error(exchange, &read->error, NX_STR_EMPTY);
-        nx_message_release(message);
-        return;
-    }
-    nx_json_writer_init(&writer, &body);
-    nx_json_object_begin(&writer);
-    nx_json_key(&writer, NX_STR("dead_letters"));
-    nx_json_array_begin(&writer);
-    for (size_t i = 0; i < read->record_count; i++) {
-        nx_http_write_dead_letter(&writer, &read->records[i]);
-    }
-    nx_json_array_end(&writer);
-    nx_http_page_end(&writer, read);
-    nx_json_object_end(&writer);
-    nx_json_writer_end(&writer);
-    nx_http_respond_json(exchange, &body);
-    nx_message_release(message);
-}
-
-static enum nx_status list_dead_letters(struct nx_http_exchange *exchange,
-                                        const struct nx_http_request *request, struct nx_error *err) {
-    static const char *const names[] = { "function", NX_HTTP_PAGE_PARAMETERS, NULL };
-    struct nx_http_services *services = nx_http_services_of(exchange);
-    NX_AUTO(nx_arena) arena;
-    NX_AUTO(nx_read) *read = NULL;
-    NX_AUTO(nx_buf) subject;
-    struct nx_http_query query;
-    nx_arena_init(&arena, ARENA_SIZE_MAX);
-    nx_buf_init(&subject, NX_SUBJECT_SIZE_MAX);
-    NX_TRY(nx_http_query_parse(request->query, names, &arena, &query, err));
-    NX_TRY(nx_http_page_scan(exchange, "DLQ", &query, &read, err));
-    const struct nx_str function = nx_http_query_value(&query, "function");
-    if (function.len > 0) {
-        nx_buf_append(&subject, NX_STR("dlq."));
-        nx_buf_append(&subject, function);
-    }
-    NX_TRY(nx_buf_check(&subject, err));
-    read->subject = nx_arena_copy(&read->arena, nx_buf_str(&subject));
-    if (read->subject.ptr == NULL) {
-        return nx_fail_memory(err);
-    }
-    nx_http_ask(exchange, services->reads, &NX_TAKE(read)->message, dead_letters_read);
-    return NX_OK;
-}
-
-void nx_http_list_dead_letters(struct nx_http_services *services, struct nx_http_exchange *exchange,
-                               const struct nx_http_request *request, struct nx_str parameter) {
-    struct nx_error err = { 0 };
-    (void)services;
-    (void)parameter;
-    if (list_dead_letters(exchange, request, &err) != NX_OK) {
-        nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
-    }
 }

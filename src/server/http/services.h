@@ -92,7 +92,7 @@ nx_http_handler nx_http_list_functions;    /* functions.c */
 nx_http_handler nx_http_post_replay;       /* functions.c */
 nx_http_handler nx_http_get_replay;        /* functions.c */
 nx_http_handler nx_http_post_requeue;      /* functions.c */
-nx_http_handler nx_http_list_dead_letters; /* invocations.c */
+nx_http_handler nx_http_list_dead_letters; /* dead_letters.c */
 nx_http_handler nx_http_post_erase;        /* erase.c */
 nx_http_handler nx_http_get_healthz;       /* status.c */
 nx_http_handler nx_http_get_readyz;        /* status.c */
