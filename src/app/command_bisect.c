@@ -12,6 +12,7 @@
 
 #include "app/calls.h"
 #include "app/code.h"
+#include "app/function_name.h"
 #include "app/replay_here.h"
 #include "app/source.h"
 #include "app/terminal.h"
@@ -338,6 +339,7 @@ static enum nx_status look(struct bisect *bisect, struct nx_args *args, bool jso
     NX_AUTO(nx_buf) out = { 0 };
     nx_buf_init(&out, OUTPUT_SIZE_MAX);
     NX_TRY(nx_source_open_directory(args, &bisect->source, err));
+    NX_TRY(nx_function_name_check("--function", nx_args_value(args, "function"), &bisect->source, err));
     NX_TRY(nx_replay_here_open(bisect->source.fabric, bisect->source.directory, &bisect->here, err));
     NX_TRY(find_call(bisect, args, err));
     NX_TRY(find_versions(bisect, err));

@@ -8,6 +8,7 @@
 
 #include "app/code.h"
 #include "app/config.h"
+#include "app/function_name.h"
 #include "app/toolchain.h"
 #include "io/process.h"
 #include "sandbox/instance/call.h"
@@ -94,11 +95,8 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     size_t count;
 
     NX_TRY(nx_config_load_and_explain(file == NULL ? "nexus.yaml" : file, &config, err));
+    NX_TRY(nx_function_name_check_config(nx_args_value(args, "function"), config, err));
     NX_TRY(build(args, config, &count, err));
-    if (count == 0 && nx_args_has(args, "function")) {
-        return nx_args_fail(args, err, "%.*s has no function '%s'", NX_STR_ARG(config->file),
-                            nx_args_value(args, "function"));
-    }
     if (count == 0) {
         (void)printf("%.*s names no functions: there is nothing to build\n", NX_STR_ARG(config->file));
         return NX_OK;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/function_name.h"
 #include "app/pages.h"
 #include "app/lookup.h"
 #include "app/terminal.h"
@@ -296,6 +297,7 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     if (listing.unmatched && source.config == NULL) {
         NX_TRY(nx_config_load_and_explain("nexus.yaml", &source.config, err));
     }
+    NX_TRY(nx_function_name_check("--function", nx_args_value(args, "function"), &source, err));
     listing.config = source.config;
     nx_buf_init(&listing.seen, SEEN_SIZE_MAX);
     const enum nx_status status = list_all(args, &list, &listing, err);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "app/function_name.h"
 #include "app/lines.h"
 #include "app/pages.h"
 #include "app/lookup.h"
@@ -220,6 +221,7 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
         nx_hint(err, "what was said so far: nexus logs; start the server: nexus dev");
         return NX_FAILED_PRECONDITION;
     }
+    NX_TRY(nx_function_name_check("--function", nx_args_value(args, "function"), &source, err));
     NX_TRY(find_trace(&source, &request, err));
     bool said = false;
     NX_TRY(print_all(&list, &request, &said, err));

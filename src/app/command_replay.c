@@ -11,6 +11,7 @@
 
 #include "app/calls.h"
 #include "app/code.h"
+#include "app/function_name.h"
 #include "app/lines.h"
 #include "app/replay_answer.h"
 #include "app/replay_here.h"
@@ -507,32 +508,6 @@ static enum nx_status read_count(struct nx_str json, uint64_t *count_out, struct
     return NX_OK;
 }
 
-/* The functions that there are, behind what the server said of one that is not there. */
-static void hint_functions(const struct nx_source *source, struct nx_error *err) {
-    NX_AUTO(nx_buf) answer = { 0 };
-    NX_AUTO(nx_buf) names = { 0 };
-    NX_AUTO(nx_json_doc) *doc = NULL;
-    const struct nx_json_value *function;
-
-    nx_buf_init(&answer, NX_CLIENT_ANSWER_SIZE_MAX);
-    nx_buf_init(&names, TARGET_SIZE_MAX);
-    if (nx_client_request(&source->client, "GET", NX_STR("/functions"), NX_STR_EMPTY, &answer, NULL) !=
-            NX_OK ||
-        nx_json_parse(nx_buf_str(&answer), answer.len * 16 + 4096, &doc, NULL) != NX_OK) {
-        return;
-    }
-    struct nx_json_iterator walk = nx_json_iterate(nx_json_get(nx_json_root(doc), NX_STR("functions")));
-    while (nx_json_next(&walk, NULL, &function)) {
-        nx_buf_append_c(&names, names.len == 0 ? "" : ", ");
-        nx_buf_append(&names, nx_json_get_str(function, "name"));
-    }
-    if (names.len > 0) {
-        nx_hint(err, "there are: %.*s", NX_STR_ARG(nx_buf_str(&names)));
-    } else {
-        nx_hint(err, "there are no functions: nexus.yaml names none");
-    }
-}
-
 static enum nx_status put_back(struct nx_source *source, const struct request *request,
                                struct nx_error *err) {
     NX_AUTO(nx_buf) target = { 0 };
@@ -544,6 +519,7 @@ static enum nx_status put_back(struct nx_source *source, const struct request *r
         nx_hint(err, "start it by: nexus dev");
         return NX_FAILED_PRECONDITION;
     }
+    NX_TRY(nx_function_name_check("--dlq", request->dlq, source, err));
     nx_buf_init(&target, TARGET_SIZE_MAX);
     nx_buf_init(&answer, TARGET_SIZE_MAX);
     nx_buf_append_c(&target, "/dlq/");
@@ -551,7 +527,7 @@ static enum nx_status put_back(struct nx_source *source, const struct request *r
     const enum nx_status status =
         nx_client_request(&source->client, "POST", nx_buf_str(&target), NX_STR_EMPTY, &answer, err);
     if (status == NX_NOT_FOUND) {
-        hint_functions(source, err);
+        nx_hint(err, "nexus.yaml does not name it any more: put it back there first");
     }
     NX_TRY(status);
     NX_TRY(read_count(nx_buf_str(&answer), &count, err));
@@ -575,6 +551,7 @@ static enum nx_status compare(struct nx_args *args, struct nx_source *source, st
     nx_buf_init(&code, NX_MODULE_SIZE_MAX);
     nx_buf_init(&old, NX_MODULE_SIZE_MAX);
     NX_TRY(nx_source_open_directory(args, source, err));
+    NX_TRY(nx_function_name_check("--function", nx_args_value(args, "function"), source, err));
     if (request->lists_calls) {
         return list_calls(source, request, err);
     }
@@ -598,7 +575,11 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
         return compare(args, &source, &request, err);
     }
     NX_TRY(nx_source_open(args, &source, err));
-    return request.dlq != NULL ? put_back(&source, &request, err) : replay(args, &source, &request, err);
+    if (request.dlq != NULL) {
+        return put_back(&source, &request, err);
+    }
+    NX_TRY(nx_function_name_check("--function", nx_args_value(args, "function"), &source, err));
+    return replay(args, &source, &request, err);
 }
 
 const struct nx_command nx_command_replay = {

@@ -10,6 +10,7 @@
 #include "app/code.h"
 #include "app/diff.h"
 #include "app/fixture.h"
+#include "app/function_name.h"
 #include "app/replay_here.h"
 #include "app/source.h"
 #include "app/terminal.h"
@@ -174,6 +175,7 @@ static enum nx_status make(struct nx_args *args, struct nx_error *err) {
     NX_AUTO(nx_source) source = { 0 };
     struct making making = { 0 };
     NX_TRY(nx_source_open_directory(args, &source, err));
+    NX_TRY(nx_function_name_check("--function", nx_args_value(args, "function"), &source, err));
     nx_buf_init(&making.text, NX_FIXTURE_SIZE_MAX);
     nx_arena_init(&making.arena, KEYS_SIZE_MAX);
     making.config = source.config;
@@ -550,6 +552,7 @@ static enum nx_status test(struct nx_args *args, bool json, struct nx_error *err
     const char *file = nx_args_value(args, "config");
     struct running running = { .args = args, .json = json };
     NX_TRY(nx_config_load_and_explain(file == NULL ? "nexus.yaml" : file, &config, err));
+    NX_TRY(nx_function_name_check_config(nx_args_value(args, "function"), config, err));
     running.config = config;
     nx_buf_init(&running.out, OUTPUT_SIZE_MAX);
     const enum nx_status status = run_project(&running, err);

@@ -349,6 +349,26 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are(project, serve
     server.wait_until_idle()
     done = run_nexus("replay", "--dlq", "nobody", cwd=project, status=1)
     assert "[NOT_FOUND]\nhint: there are: user-welcome\n" in done.stderr
+    nearest = "nexus: there is no function 'user-welcom' [NOT_FOUND]\nhint: did you mean: --function user-welcome?\n"
+    asks = [("logs",), ("logs", "--follow"), ("events", "--dlq"), ("replay", "EVENTS:1"), ("replay", "--since", "1h"),
+            ("replay", "EVENTS:1", "--on", "build/welcome.wasm"), ("replay", "EVENTS:1", "--list-calls"), ("bisect", "EVENTS:1"),
+            ("build",), ("test",), ("test", "--from", "EVENTS:1")]
+    for ask in asks:
+        done = run_nexus(*ask, "--function", "user-welcom", cwd=project, status=1)
+        assert done.stderr == nearest and done.stdout == "", ask
+    assert "--dlq user-welcome?" in run_nexus("replay", "--dlq", "User-Welcome", cwd=project, status=1).stderr
+    assert run_nexus("logs", "--function", "user-welcome", cwd=project).stdout.count("user-welcome") == 1
+    # What nexus.yaml does not name any more is still in the log, as is what somebody else's directory has.
+    data = project / ".nexus"
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    for _ in range(2):
+        done = run_nexus("logs", "--data", data, "--function", "user-welcom", cwd=elsewhere, status=1)
+        assert done.stderr.endswith(nearest)
+        assert "user-welcome" in run_nexus("logs", "--data", data, "--function", "user-welcome", cwd=elsewhere).stdout
+        server.stop()
+    (project / "nexus.yaml").write_text("version: v1\nfunctions: []\n")
+    assert "user-welcome" in run_nexus("logs", "--function", "user-welcome", cwd=project).stdout
     done = run_nexus("journal", "dump", "--stream", "NOPE", cwd=project, status=1)
     assert done.stderr.startswith("nexus: there is no stream 'NOPE' in this log [NOT_FOUND]\nhint: it has: ")
     assert "EVENTS" in done.stderr and "INVOCATIONS" in done.stderr
