@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-#include "codec/hex.h"
 #include "codec/json.h"
 #include "io/dial.h"
+#include "io/http_client.h"
 
 enum {
     CHUNK_SIZE = 64 * 1024,
@@ -38,73 +38,7 @@ enum nx_status nx_client_find(struct nx_disk *disk, const char *directory, struc
     return NX_OK;
 }
 
-/* Cut off one line; it must end with CR LF. */
-static bool take_line(struct nx_str *rest, struct nx_str *line_out) {
-    const size_t end = nx_str_find(*rest, NX_STR("\r\n"));
-
-    if (end == SIZE_MAX) {
-        return false;
-    }
-    *line_out = nx_str_slice(*rest, 0, end);
-    *rest = nx_str_slice(*rest, end + 2, rest->len);
-    return true;
-}
-
-static bool parse_chunks(struct nx_str rest, struct nx_buf *body_out) {
-    struct nx_str line;
-    uint32_t size;
-
-    while (take_line(&rest, &line) && nx_hex_to_u32(line, &size)) {
-        if (size == 0) {
-            return true;
-        }
-        if (rest.len < size + 2) {
-            return false;
-        }
-        nx_buf_append(body_out, nx_str_slice(rest, 0, size));
-        rest = nx_str_slice(rest, size + 2, rest.len);
-    }
-    return false;
-}
-
-enum nx_status nx_client_parse(struct nx_str answer, uint64_t *http_status_out, struct nx_buf *body_out,
-                               struct nx_error *err) {
-    struct nx_str rest = answer;
-    struct nx_str line;
-    uint64_t status;
-    uint64_t length = 0;
-    bool chunked = false;
-
-    if (!take_line(&rest, &line) || !nx_str_starts_with(line, NX_STR("HTTP/1.1 ")) ||
-        !nx_str_to_u64(nx_str_slice(line, 9, 12), &status)) {
-        return nx_fail(err, NX_DATA_LOSS, "what answered is no Nexus server");
-    }
-    for (;;) {
-        if (!take_line(&rest, &line)) {
-            return nx_fail(err, NX_DATA_LOSS, "the answer ends in its headers");
-        }
-        if (line.len == 0) {
-            break;
-        }
-        struct nx_str value = line;
-        struct nx_str name;
-        if (nx_str_split(&value, ':', &name) && nx_str_equal_ignore_case(name, NX_STR("content-length"))) {
-            (void)nx_str_to_u64(nx_str_trim(value), &length);
-        } else if (nx_str_equal_ignore_case(name, NX_STR("transfer-encoding"))) {
-            chunked = true;
-        }
-    }
-    if (chunked ? !parse_chunks(rest, body_out) : rest.len < length) {
-        return nx_fail(err, NX_DATA_LOSS, "the answer ends in its body");
-    }
-    if (!chunked) {
-        nx_buf_append(body_out, nx_str_slice(rest, 0, (size_t)length));
-    }
-    *http_status_out = status;
-    return nx_buf_check(body_out, err);
-}
-
-static enum nx_status status_from_name(struct nx_str name, uint64_t http_status) {
+static enum nx_status status_from_name(struct nx_str name, int http_status) {
 #define NX_STATUS_MEMBER(status, text, http) { status, text },
     static const struct {
         enum nx_status status;
@@ -120,7 +54,7 @@ static enum nx_status status_from_name(struct nx_str name, uint64_t http_status)
 }
 
 /* The server's problem details (RFC 9457) as our error. */
-static enum nx_status fail_by_problem(struct nx_str body, uint64_t http_status, struct nx_error *err) {
+static enum nx_status fail_by_problem(struct nx_str body, int http_status, struct nx_error *err) {
     NX_AUTO(nx_json_doc) *doc = NULL;
     struct nx_str code = NX_STR_EMPTY;
     struct nx_str text = NX_STR_EMPTY;
@@ -134,7 +68,7 @@ static enum nx_status fail_by_problem(struct nx_str body, uint64_t http_status, 
     }
     const enum nx_status status = status_from_name(code, http_status);
     if (text.len == 0) {
-        (void)nx_fail(err, status, "the server answered %d", (int)http_status);
+        (void)nx_fail(err, status, "the server answered %d", http_status);
     } else {
         (void)nx_fail(err, status, "%.*s", NX_STR_ARG(text));
     }
@@ -172,35 +106,18 @@ static enum nx_status exchange(const struct nx_client *client, struct nx_buf *by
     return bytes->len > 0 ? NX_OK : nx_fail(err, NX_UNAVAILABLE, "the server ended before it answered");
 }
 
-/* The value of the answer's header; empty when it has none. */
-static struct nx_str header_of(struct nx_str answer, struct nx_str name) {
-    struct nx_str line;
-
-    while (take_line(&answer, &line) && line.len > 0) {
-        struct nx_str value = line;
-        struct nx_str found;
-        if (nx_str_split(&value, ':', &found) && nx_str_equal_ignore_case(found, name)) {
-            return nx_str_trim(value);
-        }
-    }
-    return NX_STR_EMPTY;
-}
-
 /* `record_out` may be NULL. */
 static enum nx_status request(const struct nx_client *client, const char *method, struct nx_str target,
                               struct nx_str body, struct nx_buf *body_out, struct nx_buf *record_out,
                               struct nx_error *err) {
     NX_AUTO(nx_buf) bytes = { 0 };
-    const size_t body_start = body_out->len;
-    const bool is_v6 = nx_str_find_byte(nx_str_from_c(client->ports.host), ':') != SIZE_MAX;
-    uint64_t http_status;
+    struct nx_http_client_answer answer;
+    bool keeps;
 
     nx_buf_init(&bytes, NX_CLIENT_ANSWER_SIZE_MAX + HEADERS_SIZE_MAX);
-    nx_buf_append_format(&bytes,
-                         "%s %.*s HTTP/1.1\r\nHost: %s%s%s:%u\r\nUser-Agent: nexus\r\nConnection: close\r\n"
-                         "Accept: application/json\r\n",
-                         method, NX_STR_ARG(target), is_v6 ? "[" : "", client->ports.host, is_v6 ? "]" : "",
-                         (unsigned)client->ports.port);
+    nx_buf_append_format(&bytes, "%s %.*s HTTP/1.1\r\n", method, NX_STR_ARG(target));
+    nx_http_append_host(&bytes, client->ports.host, client->ports.port);
+    nx_buf_append_c(&bytes, "User-Agent: nexus\r\nConnection: close\r\nAccept: application/json\r\n");
     if (body.len > 0) {
         nx_buf_append_format(&bytes, "Content-Type: %s\r\n",
                              client->content_type == NULL ? "application/json" : client->content_type);
@@ -216,13 +133,15 @@ static enum nx_status request(const struct nx_client *client, const char *method
         nx_hint(err, "it was stopped or killed; start it again by: nexus dev");
     }
     NX_TRY(status);
-    NX_TRY(nx_client_parse(nx_buf_str(&bytes), &http_status, body_out, err));
-    if (http_status >= 400) {
-        const struct nx_str answer = nx_str_slice(nx_buf_str(body_out), body_start, body_out->len);
-        return fail_by_problem(answer, http_status, err);
+    if (nx_http_answer_read(nx_buf_str(&bytes), true, &answer, body_out, &keeps) != NX_HTTP_ANSWER_WHOLE) {
+        return nx_fail(err, NX_DATA_LOSS, "what answered is no Nexus server, or the answer is cut off");
+    }
+    NX_TRY(nx_buf_check(body_out, err));
+    if (answer.status >= 400) {
+        return fail_by_problem(answer.body, answer.status, err);
     }
     if (record_out != NULL) {
-        nx_buf_append(record_out, header_of(nx_buf_str(&bytes), NX_STR("nexus-record")));
+        nx_buf_append(record_out, nx_http_answer_header(nx_buf_str(&bytes), NX_STR("nexus-record")));
         NX_TRY(nx_buf_check(record_out, err));
     }
     return NX_OK;

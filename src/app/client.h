@@ -1,6 +1,6 @@
 /* src/app/client.h: one request to the server of a data directory, one answer.
  *
- * Speaks only what our own server answers: HTTP/1.1 with a Content-Length or chunked, JSON bodies. Blocks. */
+ * The answer is read to its end and then taken apart (io/http_client). Blocks. */
 #pragma once
 
 #include "app/ports.h"
@@ -38,7 +38,3 @@ NX_MUST_CHECK enum nx_status nx_client_request(const struct nx_client *client, c
 NX_MUST_CHECK enum nx_status nx_client_get_record(const struct nx_client *client, struct nx_str target,
                                                   struct nx_buf *body_out, struct nx_buf *record_out,
                                                   struct nx_error *err);
-/** Take an answer apart: for the test. `answer` is the whole of it.
- * Errors: NX_DATA_LOSS */
-NX_MUST_CHECK enum nx_status nx_client_parse(struct nx_str answer, uint64_t *http_status_out,
-                                             struct nx_buf *body_out, struct nx_error *err);

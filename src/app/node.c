@@ -323,22 +323,36 @@ static void warn_of_otel(struct nx_node *node) {
     }
 }
 
+/* As with the variables: what is wrong is told, and the server starts without. */
+static bool load_otel_tls(struct nx_node *node, struct nx_tls_context **tls_out) {
+    struct nx_error err = { 0 };
+
+    if (nx_export_load_tls(&node->otel, nx_disk_system(), tls_out, &err) != NX_OK) {
+        nx_log_warn(node->options.log, "spans are not exported", NX_F_C("error", err.message),
+                    NX_F_C("hint", err.hint));
+        return false;
+    }
+    return true;
+}
+
 /* Spans go to a collector where the environment names one. */
 static enum nx_status open_exporter(struct nx_node *node, struct nx_error *err) {
     uint8_t random[NX_ULID_RANDOM_SIZE];
     char instance[NX_ULID_TEXT_SIZE + 1];
     struct nx_ulid_generator ulids = { 0 };
+    NX_AUTO(nx_tls_context) *tls = NULL;
 
     nx_random_fill(&node->random, random, sizeof random);
     const struct nx_ulid ulid = nx_ulid_next(&ulids, nx_clock_read(&node->clock).wall_ns, random);
     (void)nx_ulid_format(&ulid, instance);
     NX_TRY(nx_otel_options_read(get_variable, NX_VERSION, instance, &node->otel, err));
     warn_of_otel(node);
-    if (!node->otel.is_on) {
+    if (!node->otel.is_on || !load_otel_tls(node, &tls)) {
         return NX_OK;
     }
     const struct nx_exporter_options options = {
         .otel = &node->otel,
+        .tls = tls,
         .clock = node->clock,
         .random = node->random,
         .version = NX_VERSION,

@@ -8,13 +8,21 @@
 #include "io/clock.h"
 #include "io/dial.h"
 
-enum { CHUNK_SIZE = 16 * 1024, HEAD_SIZE_MAX = 16 * 1024 };
+enum {
+    CHUNK_SIZE = 16 * 1024,
+    HEAD_SIZE_MAX = 16 * 1024,
+    TLS_SLICE_SIZE = 64 * 1024, /* of a body, given to TLS at once */
+    TLS_OUTPUT_SIZE_MAX = 256 * 1024,
+};
 
 struct nx_http_client {
     struct nx_url url;
-    struct nx_dial *dial; /* NULL: not connected */
-    bool is_reused;       /* an answer came over it already */
+    struct nx_tls_context *context; /* NULL: plain http */
+    struct nx_dial *dial;           /* NULL: not connected */
+    struct nx_tls *tls;             /* with https: the session on `dial` */
+    bool is_reused;                 /* an answer came over it already */
     struct nx_buf head;
+    struct nx_buf raw; /* as it came, before TLS */
     struct nx_buf answer;
     struct nx_buf body;
 };
@@ -151,11 +159,11 @@ static enum nx_http_answer_state read_chunks(struct nx_str rest, struct nx_buf *
             }
             return NX_HTTP_ANSWER_PART;
         }
-        if (rest.len < size + 2) {
+        if (rest.len < (uint64_t)size + 2) {
             return NX_HTTP_ANSWER_PART;
         }
         nx_buf_append(body_out, nx_str_slice(rest, 0, size));
-        rest = nx_str_slice(rest, size + 2, rest.len);
+        rest = nx_str_slice(rest, (size_t)size + 2, rest.len);
     }
     return NX_HTTP_ANSWER_PART;
 }
@@ -197,6 +205,7 @@ static enum nx_http_answer_state read_head(struct nx_str *rest, struct answer_he
 enum nx_http_answer_state nx_http_answer_read(struct nx_str bytes, bool is_ended,
                                               struct nx_http_client_answer *answer_out,
                                               struct nx_buf *body_out, bool *keeps_out) {
+    const size_t body_start = body_out->len;
     struct nx_http_client_answer answer;
     struct answer_head head;
     enum nx_http_answer_state state;
@@ -211,37 +220,57 @@ enum nx_http_answer_state nx_http_answer_read(struct nx_str bytes, bool is_ended
         head.length = 0;
     }
     if (state == NX_HTTP_ANSWER_WHOLE) {
-        nx_buf_reset(body_out);
         state = read_body(rest, &head, is_ended, body_out);
     }
     if (state == NX_HTTP_ANSWER_WHOLE) {
         *keeps_out = !head.closes && (head.has_length || head.is_chunked);
-        answer.body = nx_buf_str(body_out);
+        answer.body = nx_str_slice(nx_buf_str(body_out), body_start, body_out->len);
         *answer_out = answer;
+    } else {
+        body_out->len = body_start;
     }
     return state == NX_HTTP_ANSWER_PART && is_ended ? NX_HTTP_ANSWER_BAD : state;
 }
 
-/* Requests */
-
-enum nx_status nx_http_client_new(const struct nx_url *url, struct nx_http_client **client_out,
-                                  struct nx_error *err) {
-    if (url->is_https) {
-        return nx_fail(err, NX_INVALID_ARGUMENT, "https is not possible yet");
+struct nx_str nx_http_answer_header(struct nx_str bytes, struct nx_str name) {
+    struct nx_str line;
+    while (take_line(&bytes, &line) && line.len > 0) {
+        struct nx_str value = line;
+        struct nx_str found;
+        if (nx_str_split(&value, ':', &found) && nx_str_equal_ignore_case(found, name)) {
+            return nx_str_trim(value);
+        }
     }
+    return NX_STR_EMPTY;
+}
+
+void nx_http_append_host(struct nx_buf *out, const char *host, uint16_t port) {
+    const bool is_v6 = nx_str_find_byte(nx_str_from_c(host), ':') != SIZE_MAX;
+    nx_buf_append_format(out, "Host: %s%s%s:%u\r\n", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
+                         (unsigned)port);
+}
+
+/* Connections */
+
+enum nx_status nx_http_client_new(const struct nx_url *url, struct nx_tls_context *tls,
+                                  struct nx_http_client **client_out, struct nx_error *err) {
+    nx_assert(url->is_https == (tls != NULL));
     struct nx_http_client *client = calloc(1, sizeof *client);
     if (client == NULL) {
         return nx_fail_memory(err);
     }
     client->url = *url;
+    client->context = tls == NULL ? NULL : nx_tls_context_ref(tls);
     nx_buf_init(&client->head, HEAD_SIZE_MAX + NX_URL_TARGET_SIZE_MAX);
-    nx_buf_init(&client->answer, NX_HTTP_CLIENT_ANSWER_SIZE_MAX + CHUNK_SIZE);
-    nx_buf_init(&client->body, NX_HTTP_CLIENT_ANSWER_SIZE_MAX + CHUNK_SIZE);
+    nx_buf_init(&client->raw, CHUNK_SIZE);
+    nx_buf_init(&client->answer, NX_HTTP_CLIENT_ANSWER_SIZE_MAX + 2 * CHUNK_SIZE);
+    nx_buf_init(&client->body, NX_HTTP_CLIENT_ANSWER_SIZE_MAX + 2 * CHUNK_SIZE);
     *client_out = client;
     return NX_OK;
 }
 
 static void disconnect(struct nx_http_client *client) {
+    nx_tls_close(NX_TAKE(client->tls));
     nx_dial_close(NX_TAKE(client->dial));
     client->is_reused = false;
 }
@@ -251,19 +280,99 @@ void nx_http_client_close(struct nx_http_client *client) {
         return;
     }
     disconnect(client);
+    nx_tls_context_unref(client->context);
     nx_buf_fini(&client->head);
+    nx_buf_fini(&client->raw);
     nx_buf_fini(&client->answer);
     nx_buf_fini(&client->body);
     free(client);
 }
 
+/* What TLS has to say to the server. */
+static enum nx_status flush(struct nx_http_client *client, struct nx_error *err) {
+    struct nx_buf *output = nx_tls_output(client->tls);
+    const enum nx_status status = nx_dial_write(client->dial, nx_buf_str(output), err);
+    nx_buf_reset(output);
+    return status;
+}
+
+static enum nx_status say(struct nx_http_client *client, struct nx_str bytes, struct nx_error *err) {
+    if (client->tls == NULL) {
+        return nx_dial_write(client->dial, bytes, err);
+    }
+    for (size_t at = 0; at < bytes.len; at += TLS_SLICE_SIZE) {
+        NX_TRY(nx_tls_write(client->tls, nx_str_slice(bytes, at, at + TLS_SLICE_SIZE), err));
+        NX_TRY(flush(client, err));
+    }
+    return NX_OK;
+}
+
+/* Read what is there into `answer`; over TLS that may be nothing. */
+static enum nx_status hear(struct nx_http_client *client, bool *is_ended_out, struct nx_error *err) {
+    struct nx_buf *bytes = client->tls == NULL ? &client->answer : &client->raw;
+    size_t len = 0;
+    nx_buf_reset(&client->raw);
+    if (!nx_buf_reserve(bytes, CHUNK_SIZE)) {
+        return nx_buf_check(bytes, err);
+    }
+    NX_TRY(nx_dial_read(client->dial, bytes->ptr + bytes->len, CHUNK_SIZE, &len, err));
+    bytes->len += len;
+    if (client->tls == NULL) {
+        *is_ended_out = len == 0;
+        return NX_OK;
+    }
+    if (len == 0) { /* an end that TLS does not tell of is anybody's */
+        return nx_fail(err, NX_UNAVAILABLE, "%s port %u broke off the connection", client->url.host,
+                       (unsigned)client->url.port);
+    }
+    const enum nx_status status = nx_tls_read(client->tls, nx_buf_str(bytes), &client->answer, err);
+    const enum nx_status flushed = flush(client, status == NX_OK ? err : NULL);
+    *is_ended_out = nx_tls_has_ended(client->tls);
+    return status == NX_OK ? flushed : status;
+}
+
+/* Wait for bytes, or say why not to wait any more. */
+static enum nx_status wait_for_bytes(struct nx_http_client *client, const struct nx_http_post *post,
+                                     int64_t since_ns, int timeout_ms, struct nx_error *err) {
+    const struct nx_clock clock = nx_clock_system();
+    while (!nx_dial_wait(client->dial, NX_HTTP_CLIENT_WAIT_MS)) {
+        if (post->waiting != NULL && !post->waiting(post->data)) {
+            return nx_fail(err, NX_CANCELLED, "given up before the answer");
+        }
+        if (nx_clock_read(&clock).monotonic_ns - since_ns >= (int64_t)timeout_ms * NX_NS_PER_MS) {
+            return nx_fail(err, NX_DEADLINE_EXCEEDED, "%s port %u has not answered within %d ms",
+                           client->url.host, (unsigned)client->url.port, timeout_ms);
+        }
+    }
+    return NX_OK;
+}
+
+static enum nx_status shake_hands(struct nx_http_client *client, const struct nx_http_post *post,
+                                  struct nx_error *err) {
+    const struct nx_clock clock = nx_clock_system();
+    const int64_t since_ns = nx_clock_read(&clock).monotonic_ns;
+    bool is_ended = false;
+    NX_TRY(nx_tls_dial(client->context, client->url.host, TLS_OUTPUT_SIZE_MAX, &client->tls, err));
+    NX_TRY(nx_tls_read(client->tls, NX_STR_EMPTY, &client->answer, err));
+    NX_TRY(flush(client, err));
+    while (!nx_tls_is_established(client->tls)) {
+        NX_TRY(wait_for_bytes(client, post, since_ns, NX_HTTP_CLIENT_CONNECT_MS, err));
+        const enum nx_status status = hear(client, &is_ended, err);
+        if (status != NX_OK) {
+            return nx_wrap(err, status, "%s port %u", client->url.host, (unsigned)client->url.port);
+        }
+    }
+    return NX_OK;
+}
+
+/* Requests */
+
 static void write_head(struct nx_http_client *client, const struct nx_http_post *post) {
     const struct nx_url *url = &client->url;
-    const bool is_v6 = nx_str_find_byte(nx_str_from_c(url->host), ':') != SIZE_MAX;
     nx_buf_reset(&client->head);
-    nx_buf_append_format(&client->head, "POST %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nContent-Length: %zu\r\n",
-                         url->target, is_v6 ? "[" : "", url->host, is_v6 ? "]" : "", (unsigned)url->port,
-                         post->body.len);
+    nx_buf_append_format(&client->head, "POST %s HTTP/1.1\r\n", url->target);
+    nx_http_append_host(&client->head, url->host, url->port);
+    nx_buf_append_format(&client->head, "Content-Length: %zu\r\n", post->body.len);
     nx_buf_append(&client->head, post->headers);
     nx_buf_append_c(&client->head, "\r\n");
 }
@@ -273,51 +382,35 @@ static enum nx_status send_request(struct nx_http_client *client, const struct n
     if (client->dial == NULL) {
         NX_TRY(
             nx_dial_open(client->url.host, client->url.port, NX_HTTP_CLIENT_CONNECT_MS, &client->dial, err));
-    }
-    NX_TRY(nx_dial_write(client->dial, nx_buf_str(&client->head), err));
-    return nx_dial_write(client->dial, post->body, err);
-}
-
-/* Wait for bytes, or say why not to wait any more. */
-static enum nx_status wait_for_bytes(struct nx_http_client *client, const struct nx_http_post *post,
-                                     int64_t deadline_ns, struct nx_error *err) {
-    const struct nx_clock clock = nx_clock_system();
-    while (!nx_dial_wait(client->dial, NX_HTTP_CLIENT_WAIT_MS)) {
-        if (post->waiting != NULL && !post->waiting(post->data)) {
-            return nx_fail(err, NX_CANCELLED, "given up before the answer");
-        }
-        if (nx_clock_read(&clock).monotonic_ns >= deadline_ns) {
-            return nx_fail(err, NX_DEADLINE_EXCEEDED, "%s port %u has not answered within %d ms",
-                           client->url.host, (unsigned)client->url.port, post->timeout_ms);
+        if (client->context != NULL) {
+            NX_TRY(shake_hands(client, post, err));
         }
     }
-    return NX_OK;
+    NX_TRY(say(client, nx_buf_str(&client->head), err));
+    return say(client, post->body, err);
 }
 
 static enum nx_status receive_answer(struct nx_http_client *client, const struct nx_http_post *post,
                                      struct nx_http_client_answer *answer_out, struct nx_error *err) {
     const struct nx_clock clock = nx_clock_system();
-    const int64_t deadline_ns = nx_clock_read(&clock).monotonic_ns + (int64_t)post->timeout_ms * NX_NS_PER_MS;
+    const int64_t since_ns = nx_clock_read(&clock).monotonic_ns;
+    bool is_ended = false;
     bool keeps = false;
     nx_buf_reset(&client->answer);
     for (;;) {
-        size_t len = 0;
-        NX_TRY(wait_for_bytes(client, post, deadline_ns, err));
-        if (!nx_buf_reserve(&client->answer, CHUNK_SIZE)) {
-            return nx_buf_check(&client->answer, err);
-        }
-        NX_TRY(nx_dial_read(client->dial, client->answer.ptr + client->answer.len, CHUNK_SIZE, &len, err));
-        client->answer.len += len;
-        if (len == 0 && client->answer.len == 0) {
+        NX_TRY(wait_for_bytes(client, post, since_ns, post->timeout_ms, err));
+        NX_TRY(hear(client, &is_ended, err));
+        if (is_ended && client->answer.len == 0) {
             return nx_fail(err, NX_UNAVAILABLE, "%s port %u ended the connection without an answer",
                            client->url.host, (unsigned)client->url.port);
         }
+        nx_buf_reset(&client->body);
         switch (
-            nx_http_answer_read(nx_buf_str(&client->answer), len == 0, answer_out, &client->body, &keeps)) {
+            nx_http_answer_read(nx_buf_str(&client->answer), is_ended, answer_out, &client->body, &keeps)) {
         case NX_HTTP_ANSWER_WHOLE:
             NX_TRY(nx_buf_check(&client->body, err));
             client->is_reused = true;
-            if (!keeps) {
+            if (!keeps || is_ended) {
                 disconnect(client);
             }
             return NX_OK;

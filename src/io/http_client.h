@@ -1,10 +1,11 @@
 /* src/io/http_client.h: requests to an HTTP/1.1 server elsewhere, one at a time, on a connection that is
  * kept.
  *
- * Plain http only. For an actor that has a thread of its own and nothing to do but wait for the answer: every
+ * For an actor that has a thread of its own and nothing to do but wait for the answer: every
  * call blocks, and asks meanwhile, every NX_HTTP_CLIENT_WAIT_MS, whether to go on. A connection that the
  * server has closed since the last request is opened again. Of an answer its status, Retry-After and body are
- * read; redirections are not followed. */
+ * read; redirections are not followed. With https the server's certificate must be for the URL's host and by
+ * an authority that the context trusts. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "io/tls.h"
 
 enum {
     NX_HTTP_CLIENT_WAIT_MS = 50,
@@ -36,11 +38,11 @@ NX_MUST_CHECK enum nx_status nx_url_parse(struct nx_str text, struct nx_url *url
 struct nx_http_client;
 
 /** Connects when the first request is sent.
- * Ownership: the caller ends it by nx_http_client_close(). `url` is copied.
- * Errors:    NX_INVALID_ARGUMENT    it is https
- *            NX_RESOURCE_EXHAUSTED  out of memory */
-NX_MUST_CHECK enum nx_status nx_http_client_new(const struct nx_url *url, struct nx_http_client **client_out,
-                                                struct nx_error *err);
+ * Ownership: the caller ends it by nx_http_client_close(). `url` is copied. `tls` is a client's context,
+ * which https needs and the client keeps; NULL: plain http. Errors:    NX_RESOURCE_EXHAUSTED  out of memory
+ */
+NX_MUST_CHECK enum nx_status nx_http_client_new(const struct nx_url *url, struct nx_tls_context *tls,
+                                                struct nx_http_client **client_out, struct nx_error *err);
 void nx_http_client_close(struct nx_http_client *client); /* NULL allowed */
 
 struct nx_http_post {
@@ -58,7 +60,8 @@ struct nx_http_client_answer {
 };
 /** Send the body to the URL and wait for the answer, whatever its status is. After an error what the server
  * has done is not known.
- * Errors:    NX_UNAVAILABLE         nobody listens, or the connection broke
+ * Errors:    NX_UNAVAILABLE         nobody listens, the connection broke, or TLS failed, as with a
+ *                                   certificate that is not trusted
  *            NX_DEADLINE_EXCEEDED   no answer in time
  *            NX_CANCELLED           `waiting` gave up
  *            NX_DATA_LOSS           what answered does not speak HTTP/1.1
@@ -68,12 +71,18 @@ NX_MUST_CHECK enum nx_status nx_http_client_post(struct nx_http_client *client,
                                                  struct nx_http_client_answer *answer_out,
                                                  struct nx_error *err);
 
-/* For the test: where an answer ends. */
+/* The parts, for whoever has the bytes himself. */
+
+/** Append the header line that names the server: "Host: host:port", an IPv6 address in brackets. */
+void nx_http_append_host(struct nx_buf *out, const char *host, uint16_t port);
+
 enum nx_http_answer_state { NX_HTTP_ANSWER_PART, NX_HTTP_ANSWER_WHOLE, NX_HTTP_ANSWER_BAD };
 /** Read an answer of which `bytes` are there; `is_ended`: no more will come. Its body is appended to
  * `body_out` when it is whole; `*keeps_out` says whether the connection may be used again. */
 enum nx_http_answer_state nx_http_answer_read(struct nx_str bytes, bool is_ended,
                                               struct nx_http_client_answer *answer_out,
                                               struct nx_buf *body_out, bool *keeps_out);
+/** The value of a header of an answer that is whole, borrowed; empty when it has none. */
+struct nx_str nx_http_answer_header(struct nx_str bytes, struct nx_str name);
 
 NX_DEFINE_AUTO(nx_http_client, nx_http_client_close)

@@ -99,6 +99,35 @@ static void test_an_answer_without_a_length_ends_with_its_connection(void **stat
     assert_false(keeps);
 }
 
+static void test_refuses_every_answer_that_is_cut_short(void **state) {
+    const struct nx_str whole[] = {
+        NX_STR("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+        NX_STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nWiki\r\n0\r\n\r\n"),
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        NX_AUTO(nx_buf) buf;
+        struct nx_http_client_answer answer;
+        bool keeps;
+        nx_buf_init(&buf, 4096);
+        nx_buf_append_c(&buf, "before");
+        for (size_t len = 0; len < whole[i].len; len++) {
+            assert_int_equal(nx_http_answer_read(nx_str_slice(whole[i], 0, len), true, &answer, &buf, &keeps),
+                             NX_HTTP_ANSWER_BAD);
+            assert_int_equal(buf.len, 6);
+        }
+        assert_int_equal(nx_http_answer_read(whole[i], true, &answer, &buf, &keeps), NX_HTTP_ANSWER_WHOLE);
+        assert_true(nx_str_is(nx_buf_str(&buf), i == 0 ? "before{}" : "beforeWiki"));
+    }
+}
+
+static void test_finds_a_header_of_an_answer(void **state) {
+    const struct nx_str text = NX_STR("HTTP/1.1 200 OK\r\nNEXUS-Record:  EVENTS:17 \r\n\r\nX: body\r\n");
+    (void)state;
+    assert_true(nx_str_is(nx_http_answer_header(text, NX_STR("nexus-record")), "EVENTS:17"));
+    assert_int_equal(nx_http_answer_header(text, NX_STR("x")).len, 0);
+}
+
 static void test_refuses_what_is_no_answer(void **state) {
     static const char *const bad[] = { "SSH-2.0-x\r\n\r\n",
                                        "HTTP/2 200\r\n\r\n",
@@ -126,11 +155,8 @@ static void test_a_server_that_is_not_there_is_unavailable(void **state) {
     const struct nx_http_post post = { .body = NX_STR("x"), .headers = NX_STR_EMPTY, .timeout_ms = 1000 };
     (void)state;
     assert_int_equal(nx_url_parse(NX_STR("http://127.0.0.1:1/"), &url, NULL), NX_OK);
-    assert_int_equal(nx_http_client_new(&url, &client, NULL), NX_OK);
+    assert_int_equal(nx_http_client_new(&url, NULL, &client, NULL), NX_OK);
     assert_int_equal(nx_http_client_post(client, &post, &answer, NULL), NX_UNAVAILABLE);
-    url.is_https = true;
-    NX_AUTO(nx_http_client) *other = NULL;
-    assert_int_equal(nx_http_client_new(&url, &other, NULL), NX_INVALID_ARGUMENT);
 }
 
 int main(void) {
@@ -139,6 +165,8 @@ int main(void) {
         cmocka_unit_test(test_refuses_what_is_no_url),
         cmocka_unit_test(test_an_answer_ends_where_it_says),
         cmocka_unit_test(test_an_answer_without_a_length_ends_with_its_connection),
+        cmocka_unit_test(test_refuses_every_answer_that_is_cut_short),
+        cmocka_unit_test(test_finds_a_header_of_an_answer),
         cmocka_unit_test(test_refuses_what_is_no_answer),
         cmocka_unit_test(test_a_server_that_is_not_there_is_unavailable),
     };

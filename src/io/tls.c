@@ -3,6 +3,7 @@
 #include "io/tls.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -26,6 +27,7 @@ struct nx_tls_context {
     struct nx_refcount refcount;
     SSL_CTX *ssl;
     BIO_METHOD *method;
+    bool is_client;
 };
 
 struct nx_tls {
@@ -187,7 +189,7 @@ static enum nx_status take_text(SSL_CTX *ssl, struct nx_str text, const char *wh
 }
 
 static enum nx_status take_verify(SSL_CTX *ssl, const struct nx_tls_options *options, struct nx_error *err) {
-    if (!options->verify) {
+    if (!options->verify && !options->is_client) {
         return NX_OK;
     }
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -208,8 +210,10 @@ static enum nx_status configure(struct nx_tls_context *context, const struct nx_
     (void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(ssl, 0);
     SSL_CTX_set_max_cert_list(ssl, HANDSHAKE_SIZE_MAX);
-    NX_TRY(take_text(ssl, options->certificate, "certificate", take_chain, err));
-    NX_TRY(take_text(ssl, options->key, "key", take_key, err));
+    if (!options->is_client || options->certificate.len > 0 || options->key.len > 0) {
+        NX_TRY(take_text(ssl, options->certificate, "certificate", take_chain, err));
+        NX_TRY(take_text(ssl, options->key, "key", take_key, err));
+    }
     return take_verify(ssl, options, err);
 }
 
@@ -230,7 +234,8 @@ enum nx_status nx_tls_context_new(const struct nx_tls_options *options, struct n
         return nx_fail_memory(err);
     }
     nx_refcount_init(&context->refcount);
-    context->ssl = SSL_CTX_new(TLS_server_method());
+    context->is_client = options->is_client;
+    context->ssl = SSL_CTX_new(options->is_client ? TLS_client_method() : TLS_server_method());
     context->method = method_new();
     if (context->ssl == NULL || context->method == NULL) {
         return fail_openssl_memory(err);
@@ -238,6 +243,48 @@ enum nx_status nx_tls_context_new(const struct nx_tls_options *options, struct n
     NX_TRY(configure(context, options, err));
     *context_out = NX_TAKE(context);
     return NX_OK;
+}
+
+/* Nothing is read where there is no path. */
+static enum nx_status read_text(struct nx_disk *disk, const char *path, const char *what, struct nx_buf *text,
+                                struct nx_error *err) {
+    if (path == NULL) {
+        return NX_OK;
+    }
+    nx_buf_init(text, NX_TLS_FILE_SIZE_MAX);
+    const enum nx_status status = nx_disk_read_file(disk, path, text, err);
+    return status == NX_OK ? NX_OK : nx_wrap(err, status, "TLS: cannot read the %s", what);
+}
+
+static enum nx_status load(struct nx_disk *disk, const struct nx_tls_files *files, struct nx_buf *key,
+                           struct nx_tls_context **context_out, struct nx_error *err) {
+    NX_AUTO(nx_buf) certificate = { 0 };
+    NX_AUTO(nx_buf) authorities = { 0 };
+    NX_TRY(read_text(disk, files->certificate, "certificate", &certificate, err));
+    NX_TRY(read_text(disk, files->key, "key", key, err));
+    NX_TRY(read_text(disk, files->authorities, "authorities", &authorities, err));
+    const struct nx_tls_options texts = {
+        .certificate = nx_buf_str(&certificate),
+        .key = nx_buf_str(key),
+        .authorities = nx_buf_str(&authorities),
+        .verify = files->verify,
+        .is_client = files->is_client,
+    };
+    if (files->authorities != NULL && authorities.len == 0) { /* not the system's instead */
+        return nx_fail(err, NX_INVALID_ARGUMENT, "TLS: '%s' is empty", files->authorities);
+    }
+    const enum nx_status status = nx_tls_context_new(&texts, context_out, err);
+    return status == NX_OK ? NX_OK : nx_wrap(err, status, "TLS");
+}
+
+enum nx_status nx_tls_context_load(struct nx_disk *disk, const struct nx_tls_files *files,
+                                   struct nx_tls_context **context_out, struct nx_error *err) {
+    NX_AUTO(nx_buf) key = { 0 };
+    const enum nx_status status = load(disk, files, &key, context_out, err);
+    if (key.ptr != NULL) {
+        explicit_bzero(key.ptr, key.capacity); /* a secret is not left behind in freed memory */
+    }
+    return status;
 }
 
 struct nx_tls_context *nx_tls_context_ref(struct nx_tls_context *context) {
@@ -255,8 +302,8 @@ void nx_tls_context_unref(struct nx_tls_context *context) {
 
 /* Sessions */
 
-enum nx_status nx_tls_open(struct nx_tls_context *context, size_t output_size_max, struct nx_tls **tls_out,
-                           struct nx_error *err) {
+static enum nx_status open_session(struct nx_tls_context *context, size_t output_size_max,
+                                   struct nx_tls **tls_out, struct nx_error *err) {
     NX_AUTO(nx_tls) *tls = calloc(1, sizeof *tls);
     if (tls == NULL) {
         return nx_fail_memory(err);
@@ -272,7 +319,38 @@ enum nx_status nx_tls_open(struct nx_tls_context *context, size_t output_size_ma
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio); /* the session owns it, once for both */
-    SSL_set_accept_state(tls->ssl);
+    *tls_out = NX_TAKE(tls);
+    return NX_OK;
+}
+
+enum nx_status nx_tls_open(struct nx_tls_context *context, size_t output_size_max, struct nx_tls **tls_out,
+                           struct nx_error *err) {
+    nx_assert(!context->is_client);
+    NX_TRY(open_session(context, output_size_max, tls_out, err));
+    SSL_set_accept_state((*tls_out)->ssl);
+    return NX_OK;
+}
+
+/* Whom the certificate must name. Only names are told to the server beforehand: RFC 6066 knows no addresses.
+ */
+static bool expect_host(SSL *ssl, const char *host) {
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1) {
+        return true;
+    }
+    ERR_clear_error();
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+enum nx_status nx_tls_dial(struct nx_tls_context *context, const char *host, size_t output_size_max,
+                           struct nx_tls **tls_out, struct nx_error *err) {
+    NX_AUTO(nx_tls) *tls = NULL;
+    nx_assert(context->is_client);
+    NX_TRY(open_session(context, output_size_max, &tls, err));
+    if (!expect_host(tls->ssl, host)) {
+        return fail_openssl_memory(err);
+    }
+    SSL_set_connect_state(tls->ssl);
     *tls_out = NX_TAKE(tls);
     return NX_OK;
 }
@@ -295,7 +373,8 @@ static enum nx_status fail_broken(struct nx_tls *tls, struct nx_error *err) {
     }
     if (verified != X509_V_OK) {
         ERR_clear_error();
-        return nx_fail(err, NX_UNAVAILABLE, "TLS: the client's certificate: %s",
+        return nx_fail(err, NX_UNAVAILABLE, "TLS: the %s's certificate: %s",
+                       tls->context->is_client ? "server" : "client",
                        X509_verify_cert_error_string(verified));
     }
     return nx_fail(err, NX_UNAVAILABLE, "TLS: %s", last_reason());

@@ -3,10 +3,10 @@
  *   from the peer -> nx_tls_read()  -> what it says
  *   to the peer   <- nx_tls_output() <- nx_tls_write()
  *
- * A context holds a server's certificate and whom it trusts; it never changes, and may be shared by
- * connections of all threads. A session is one connection; one owner. TLS 1.2 and 1.3; no renegotiation, no
- * compression, no resumption. Foreign bytes end a session, never the process; what a peer makes us hold is at
- * most one record (16 KiB) and the handshake (its certificates: 100 KiB). */
+ * A context is a server's or a client's: it holds a certificate and whom it trusts; it never changes, and may
+ * be shared by connections of all threads. A session is one connection; one owner. TLS 1.2 and 1.3; no
+ * renegotiation, no compression, no resumption. Foreign bytes end a session, never the process; what a peer
+ * makes us hold is at most one record (16 KiB) and the handshake (its certificates: 100 KiB). */
 #pragma once
 
 #include <stdbool.h>
@@ -17,6 +17,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "codec/digest.h"
+#include "io/file.h"
 
 enum {
     NX_TLS_FILE_SIZE_MAX = 4 * 1024 * 1024, /* bytes of one of the three texts */
@@ -30,10 +31,13 @@ struct nx_tls;
 
 /* PEM texts, borrowed for the call. */
 struct nx_tls_options {
-    struct nx_str certificate; /* the server's, then those up to its root */
+    struct nx_str certificate; /* ours, then those up to its root; a client may have none */
     struct nx_str key;         /* of the first; not encrypted */
-    struct nx_str authorities; /* whose certificates of clients are trusted; empty: the system's */
-    bool verify;               /* clients must have a certificate */
+    /* Whose certificates of the other side are trusted; empty: the system's, which for OpenSSL the variables
+     * SSL_CERT_FILE and SSL_CERT_DIR can name. */
+    struct nx_str authorities;
+    bool verify;    /* clients must have a certificate; a client always looks at the server's */
+    bool is_client; /* for nx_tls_dial(), not for nx_tls_open() */
 };
 
 /* Static storage. */
@@ -53,6 +57,18 @@ struct nx_tls_certificate {
  *            NX_RESOURCE_EXHAUSTED  out of memory */
 NX_MUST_CHECK enum nx_status nx_tls_context_new(const struct nx_tls_options *options,
                                                 struct nx_tls_context **context_out, struct nx_error *err);
+/* The same as files; NULL: none. */
+struct nx_tls_files {
+    const char *certificate;
+    const char *key;
+    const char *authorities;
+    bool verify;
+    bool is_client;
+};
+/** As nx_tls_context_new(). Errors: its; NX_NOT_FOUND, NX_PERMISSION_DENIED, NX_UNAVAILABLE (a file cannot be
+ * read) */
+NX_MUST_CHECK enum nx_status nx_tls_context_load(struct nx_disk *disk, const struct nx_tls_files *files,
+                                                 struct nx_tls_context **context_out, struct nx_error *err);
 struct nx_tls_context *nx_tls_context_ref(struct nx_tls_context *context);
 void nx_tls_context_unref(struct nx_tls_context *context); /* NULL allowed */
 
@@ -60,6 +76,11 @@ void nx_tls_context_unref(struct nx_tls_context *context); /* NULL allowed */
  * nx_tls_output(). Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_tls_open(struct nx_tls_context *context, size_t output_size_max,
                                          struct nx_tls **tls_out, struct nx_error *err);
+/** A client's side that goes to `host`, a name or an address, which the server's certificate must have. Its
+ * first words are in nx_tls_output() after nx_tls_read() of no bytes. Else as nx_tls_open(). */
+NX_MUST_CHECK enum nx_status nx_tls_dial(struct nx_tls_context *context, const char *host,
+                                         size_t output_size_max, struct nx_tls **tls_out,
+                                         struct nx_error *err);
 void nx_tls_close(struct nx_tls *tls); /* NULL allowed; says nothing to the peer */
 /** These bytes came; what the peer says in them is appended to `plain`, which must have room for them and
  * NX_TLS_RECORD_SIZE_MAX more. There may be output now, after a failure too: it tells the peer.

@@ -309,12 +309,139 @@ static void test_an_encrypted_key_is_refused_and_nobody_is_asked(void **state) {
     assert_bad(options, "a key must not be encrypted");
 }
 
+/* Our client's side, and our server's at the other end. */
+struct ends {
+    struct nx_tls *client;
+    struct nx_tls *server;
+    struct nx_buf heard_by_client;
+    struct nx_buf heard_by_server;
+};
+
+static void ends_open(struct ends *ends, const struct nx_tls_options *our_side,
+                      const struct nx_tls_options *their_side, const char *host) {
+    NX_AUTO(nx_tls_context) *client_context = NULL;
+    NX_AUTO(nx_tls_context) *server_context = NULL;
+    assert_int_equal(nx_tls_context_new(our_side, &client_context, NULL), NX_OK);
+    assert_int_equal(nx_tls_context_new(their_side, &server_context, NULL), NX_OK);
+    assert_int_equal(nx_tls_dial(client_context, host, OUTPUT_SIZE_MAX, &ends->client, NULL), NX_OK);
+    assert_int_equal(nx_tls_open(server_context, OUTPUT_SIZE_MAX, &ends->server, NULL), NX_OK);
+    nx_buf_init(&ends->heard_by_client, PLAIN_SIZE_MAX);
+    nx_buf_init(&ends->heard_by_server, PLAIN_SIZE_MAX);
+}
+
+static void ends_close(struct ends *ends) {
+    nx_tls_close(ends->client);
+    nx_tls_close(ends->server);
+    nx_buf_fini(&ends->heard_by_client);
+    nx_buf_fini(&ends->heard_by_server);
+}
+
+/* Byte by byte what one end has to say to the other. */
+static enum nx_status hand_over(struct nx_tls *from, struct nx_tls *to, struct nx_buf *plain,
+                                struct nx_error *err) {
+    struct nx_buf *output = nx_tls_output(from);
+    enum nx_status status = NX_OK;
+    for (size_t i = 0; i < output->len && status == NX_OK; i++) {
+        status = nx_tls_read(to, nx_str_slice(nx_buf_str(output), i, i + 1), plain, err);
+    }
+    nx_buf_reset(output);
+    return status;
+}
+
+/* The client's status; the server's failures show at the client. */
+static enum nx_status meet(struct ends *ends, struct nx_error *err) {
+    enum nx_status status = nx_tls_read(ends->client, NX_STR_EMPTY, &ends->heard_by_client, err);
+    for (int i = 0; i < ROUNDS_MAX && status == NX_OK; i++) {
+        (void)hand_over(ends->client, ends->server, &ends->heard_by_server, NULL);
+        status = hand_over(ends->server, ends->client, &ends->heard_by_client, err);
+    }
+    return status;
+}
+
+static struct nx_tls_options client_options(void) {
+    return (struct nx_tls_options){ .authorities = nx_str_from_c(authority.certificate_pem),
+                                    .is_client = true };
+}
+
+static void test_a_client_talks_to_the_host_that_it_meant(void **state) {
+    static const char *const hosts[] = { "localhost", "LOCALHOST", "127.0.0.1" };
+    (void)state;
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        const struct nx_tls_options client = client_options();
+        const struct nx_tls_options server_side = good_options(false);
+        struct ends ends;
+        ends_open(&ends, &client, &server_side, hosts[i]);
+        assert_int_equal(meet(&ends, NULL), NX_OK);
+        assert_true(nx_tls_is_established(ends.client));
+        assert_int_equal(nx_tls_write(ends.client, NX_STR("ask"), NULL), NX_OK);
+        assert_int_equal(nx_tls_write(ends.server, NX_STR("answer"), NULL), NX_OK);
+        assert_int_equal(meet(&ends, NULL), NX_OK);
+        assert_true(nx_str_is(nx_buf_str(&ends.heard_by_server), "ask"));
+        assert_true(nx_str_is(nx_buf_str(&ends.heard_by_client), "answer"));
+        nx_tls_end(ends.server);
+        assert_int_equal(meet(&ends, NULL), NX_OK);
+        assert_true(nx_tls_has_ended(ends.client));
+        ends_close(&ends);
+    }
+}
+
+static void test_a_client_that_is_asked_shows_its_certificate(void **state) {
+    struct nx_tls_options client = client_options();
+    const struct nx_tls_options server_side = good_options(true);
+    struct nx_error err = { 0 };
+    struct ends ends;
+    (void)state;
+    client.certificate = nx_str_from_c(ann.certificate_pem);
+    client.key = nx_str_from_c(ann.key_pem);
+    ends_open(&ends, &client, &server_side, "localhost");
+    assert_int_equal(meet(&ends, NULL), NX_OK);
+    assert_true(nx_tls_is_established(ends.server));
+    ends_close(&ends);
+    client.certificate = client.key = NX_STR_EMPTY;
+    ends_open(&ends, &client, &server_side, "localhost");
+    assert_int_equal(meet(&ends, &err), NX_UNAVAILABLE);
+    assert_false(nx_tls_is_established(ends.server));
+    ends_close(&ends);
+}
+
+static void not_met(const struct test_identity *identity, const struct nx_tls_options *client,
+                    const char *host, const char *reason) {
+    struct nx_tls_options server_side = good_options(false);
+    struct nx_error err = { 0 };
+    struct ends ends;
+    server_side.certificate = nx_str_from_c(identity->certificate_pem);
+    server_side.key = nx_str_from_c(identity->key_pem);
+    ends_open(&ends, client, &server_side, host);
+    assert_int_equal(meet(&ends, &err), NX_UNAVAILABLE);
+    assert_false(nx_tls_is_established(ends.client));
+    assert_int_equal(nx_tls_write(ends.client, NX_STR("secret"), NULL), NX_UNAVAILABLE);
+    if (strstr(err.message, reason) == NULL) {
+        fail_msg("'%s' does not say '%s'", err.message, reason);
+    }
+    ends_close(&ends);
+}
+
+static void test_a_client_leaves_whoever_is_not_the_host(void **state) {
+    const struct nx_tls_options client = client_options();
+    const struct nx_tls_options everybodys = { .is_client = true }; /* who trusts the system's authorities */
+    (void)state;
+    not_met(&server, &client, "elsewhere", "the server's certificate: hostname mismatch");
+    not_met(&server, &client, "127.0.0.2", "IP address mismatch");
+    not_met(&ann, &client, "localhost", "hostname mismatch");
+    not_met(&stranger, &client, "stranger", "self-signed");
+    not_met(&expired, &client, "late", "has expired");
+    not_met(&server, &everybodys, "localhost", "unable to get local issuer certificate");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_said_arrives_however_it_is_cut),
         cmocka_unit_test(test_nothing_is_said_before_the_handshake),
         cmocka_unit_test(test_a_session_says_how_it_is_spoken),
         cmocka_unit_test(test_a_client_shows_its_certificate),
+        cmocka_unit_test(test_a_client_talks_to_the_host_that_it_meant),
+        cmocka_unit_test(test_a_client_that_is_asked_shows_its_certificate),
+        cmocka_unit_test(test_a_client_leaves_whoever_is_not_the_host),
         cmocka_unit_test(test_who_is_not_trusted_stays_outside),
         cmocka_unit_test(test_a_client_without_tls_is_told_from_one_with),
         cmocka_unit_test(test_any_bit_that_changed_on_the_way_ends_the_session),

@@ -299,6 +299,21 @@ static enum nx_status add_metrics(struct nx_exporter *exporter, struct nx_error 
     return NX_OK;
 }
 
+enum nx_status nx_export_load_tls(const struct nx_otel_options *otel, struct nx_disk *disk,
+                                  struct nx_tls_context **context_out, struct nx_error *err) {
+    const struct nx_tls_files files = {
+        .certificate = nx_otel_options_file(otel, NX_OTEL_CLIENT_CERTIFICATE),
+        .key = nx_otel_options_file(otel, NX_OTEL_CLIENT_KEY),
+        .authorities = nx_otel_options_file(otel, NX_OTEL_AUTHORITIES),
+        .is_client = true,
+    };
+    if (!otel->endpoint.is_https) {
+        *context_out = NULL;
+        return NX_OK;
+    }
+    return nx_tls_context_load(disk, &files, context_out, err);
+}
+
 enum nx_status nx_exporter_open(const struct nx_exporter_options *options, struct nx_exporter **exporter_out,
                                 struct nx_error *err) {
     NX_AUTO(nx_exporter) *exporter = calloc(1, sizeof *exporter);
@@ -314,7 +329,7 @@ enum nx_status nx_exporter_open(const struct nx_exporter_options *options, struc
     nx_buf_append(&exporter->headers, nx_buf_str(&options->otel->headers));
     NX_TRY(nx_buf_check(&exporter->headers, err));
     NX_TRY(nx_mailbox_open(NX_EXPORT_MAILBOX_COUNT, &exporter->mailbox, err));
-    NX_TRY(nx_http_client_new(&options->otel->endpoint, &exporter->client, err));
+    NX_TRY(nx_http_client_new(&options->otel->endpoint, options->tls, &exporter->client, err));
     NX_TRY(add_metrics(exporter, err));
     exporter->tracing.exporter = exporter->mailbox;
     exporter->tracing.sampler = options->otel->sampler;

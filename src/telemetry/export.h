@@ -32,6 +32,7 @@ enum { NX_EXPORT_STOP = NX_SPAN_MESSAGE_KIND + 1 }; /* a bare struct nx_message;
 
 struct nx_exporter_options {
     const struct nx_otel_options *otel; /* borrowed, as all pointers here, until nx_exporter_close() */
+    struct nx_tls_context *tls;         /* of nx_export_load_tls() */
     struct nx_clock clock;
     struct nx_random random;
     const char *version;
@@ -41,6 +42,10 @@ struct nx_exporter_options {
 
 struct nx_exporter;
 
+/** What https needs, from the files that the options name; NULL where the endpoint is http.
+ * Ownership: the caller gives `*context_out` up. Errors: those of nx_tls_context_load() */
+NX_MUST_CHECK enum nx_status nx_export_load_tls(const struct nx_otel_options *otel, struct nx_disk *disk,
+                                                struct nx_tls_context **context_out, struct nx_error *err);
 /** Ownership: the caller ends it by nx_exporter_close(), after its actor was stopped and every tracer is
  * gone. Errors:    NX_RESOURCE_EXHAUSTED  out of memory, or the metrics are full */
 NX_MUST_CHECK enum nx_status nx_exporter_open(const struct nx_exporter_options *options,

@@ -216,13 +216,6 @@ static bool read_endpoint(const struct reading *reading, const char *name, struc
         warn(reading, name, text, "is no URL such as http://127.0.0.1:4318: spans are not exported");
         return false;
     }
-    if (url->is_https) {
-        warn(
-            reading, name, text,
-            "cannot be used, https is not there yet: spans are not exported; let a collector on this machine "
-            "take them by http and pass them on");
-        return false;
-    }
     const struct nx_str protocol = get_otlp(reading, "PROTOCOL", what);
     if (protocol.len > 0 && !nx_str_is(protocol, "http/protobuf")) {
         warn(reading, what, protocol, "is not there, only http/protobuf: spans are not exported");
@@ -240,6 +233,26 @@ static void append_path(struct nx_url *url) {
     const size_t len = strlen(url->target);
     const bool has_slash = len > 0 && url->target[len - 1] == '/';
     (void)snprintf(url->target + len, sizeof url->target - len, "%s", has_slash ? "v1/traces" : "/v1/traces");
+}
+
+static void read_files(const struct reading *reading) {
+    static const char *const names[NX_OTEL_FILE_COUNT] = {
+        [NX_OTEL_AUTHORITIES] = "CERTIFICATE",
+        [NX_OTEL_CLIENT_CERTIFICATE] = "CLIENT_CERTIFICATE",
+        [NX_OTEL_CLIENT_KEY] = "CLIENT_KEY",
+    };
+    char name[NAME_SIZE_MAX];
+    for (size_t i = 0; i < NX_OTEL_FILE_COUNT; i++) {
+        const struct nx_str path = get_otlp(reading, names[i], name);
+        if (path.len > 0) {
+            nx_buf_append(&reading->options->files[i], path);
+            nx_buf_append_u8(&reading->options->files[i], 0);
+        }
+    }
+}
+
+const char *nx_otel_options_file(const struct nx_otel_options *options, enum nx_otel_file file) {
+    return options->files[file].len == 0 ? NULL : options->files[file].ptr;
 }
 
 static bool is_off(const struct reading *reading) {
@@ -263,6 +276,9 @@ enum nx_status nx_otel_options_read(const char *(*get_variable)(const char *name
     nx_buf_init(&options_out->headers, NX_OTEL_TEXT_SIZE_MAX);
     nx_buf_init(&options_out->resource, NX_OTEL_TEXT_SIZE_MAX);
     nx_buf_init(&options_out->warnings, NX_OTEL_TEXT_SIZE_MAX);
+    for (size_t i = 0; i < NX_OTEL_FILE_COUNT; i++) {
+        nx_buf_init(&options_out->files[i], NX_OTEL_TEXT_SIZE_MAX);
+    }
     const struct nx_str endpoint = get_otlp(&reading, "ENDPOINT", name);
     if (endpoint.len == 0 || is_off(&reading)) {
         return NX_OK;
@@ -283,6 +299,10 @@ enum nx_status nx_otel_options_read(const char *(*get_variable)(const char *name
     read_sampler(&reading);
     read_headers(&reading);
     read_resource(&reading, version, instance);
+    read_files(&reading);
+    for (size_t i = 0; i < NX_OTEL_FILE_COUNT; i++) {
+        NX_TRY(nx_buf_check(&options_out->files[i], err));
+    }
     NX_TRY(nx_buf_check(&options_out->headers, err));
     NX_TRY(nx_buf_check(&options_out->resource, err));
     return nx_buf_check(&options_out->warnings, err);
@@ -292,4 +312,7 @@ void nx_otel_options_fini(struct nx_otel_options *options) {
     nx_buf_fini(&options->headers);
     nx_buf_fini(&options->resource);
     nx_buf_fini(&options->warnings);
+    for (size_t i = 0; i < NX_OTEL_FILE_COUNT; i++) {
+        nx_buf_fini(&options->files[i]);
+    }
 }

@@ -129,6 +129,21 @@ static void test_off_is_off(void **state) {
     nx_otel_options_fini(&options);
 }
 
+static void test_files_for_https_are_named(void **state) {
+    struct nx_otel_options options;
+    (void)state;
+    SET("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c", "OTEL_EXPORTER_OTLP_CERTIFICATE", "/all.pem",
+        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", " /ca.pem ", "OTEL_EXPORTER_OTLP_CLIENT_KEY", "me.key");
+    read_all(&options);
+    assert_true(options.is_on);
+    assert_true(options.endpoint.is_https);
+    assert_int_equal(options.endpoint.port, 443);
+    assert_string_equal(nx_otel_options_file(&options, NX_OTEL_AUTHORITIES), "/ca.pem");
+    assert_string_equal(nx_otel_options_file(&options, NX_OTEL_CLIENT_KEY), "me.key");
+    assert_null(nx_otel_options_file(&options, NX_OTEL_CLIENT_CERTIFICATE));
+    nx_otel_options_fini(&options);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_on_without_an_endpoint),
@@ -137,6 +152,7 @@ int main(void) {
         cmocka_unit_test(test_samplers_are_those_of_the_specification),
         cmocka_unit_test(test_numbers_have_defaults_where_they_are_none),
         cmocka_unit_test(test_off_is_off),
+        cmocka_unit_test(test_files_for_https_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,13 +39,14 @@ def values(attributes):
 class Collector:
     """A running collector that writes what it receives to a file."""
 
-    def __init__(self, folder, port=None):
+    def __init__(self, folder, port=None, tls=None):
         assert COLLECTOR.exists(), f"no {COLLECTOR}: run tools/setup"
         self.port = port or free_port()
         self.out = folder / "spans.jsonl"
         config = folder / "collector.yaml"
         config.write_text(json.dumps({
-            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.port}"}}}},
+            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.port}",
+                                                          **({"tls": tls} if tls else {})}}}},
             "exporters": {"file": {"path": str(self.out), "flush_interval": "50ms"}},
             "service": {"pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["file"]}},
                         "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "error"}}},
@@ -364,7 +365,10 @@ def test_a_slow_collector_slows_nobody(project, servers, answering):
 
 
 @pytest.mark.parametrize("variables, told", [
-    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1"}, "https is not there yet"),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.pem"},
+     "/nowhere/ca.pem"),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "nexus.yaml"},
+     "there is no certificate in it"),
     ({"OTEL_EXPORTER_OTLP_ENDPOINT": "127.0.0.1:4318"}, "is no URL"),
     ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "only http/protobuf"),
     ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}, None),
@@ -392,3 +396,93 @@ def test_a_function_that_answers_is_within_its_request(project, servers, collect
     assert request["status"]["code"] == 2 and request["attributes"]["http.response.status_code"] == status
     assert int(request["endTimeUnixNano"]) >= int(run["startTimeUnixNano"])
     assert run["parentSpanId"] == one(spans, "append events.http.broken")["spanId"]
+
+
+# https
+
+def openssl(folder, *arguments):
+    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """An authority, the collector's certificate and a client's, and another authority that knows neither."""
+    folder = tmp_path_factory.mktemp("certificates")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for authority in ("ca", "foreign"):
+        openssl(folder, "req", "-x509", *key, "-keyout", f"{authority}.key", "-out", f"{authority}.pem",
+                "-subj", f"/CN={authority}", "-days", "30")
+    for name, alternatives in (("collector", "DNS:localhost"), ("client", "DNS:nexus")):
+        (folder / f"{name}.ext").write_text(f"subjectAltName={alternatives}\n")
+        openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "30", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+    return folder
+
+
+@pytest.fixture
+def secure_collector(tmp_path, certificates):
+    running = []
+
+    def start(**tls):
+        running.append(Collector(tmp_path, tls={"cert_file": f"{certificates}/collector.pem",
+                                                "key_file": f"{certificates}/collector.key", **tls}))
+        return running[-1]
+
+    yield start
+    for collector in running:
+        collector.end()
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"])
+def test_a_collector_is_reached_by_https(project, servers, secure_collector, certificates, variable):
+    collector = secure_collector()
+    server = servers(project, "start", environment=environment(
+        collector.port, OTEL_EXPORTER_OTLP_ENDPOINT=f"https://localhost:{collector.port}",
+        **{variable: str(certificates / "ca.pem")}))
+    for i in range(3):  # the connection is kept
+        server.publish("user.created", {"user_id": f"u{i}", "fill": "x" * 100_000})
+        server.wait_until_idle()
+        collector.wait_for(lambda s: [x["name"] for x in s].count("run user-welcome") == i + 1)
+    assert metric(server, "nexus_spans_exported_total") >= 3 * 4
+    assert server.stop() == 0
+
+
+def test_a_collector_may_ask_for_our_certificate(project, servers, secure_collector, certificates):
+    collector = secure_collector(client_ca_file=f"{certificates}/ca.pem")
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"https://localhost:{collector.port}",
+                 "OTEL_EXPORTER_OTLP_CERTIFICATE": str(certificates / "ca.pem")}
+    server = servers(project, "start", environment=environment(collector.port, **variables))
+    server.publish("user.created", {"user_id": "u1"})
+    server.wait_for_line_on_stderr("spans wait: the collector does not take them")
+    assert server.stop() == 0 and not collector.spans()
+    server = servers(project, "start", environment=environment(
+        collector.port, **variables, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=str(certificates / "client.pem"),
+        OTEL_EXPORTER_OTLP_CLIENT_KEY=str(certificates / "client.key")))
+    server.publish("user.created", {"user_id": "u2"})
+    collector.wait_for(lambda s: "run user-welcome" in [x["name"] for x in s])
+
+
+@pytest.mark.parametrize("host, trusted, told", [
+    ("127.0.0.1", "ca", "the server's certificate: IP address mismatch"),
+    ("localhost", "foreign", "the server's certificate: unable to get local issuer certificate"),
+    ("localhost", None, "the server's certificate: unable to get local issuer certificate"),
+])
+def test_spans_go_to_no_collector_that_is_not_the_one_meant(project, servers, secure_collector, certificates, host,
+                                                            trusted, told):
+    collector = secure_collector()
+    trust = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(certificates / f"{trusted}.pem")} if trusted else {}
+    server = servers(project, "start", environment=environment(
+        collector.port, OTEL_EXPORTER_OTLP_ENDPOINT=f"https://{host}:{collector.port}", **trust))
+    server.publish("user.created", {"user_id": "u1"})
+    line = server.wait_for_line_on_stderr("spans wait: the collector does not take them")
+    assert told in line
+    assert server.stop() == 0 and not collector.spans()
+
+
+def test_a_collector_without_tls_is_told_from_one_with(project, servers, collector):
+    server = servers(project, "start", environment=environment(
+        collector.port, OTEL_EXPORTER_OTLP_ENDPOINT=f"https://127.0.0.1:{collector.port}"))
+    server.publish("user.created", {"user_id": "u1"})
+    assert "TLS: " in server.wait_for_line_on_stderr("spans wait: the collector does not take them")
