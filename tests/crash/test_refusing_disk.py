@@ -49,7 +49,7 @@ def test_keys_that_cannot_be_written_stop_only_what_needs_them(tmp_path, shim, s
     assert accepted and (status, content["kind"]) == (503, "log-frozen")
     status, _, problem = server.request("GET", "/readyz")
     assert (status, problem["kind"]) == (503, "log-frozen")
-    assert "a person who is new here are refused, and nobody can be forgotten" in problem["detail"]
+    assert "a new person, or one whose erasure failed, are refused, and nobody can be forgotten" in problem["detail"]
     assert server.request("POST", "/erase", {"person": "person-0"})[0] == 503
     assert server.request("POST", "/events/a", {"n": 99})[0] == 202, "it names nobody"
     assert server.request("POST", "/events/a", {"n": 0}, {"ce-personkey": "person-0"})[0] == 202, "their key is known"

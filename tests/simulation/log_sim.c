@@ -8,18 +8,21 @@
  * append that was never answered is there as a whole or not at all, now and for ever; nothing else is. Of a
  * stream with a limit by subject exactly the newest are there; of one with a limit in bytes the newest,
  * without a gap, and with each what stands in the stream that goes with it; and a key that came again within
- * its stream's window was told so, whatever happened in between. */
+ * its stream's window was told so, whatever happened in between. What is about a person can be read until
+ * they are forgotten and never again afterwards, and no file ever holds it in clear. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "fabric/fabric.h"
+#include "files.h"
 #include "io/sim.h"
 #include "seeds.h"
 
 enum {
     STREAMS = 7,
+    AUDIT = STREAMS,    /* what erasures leave */
     CHOSEN_STREAMS = 6, /* by the client; the last one goes with another */
     SUBJECTS = 8,
     ENTRIES_MAX = 4,
@@ -28,11 +31,14 @@ enum {
     LIVES = 5,
     PAYLOAD_MAX = 3000,
     KEYS = 400,
+    PEOPLE = 6,
+    ERASURES_MAX = 1024,
+    CLEAR_SIZE = 24, /* of a payload about a person: which entry it is */
     DISK_SIZE = 64 * 1024 * 1024,
 };
 
-static const char *const names[STREAMS] = { "EVENTS", "INVOCATIONS", "KV_a",    "LOGS",
-                                            "KV_b",   "HISTORY",     "OBJ_logs" };
+static const char *const names[STREAMS + 1] = { "EVENTS", "INVOCATIONS", "KV_a",     "LOGS",
+                                                "KV_b",   "HISTORY",     "OBJ_logs", "AUDIT" };
 enum { EVENTS = 0, KV_CONDITIONS = 2, LOGS = 3, KV_NEWEST = 4, HISTORY = 5, OF_LOGS = 6 };
 /* How many records of a subject each keeps. */
 static const uint64_t kept_of_subject[STREAMS] = { 0, 0, 0, 0, 1, 3, 0 };
@@ -40,6 +46,7 @@ static const int64_t window_ns[STREAMS] = { 2 * 3600 * (int64_t)NX_NS_PER_S, 120
                                             120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
                                             120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
                                             120 * (int64_t)NX_NS_PER_S };
+#define SECRET "what only this person may be told"
 #define MARKER_KEPT_NS (24 * 3600 * (int64_t)NX_NS_PER_S)
 
 enum outcome { UNKNOWN, WRITTEN, REFUSED };
@@ -48,7 +55,10 @@ struct model_entry {
     int stream;
     int subject; /* number */
     int key;     /* 0: none */
+    int person;  /* 0: about nobody */
     bool is_deletion;
+    bool was_withheld; /* once: for ever */
+    uint64_t open_at;  /* tick: it was read then, so no earlier erasure has met it */
     bool duplicate;
     bool may_have_been; /* it was never answered, and if it was written, newer ones took its place */
     uint64_t sequence;  /* 0: not known */
@@ -67,15 +77,28 @@ struct model_append {
     uint64_t condition;
 };
 
+/* Not known: it was never answered, or the disk refused. */
+enum erasing { ERASING_UNKNOWN, ERASING_DONE, ERASING_NOBODY };
+
+struct model_erasure {
+    int person;
+    enum erasing state;
+    uint64_t sent;
+    uint64_t answered; /* 0: not yet */
+};
+
 struct run {
     uint64_t seed;
     struct nx_sim *sim;
     struct nx_fabric *fabric;
     struct nx_fabric_options options;
-    struct nx_stream_config streams[STREAMS];
+    struct nx_stream_config streams[STREAMS + 1];
     struct nx_mailbox *mailbox; /* the client's */
     struct model_append *appends;
     int append_count;
+    struct model_erasure *erasures;
+    int erasure_count;
+    uint64_t audited_count; /* erasures of which it was said */
     int open_count;
     int goal; /* appends after which this life's client rests */
     int life;
@@ -100,16 +123,24 @@ struct run {
     } while (0)
 
 /* The payload says which entry it is; the rest follows from that. */
-static size_t payload_of(int append, int entry, char out[PAYLOAD_MAX]) {
+static size_t payload_of(int append, int entry, int person, char out[PAYLOAD_MAX]) {
     uint64_t state = (uint64_t)append * 8 + (uint64_t)entry + 1;
     state *= 0x9e3779b97f4a7c15ULL;
-    const size_t len = 24 + (size_t)((state >> 40) % ((state >> 60) == 0 ? PAYLOAD_MAX - 24 : 200));
+    const size_t least = CLEAR_SIZE + (person > 0 ? sizeof SECRET - 1 : 0);
+    const size_t len = least + (size_t)((state >> 40) % ((state >> 60) == 0 ? PAYLOAD_MAX - least : 200));
     (void)snprintf(out, 24, "%010d %02d", append, entry);
     for (size_t i = 13; i < len; i++) {
         state = state * 6364136223846793005ULL + 1442695040888963407ULL;
         out[i] = (char)(state >> 56);
     }
+    if (person > 0) {
+        memcpy(out + CLEAR_SIZE, SECRET, sizeof SECRET - 1);
+    }
     return len;
+}
+
+static void person_of(int person, char out[32]) {
+    (void)snprintf(out, person > 0 ? 32 : 1, "person-%d", person); /* or nothing */
 }
 
 static void subject_of(const struct model_entry *entry, char out[64]) {
@@ -130,12 +161,15 @@ static void choose(struct run *run, struct model_append *model) {
         entry->stream = (int)nx_sim_below(sim, CHOSEN_STREAMS);
         entry->subject = (int)nx_sim_below(sim, SUBJECTS);
         entry->is_deletion = entry->stream == KV_NEWEST && nx_sim_chance(sim, 200000);
+        entry->person =
+            !entry->is_deletion && nx_sim_chance(sim, 150000) ? 1 + (int)nx_sim_below(sim, PEOPLE) : 0;
         /* With its record a key goes too: where size alone decides, nothing can be promised. */
         entry->key =
             entry->stream != LOGS && nx_sim_chance(sim, 200000) ? 1 + (int)nx_sim_below(sim, KEYS) : 0;
         if (entry->stream == LOGS && i + 1 < ENTRIES_MAX) { /* it names what stands behind it, or before */
             model->entry_count = i + 2 > model->entry_count ? i + 2 : model->entry_count;
-            model->entries[++i] = (struct model_entry){ .stream = OF_LOGS, .subject = entry->subject };
+            model->entries[++i] =
+                (struct model_entry){ .stream = OF_LOGS, .subject = entry->subject, .person = entry->person };
         }
     }
     if (nx_sim_chance(sim, 200000)) {
@@ -158,6 +192,8 @@ static void send_one(struct run *run) {
     for (int i = 0; i < model->entry_count; i++) {
         char subject[64];
         char key[32] = "";
+        char person[32];
+        person_of(model->entries[i].person, person);
         subject_of(&model->entries[i], subject);
         if (model->entries[i].key > 0) {
             (void)snprintf(key, sizeof key, "key-%d", model->entries[i].key);
@@ -167,8 +203,12 @@ static void send_one(struct run *run) {
             .subject = nx_str_from_c(subject),
             .headers = model->entries[i].is_deletion ? NX_STR("KV-Operation: DEL\r\n")
                                                      : NX_STR("Nexus-Event: EVENTS:1\r\n"),
-            .payload = nx_str_of(payload, model->entries[i].is_deletion ? 0 : payload_of(id, i, payload)),
+            .payload = nx_str_of(payload, model->entries[i].is_deletion
+                                              ? 0
+                                              : payload_of(id, i, model->entries[i].person, payload)),
             .dedup_key = nx_str_from_c(key),
+            .person = nx_str_from_c(person),
+            .clear = nx_str_of(payload, person[0] == '\0' ? 0 : CLEAR_SIZE),
         };
         EXPECT(run, nx_append_add(append, &entry, NULL) == NX_OK, "entry refused");
     }
@@ -189,6 +229,72 @@ static void send_one(struct run *run) {
     }
     run->append_count++;
     run->open_count++;
+}
+
+static void erase_somebody(struct run *run) {
+    struct nx_erase *erase = NULL;
+    char person[32];
+    struct model_erasure *model = &run->erasures[run->erasure_count];
+    EXPECT(run, run->erasure_count < ERASURES_MAX, "too many erasures");
+    *model = (struct model_erasure){ .person = 1 + (int)nx_sim_below(run->sim, PEOPLE), .sent = ++run->tick };
+    person_of(model->person, person);
+    EXPECT(run, nx_erase_new(nx_str_from_c(person), &erase, NULL) == NX_OK, "no memory");
+    erase->message.reply_to = run->mailbox;
+    erase->message.context = model;
+    if (!nx_mailbox_send(nx_fabric_reads(run->fabric), &erase->message)) {
+        nx_message_release(&erase->message);
+        return;
+    }
+    run->erasure_count++;
+    run->open_count++;
+}
+
+/* Whether an erasure may have closed it, or (`surely`) has. */
+static bool is_met(const struct run *run, const struct model_append *model, const struct model_entry *entry,
+                   bool surely) {
+    for (int i = 0; i < run->erasure_count; i++) {
+        const struct model_erasure *erasure = &run->erasures[i];
+        if (erasure->person != entry->person || erasure->state == ERASING_NOBODY) {
+            continue;
+        }
+        if (surely ? erasure->state == ERASING_DONE && model->outcome == WRITTEN &&
+                         erasure->sent > model->answered
+                   : (erasure->answered == 0 || erasure->answered > model->sent) &&
+                         erasure->sent > entry->open_at) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody of this name was known: then nothing about them may be there that can be read. */
+static void check_nobody(struct run *run, const struct model_erasure *erasure) {
+    for (int i = 0; i < run->append_count; i++) {
+        const struct model_append *model = &run->appends[i];
+        for (int k = 0; k < model->entry_count; k++) {
+            const struct model_entry *entry = &model->entries[k];
+            EXPECT(run,
+                   entry->person != erasure->person || entry->duplicate || model->outcome != WRITTEN ||
+                       model->answered > erasure->sent || entry->was_withheld ||
+                       is_met(run, model, entry, false),
+                   "person-%d is not known, but %d %d is about them", erasure->person, i, k);
+        }
+    }
+}
+
+static void take_erased(struct run *run, const struct nx_erase *erase) {
+    struct model_erasure *model = erase->message.context;
+    run->open_count--;
+    model->answered = ++run->tick;
+    model->state = erase->status == NX_OK          ? ERASING_DONE
+                   : erase->status == NX_NOT_FOUND ? ERASING_NOBODY
+                                                   : ERASING_UNKNOWN;
+    EXPECT(run, erase->status == NX_OK || erase->status == NX_NOT_FOUND || erase->status == NX_UNAVAILABLE,
+           "not erased: %s", erase->error.message);
+    run->audited_count += erase->status == NX_OK && erase->error.message[0] == '\0' ? 1 : 0;
+    if (model->state == ERASING_NOBODY) {
+        check_nobody(run, model);
+    }
 }
 
 /* Whether the key is taken for a duplicate follows from what was acknowledged before this was sent. */
@@ -263,7 +369,11 @@ static int64_t client_step(void *state, struct nx_now now, struct nx_message_que
     struct run *run = state;
     struct nx_message *message;
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
-        take_answer(run, (struct nx_append *)message);
+        if (message->kind == NX_FABRIC_ERASE) {
+            take_erased(run, (struct nx_erase *)message);
+        } else {
+            take_answer(run, (struct nx_append *)message);
+        }
         nx_message_release(message);
     }
     if (run->rest_until_ns > now.monotonic_ns) {
@@ -273,7 +383,11 @@ static int64_t client_step(void *state, struct nx_now now, struct nx_message_que
         return rest(run, now);
     }
     while (run->append_count < run->goal && run->open_count < OPEN_MAX && nx_sim_chance(run->sim, 700000)) {
-        send_one(run);
+        if (nx_sim_chance(run->sim, 10000)) {
+            erase_somebody(run);
+        } else {
+            send_one(run);
+        }
     }
     return run->append_count < run->goal && run->open_count < OPEN_MAX
                ? now.monotonic_ns + (int64_t)nx_sim_below(run->sim, 300000)
@@ -310,8 +424,28 @@ static struct model_entry *find_entry(struct run *run, int stream, const struct 
     return &run->appends[id].entries[index];
 }
 
+/* What is about a person is there whole, or what stays in clear of it; after an erasure never again. */
+static struct nx_str expected_of(struct run *run, const struct model_append *model, struct model_entry *entry,
+                                 struct nx_str withheld, char payload[PAYLOAD_MAX]) {
+    const int id = (int)(model - run->appends);
+    const size_t len = payload_of(id, (int)(entry - model->entries), entry->person, payload);
+    const bool is_told = is_met(run, model, entry, true);
+    const bool is_torn = nx_str_is(withheld, "key-missing") && (entry->was_withheld || !is_told);
+    if (withheld.len == 0) {
+        EXPECT(run, !is_told && !entry->was_withheld, "%d is about person-%d, who was forgotten", id,
+               entry->person);
+        entry->open_at = run->tick;
+        return nx_str_of(payload, len);
+    }
+    EXPECT(run, entry->person > 0 && (entry->was_withheld || is_met(run, model, entry, false)),
+           "%d is withheld: %.*s", id, NX_STR_ARG(withheld));
+    EXPECT(run, nx_str_starts_with(withheld, NX_STR("erased ")) || is_torn, "%.*s", NX_STR_ARG(withheld));
+    entry->was_withheld = true;
+    return nx_str_of(payload, CLEAR_SIZE);
+}
+
 static void check_record(struct run *run, int stream, const struct nx_record *record) {
-    static char expected[PAYLOAD_MAX];
+    static char payload[PAYLOAD_MAX];
     struct model_append *model = NULL;
     struct model_entry *entry = find_entry(run, stream, record, &model);
     if (entry == NULL) {
@@ -321,8 +455,8 @@ static void check_record(struct run *run, int stream, const struct nx_record *re
     const int id = (int)(model - run->appends);
     const int index = (int)(entry - model->entries);
     if (!entry->is_deletion) {
-        const size_t len = payload_of(id, index, expected);
-        EXPECT(run, nx_str_equal(record->payload, nx_str_of(expected, len)), "%d %d is changed", id, index);
+        const struct nx_str expected = expected_of(run, model, entry, nx_record_withheld(record), payload);
+        EXPECT(run, nx_str_equal(record->payload, expected), "%d %d is changed", id, index);
     }
     EXPECT(run, entry->stream == stream, "%d %d is in another stream", id, index);
     EXPECT(run, model->outcome != REFUSED, "%d %d was refused and is there", id, index);
@@ -496,6 +630,14 @@ static void check_append(struct run *run, int id, int64_t now_ns) {
     }
 }
 
+/* Each erasure that was acknowledged as a whole has left its record. */
+static void check_audit(struct run *run) {
+    NX_AUTO(nx_read) *read = new_read(run, NX_READ_INFO, AUDIT);
+    nx_fabric_read_now(run->fabric, read);
+    EXPECT(run, read->info_count == 1 && read->infos[0].count >= run->audited_count,
+           "not all of %" PRIu64 " erasures have left a record", run->audited_count);
+}
+
 static void check(struct run *run) {
     const struct nx_clock clock = nx_sim_clock(run->sim);
     const int64_t now_ns = nx_clock_read(&clock).wall_ns;
@@ -505,12 +647,25 @@ static void check(struct run *run) {
             run->appends[i].entries[k].seen = 0;
         }
     }
+    for (int i = 0; i < run->erasure_count; i++) {
+        if (run->erasures[i].answered == 0) {
+            run->erasures[i].answered = ++run->tick; /* nobody waits for it any more: it was, or it was not */
+        }
+    }
     for (int i = 0; i < STREAMS; i++) {
         check_stream(run, i);
     }
+    check_audit(run);
     for (int i = 0; i < run->append_count; i++) {
         check_append(run, i, now_ns);
     }
+}
+
+static void check_files(struct run *run) {
+    static const char *const folders[] = { "/data", "/data/journal", "/data/keys", NULL };
+    char path[256];
+    EXPECT(run, !is_in_files(nx_sim_disk(run->sim), folders, NX_STR(SECRET), path),
+           "%s has in clear what is about a person", path);
 }
 
 /* ---- lives ---- */
@@ -600,7 +755,8 @@ static uint64_t run_seed(uint64_t seed) {
     const struct nx_sim_options options = { .seed = seed };
     struct nx_sim *sim = NULL;
     run.appends = calloc(APPENDS_MAX, sizeof *run.appends);
-    nx_assert(run.appends != NULL);
+    run.erasures = calloc(ERASURES_MAX, sizeof *run.erasures);
+    nx_assert(run.appends != NULL && run.erasures != NULL);
     if (nx_sim_open(&options, &sim, NULL) != NX_OK) {
         exit(1);
     }
@@ -613,12 +769,13 @@ static uint64_t run_seed(uint64_t seed) {
                                        .size_max = i == LOGS ? 16 * 1024 : 0,
                                        .goes_with = i == OF_LOGS ? NX_STR("LOGS") : NX_STR_EMPTY };
     }
+    run.streams[AUDIT] = (struct nx_stream_config){ .name = nx_str_from_c(names[AUDIT]) };
     run.options = (struct nx_fabric_options){ .disk = nx_sim_disk(sim),
                                               .clock = nx_sim_clock(sim),
                                               .random = nx_sim_random(sim),
                                               .directory = "/data",
                                               .streams = run.streams,
-                                              .stream_count = STREAMS,
+                                              .stream_count = STREAMS + 1,
                                               .segment_size = (uint64_t)16 * 1024 << nx_sim_below(sim, 3) };
     /* In every other seed what waits to be sealed meets its limit now and then. */
     run.options.unsealed_max = seed % 2 == 0 ? 0 : (4 + nx_sim_below(sim, 8)) * run.options.segment_size;
@@ -630,9 +787,11 @@ static uint64_t run_seed(uint64_t seed) {
     open_fabric(&run);
     check(&run);
     nx_fabric_close(run.fabric);
+    check_files(&run);
     const uint64_t digest = nx_sim_digest(sim);
     nx_sim_close(sim);
     free(run.appends);
+    free(run.erasures);
     return digest;
 }
 

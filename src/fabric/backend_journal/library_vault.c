@@ -20,7 +20,7 @@ void nx_library_note_keys(struct nx_library *library) {
     }
     (void)snprintf(text, sizeof text,
                    "the keys of people could not be written: events that name a %s are refused",
-                   store->is_found_unsafe ? "person" : "person who is new here");
+                   store->is_found_unsafe ? "person" : "new person, or one whose erasure failed,");
     nx_board_set_text(board->keys_text, text);
     nx_counter_set(&board->keys_frozen, 1);
 }

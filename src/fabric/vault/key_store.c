@@ -342,7 +342,8 @@ enum nx_status nx_key_store_obtain(struct nx_key_store *store, struct nx_str per
     }
     name_person(store, person, key.person);
     *key_out = look_up_person(store, key.person);
-    if (*key_out != NULL && !(store->is_frozen && store->is_found_unsafe)) {
+    /* What is sealed with a key that may not be there at the next start would be lost. */
+    if (*key_out != NULL && !(*key_out)->is_doubtful && !(store->is_frozen && store->is_found_unsafe)) {
         return NX_OK;
     }
     NX_TRY(check_writable(store, err));
@@ -468,6 +469,7 @@ enum nx_status nx_key_store_erase(struct nx_key_store *store, struct nx_str pers
     }
     if (status != NX_OK) {
         store->is_frozen = true;
+        key->is_doubtful = true;
         (void)nx_wrap(err, status, "the key may still be on disk");
         nx_hint(err, "mend the disk, start again, and erase the person again");
         return status;

@@ -36,6 +36,7 @@ struct nx_person_key {
     int64_t created_ns;
     int64_t erased_ns;
     enum { NX_KEY_UNREADABLE, NX_KEY_LIVE, NX_KEY_ERASED } state;
+    bool is_doubtful; /* its erasure failed: it opens records still, but the next start may not find it */
 };
 
 struct nx_key_store {

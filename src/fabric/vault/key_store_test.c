@@ -355,6 +355,30 @@ static void test_makes_no_keys_after_a_failed_sync(void **state) {
     nx_key_store_fini(&store);
 }
 
+static void test_seals_nothing_with_a_key_whose_erasure_failed(void **state) {
+    NX_AUTO(nx_sim) *sim = NULL;
+    const struct nx_sim_options options = { .seed = 1 };
+    const struct nx_person_key *key = NULL;
+    struct nx_key_store store;
+    struct nx_error err = { 0 };
+    (void)state;
+    assert_int_equal(nx_sim_open(&options, &sim, NULL), NX_OK);
+    const struct nx_random random = nx_sim_random(sim);
+    assert_int_equal(nx_key_store_init(&store, nx_sim_disk(sim), &random, "/data", false, NULL), NX_OK);
+    const struct nx_person_key alice = obtain(&store, "alice");
+    const struct nx_person_key bob = obtain(&store, "bob");
+    assert_int_equal(nx_key_store_secure(&store, NULL), NX_OK);
+    nx_sim_set_faults(sim, &(struct nx_sim_faults){ .fail_sync_at = 1 });
+    assert_int_equal(nx_key_store_erase(&store, NX_STR("alice"), 9, &key, &err), NX_UNAVAILABLE);
+    assert_int_equal(nx_key_store_obtain(&store, NX_STR("alice"), 7, &key, &err), NX_UNAVAILABLE);
+    assert_int_equal(err.kind, NX_KIND_LOG_FROZEN);
+    assert_int_equal(nx_key_store_find(&store, alice.id, &key, NULL), NX_OK); /* what is there can be read */
+    assert_memory_equal(key->key, alice.key, sizeof alice.key);
+    assert_int_equal(nx_key_store_obtain(&store, NX_STR("bob"), 7, &key, &err), NX_OK);
+    assert_memory_equal(key->key, bob.key, sizeof bob.key);
+    nx_key_store_fini(&store);
+}
+
 #define KEY_TEST(function) cmocka_unit_test_setup_teardown(function, make_directory, remove_directory)
 
 int main(void) {
@@ -368,6 +392,7 @@ int main(void) {
         KEY_TEST(test_finds_each_of_many_keys),
         cmocka_unit_test(test_keeps_its_promises_whenever_the_machine_ends),
         cmocka_unit_test(test_makes_no_keys_after_a_failed_sync),
+        cmocka_unit_test(test_seals_nothing_with_a_key_whose_erasure_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
