@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "app/config.h"
+#include "app/templates.h"
 #include "codec/json.h"
 #include "codec/time_format.h"
 
@@ -13,6 +14,7 @@ enum { OUTPUT_SIZE_MAX = 4 * 1024 * 1024 };
 static const struct nx_flag flags[] = {
     { .name = "config", .value = "FILE", .help = "instead of ./nexus.yaml" },
     { .name = "output", .value = "FORMAT", .help = "text (default) or json" },
+    { .name = "schema", .help = "print the JSON Schema of nexus.yaml instead, for editors" },
 };
 
 static void describe_trigger(struct nx_buf *out, const struct nx_trigger *trigger) {
@@ -127,12 +129,29 @@ static void write_json(struct nx_buf *out, const struct nx_config *config) {
     nx_buf_append_c(out, "\n");
 }
 
+/* What nexus new writes beside nexus.yaml. */
+static enum nx_status print_schema(struct nx_args *args, struct nx_error *err) {
+    if (nx_args_has(args, "config") || nx_args_has(args, "output")) {
+        return nx_args_fail(args, err, "--schema is the same for every file: it goes alone");
+    }
+    for (size_t i = 0; i < nx_template_count; i++) {
+        if (nx_str_is(NX_STR("nexus.schema.json"), nx_templates[i].path)) {
+            (void)fwrite(nx_templates[i].text, 1, nx_templates[i].size, stdout);
+            break;
+        }
+    }
+    return NX_OK;
+}
+
 static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     NX_AUTO(nx_config) *config = NULL;
     NX_AUTO(nx_buf) out = { 0 };
     const char *file = nx_args_value(args, "config");
     bool json;
 
+    if (nx_args_has(args, "schema")) {
+        return print_schema(args, err);
+    }
     nx_buf_init(&out, OUTPUT_SIZE_MAX);
     NX_TRY(nx_args_output_is_json(args, &json, err));
     NX_TRY(nx_config_load_and_explain(file == NULL ? "nexus.yaml" : file, &config, err));
@@ -151,7 +170,8 @@ const struct nx_command nx_command_config = {
     .summary = "check nexus.yaml and show what it comes to",
     .text =
         "Every mistake is named at once, with its file, line and column. Exit status 1 when there is one.",
-    .example = "nexus config --output json",
+    .example = "nexus config --output json\n"
+               "nexus config --schema > nexus.schema.json",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],
     .run = run,

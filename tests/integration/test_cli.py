@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import NEXUS, run_nexus
+from conftest import NEXUS, ROOT, run_nexus
 
 COMMANDS = ["new", "build", "check", "javascript", "dev", "start", "logs", "events", "trace", "why", "export", "import", "replay",
             "bisect", "test", "config", "journal", "completion", "manual", "nats-server",
@@ -125,6 +125,16 @@ def test_verify_of_nothing_is_no_proof(project, servers):
 
 def test_the_binary_is_one_file_that_starts_at_once():
     assert os.access(NEXUS, os.X_OK)
+
+
+@pytest.mark.parametrize("language", ["c", "rust", "go", "javascript", "typescript", "assemblyscript"])
+def test_a_new_project_has_the_schema_that_editors_look_for(language, tmp_path):
+    run_nexus("new", "p", f"--lang={language}", cwd=tmp_path)
+    first = (tmp_path / "p" / "nexus.yaml").read_text().split("\n")[0]
+    named = first.removeprefix("# yaml-language-server: $schema=")
+    schema = (tmp_path / "p" / named).read_bytes()
+    assert schema == (ROOT / "spec" / "nexus.schema.json").read_bytes()
+    assert run_nexus("config", "--schema", cwd=tmp_path).stdout.encode() == schema
 
 
 def test_new_writes_files_that_others_may_read_as_the_umask_says(tmp_path):
@@ -280,7 +290,7 @@ def test_logs_are_filtered_by_trace_level_and_time(project, servers):
 def test_logs_that_are_empty_say_so(project, servers):
     servers(project)
     assert run_nexus("logs", cwd=project).stderr == "no function has said anything yet\n"
-    assert run_nexus("logs", "--function", "nobody", cwd=project).stderr == "there are no such lines\n"
+    assert run_nexus("logs", "--function", "user-welcome", cwd=project).stderr == "there are no such lines\n"
 
 
 DEEP = """
