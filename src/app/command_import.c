@@ -31,6 +31,7 @@ struct import {
     uint64_t first; /* the number in the file of the batch's first event, from 1 */
     uint64_t stored_count;
     uint64_t duplicate_count;
+    uint64_t withheld_count;
 };
 
 /* {"items": [{"event_id": "…", "status": "published"}]} */
@@ -70,6 +71,12 @@ static enum nx_status send_batch(struct import *import, struct nx_error *err) {
     return count_answer(import, nx_buf_str(&answer), err);
 }
 
+/* What is left of an event whose person was forgotten is no event that a function could run on. */
+static bool is_withheld(const struct nx_json_value *event) {
+    return nx_json_get_str(event, "withheld").len > 0 && nx_json_get(event, NX_STR("data")) == NULL &&
+           nx_json_get(event, NX_STR("data_base64")) == NULL;
+}
+
 /* What `nexus events --output json` prints has the event as a member. */
 static enum nx_status add_event(struct import *import, const struct nx_json_value *value,
                                 struct nx_error *err) {
@@ -79,6 +86,12 @@ static enum nx_status add_event(struct import *import, const struct nx_json_valu
 
     if (nx_json_get_str(value, "reference").len == 0 || event == NULL) {
         event = value;
+    }
+    if (is_withheld(event)) {
+        NX_TRY(send_batch(import, err)); /* the events of a batch stand one behind the other in the file */
+        import->first++;
+        import->withheld_count++;
+        return NX_OK;
     }
     nx_buf_init(&text, EVENT_SIZE_MAX);
     nx_json_writer_init(&json, &text);
@@ -171,6 +184,9 @@ static enum nx_status run(struct nx_args *args, struct nx_error *err) {
     if (import.duplicate_count > 0) {
         (void)printf(", %" PRIu64 " were there already", import.duplicate_count);
     }
+    if (import.withheld_count > 0) {
+        (void)printf(", %" PRIu64 " left out: whom they are about was forgotten", import.withheld_count);
+    }
     (void)printf("\n");
     return NX_OK;
 }
@@ -182,7 +198,8 @@ const struct nx_command nx_command_import = {
     .text =
         "FILE holds one event a line, or one batch: a JSON array of events; - is standard input. Each keeps\n"
         "its id, source and time; the functions of its type run. The server stores up to 500 at once, all\n"
-        "of them or none; one that it has seen a moment ago is not stored again.",
+        "of them or none; one that it has seen a moment ago is not stored again. One that is withheld, for\n"
+        "its person was forgotten, is left out.",
     .example = "nexus import events.jsonl\n"
                "nexus export --data old/.nexus | nexus import -",
     .flags = flags,

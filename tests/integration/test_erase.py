@@ -212,6 +212,21 @@ def test_a_kill_between_key_and_event_loses_nothing(project, servers):
     assert all("data" not in i["event"] for i in server.all_items("/events?type=user.created", "events"))
 
 
+def test_what_is_left_of_forgotten_events_is_not_imported(project, servers, tmp_path):
+    server = servers(project, "start")
+    post_about(server)
+    server.publish("user.created", data_of("u44", "Nobody"))
+    server.wait_until_idle()
+    run_nexus("erase", "--person", PERSON, cwd=project)
+    (tmp_path / "lines").write_text(run_nexus("export", "--outside", cwd=project).stdout)
+    (tmp_path / "batch").write_text(run_nexus("export", "--outside", "--format", "batch", cwd=project).stdout)
+    before = len(server.all_items("/events?type=user.created", "events"))
+    for form, told in (("lines", "1 event stored"), ("batch", "0 events stored, 1 were there already")):
+        done = run_nexus("import", tmp_path / form, cwd=project).stdout
+        assert done == f"OK {told}, 1 left out: whom they are about was forgotten\n"
+    assert len(server.all_items("/events?type=user.created", "events")) == before + 1
+
+
 def test_erased_before_it_ran(project, servers):
     """An event that waits for its next attempt when its person is forgotten ends as event-erased."""
     config = (project / "nexus.yaml").read_text().replace("    order:", "    retry: {max_attempts: 3, backoff: 2s}\n    order:")
