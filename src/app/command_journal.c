@@ -253,9 +253,10 @@ static void print_objects(const struct nx_journal_objects *objects) {
     struct nx_journal_objects_count count;
 
     if (nx_journal_objects_count(objects, &count) && count.count > 0) {
-        (void)printf("   %" PRIu64 " objects of %" PRIu64 " bytes; %" PRIu64 " of %" PRIu64
+        (void)printf("   %" PRIu64 " object%s of %" PRIu64 " bytes; %" PRIu64 " of %" PRIu64
                      " bytes are named by no record any more\n",
-                     count.count, count.size, count.unnamed_count, count.unnamed_size);
+                     count.count, count.count == 1 ? "" : "s", count.size, count.unnamed_count,
+                     count.unnamed_size);
     }
 }
 

@@ -115,9 +115,6 @@ static enum nx_status read_compare(struct nx_args *args, struct request *request
     if (request->lists_calls && compares) {
         return nx_args_fail(args, err, "--list-calls runs nothing else: it goes without --on and --set");
     }
-    if (compares && question->id.len == 0 && question->function.len == 0) {
-        return nx_args_fail(args, err, "which function is that code of? --function NAME");
-    }
     question->mode = compares ? NX_REPLAY_COMPARE : question->mode;
     return NX_OK;
 }
@@ -542,6 +539,35 @@ static enum nx_status put_back(struct nx_source *source, const struct request *r
     return NX_OK;
 }
 
+static bool is_same_file(const char *path, const char *real) {
+    NX_AUTO_FREE char *other = realpath(path, NULL);
+
+    return other != NULL && strcmp(other, real) == 0;
+}
+
+/* Whose calls a range is to be of: of the one function whose code the file is, where nobody says it. */
+static enum nx_status find_function(struct nx_args *args, const struct nx_config *config,
+                                    struct request *request, struct nx_error *err) {
+    NX_AUTO_FREE char *real = request->on == NULL ? NULL : realpath(request->on, NULL);
+    struct nx_str found = NX_STR_EMPTY;
+    size_t count = 0;
+
+    if (request->question.id.len > 0 || request->question.function.len > 0) {
+        return NX_OK;
+    }
+    for (size_t i = 0; config != NULL && real != NULL && i < config->function_count; i++) {
+        if (is_same_file(config->functions[i].code_path.ptr, real)) {
+            found = config->functions[i].name;
+            count++;
+        }
+    }
+    if (count != 1) {
+        return nx_args_fail(args, err, "which function is that code of? --function NAME");
+    }
+    request->question.function = found;
+    return NX_OK;
+}
+
 /* With other code, or other answers: from the directory itself. */
 static enum nx_status compare(struct nx_args *args, struct nx_source *source, struct request *request,
                               struct nx_error *err) {
@@ -555,6 +581,7 @@ static enum nx_status compare(struct nx_args *args, struct nx_source *source, st
     if (request->lists_calls) {
         return list_calls(source, request, err);
     }
+    NX_TRY(find_function(args, source->config, request, err));
     if (request->on != NULL) {
         NX_TRY(nx_code_find(nx_disk_system(), source->fabric, request->on, &code, err));
         request->question.module = nx_buf_str(&code);

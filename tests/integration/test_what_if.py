@@ -164,6 +164,13 @@ def test_read_only_sees_a_key_as_it_was_at_the_time(tmp_path_factory, servers):
     assert server.stop() == 0
 
 
+def test_a_range_is_of_the_function_whose_code_the_file_is(shop):
+    found = run_nexus("replay", "--since", "1h", "--on", "./other.wasm", cwd=shop).stdout
+    assert "OK 3 calls compared with ./other.wasm" in found and "3 identical" in found
+    nobodys = run_nexus("replay", "--since", "1h", "--on", "price.wasm", cwd=shop, status=2).stderr
+    assert "which function is that code of? --function NAME" in nobodys
+
+
 def test_two_modules_are_compared_with_one_another(shop):
     out = replay(shop, "--on", "never.wasm", "--against", "price.wasm", status=1)
     assert "3 calls by never.wasm compared with price.wasm in " in out
