@@ -60,6 +60,23 @@ bool nx_subject_matches(struct nx_str filter, struct nx_str subject) {
     return !nx_str_split(&subject, '.', &have);
 }
 
+bool nx_subject_covers(struct nx_str filter, struct nx_str other) {
+    struct nx_str want;
+    struct nx_str have;
+    while (nx_str_split(&filter, '.', &want)) {
+        if (!nx_str_split(&other, '.', &have)) {
+            return false;
+        }
+        if (nx_str_is(want, ">")) {
+            return true;
+        }
+        if (nx_str_is(have, ">") || (!nx_str_is(want, "*") && !nx_str_equal(want, have))) {
+            return false;
+        }
+    }
+    return !nx_str_split(&other, '.', &have);
+}
+
 bool nx_subject_overlaps(struct nx_str a, struct nx_str b) {
     struct nx_str left;
     struct nx_str right;
