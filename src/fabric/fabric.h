@@ -81,6 +81,7 @@ enum nx_fabric_message_kind {
     NX_FABRIC_PROTECT,        /* struct nx_protect, to the append mailbox */
     NX_FABRIC_ERASE,          /* struct nx_erase, to the read mailbox */
     NX_FABRIC_WHEN_HELD,      /* struct nx_message, to the append mailbox: see struct nx_protect */
+    NX_FABRIC_DEFINE,         /* struct nx_define, to the append mailbox */
 };
 
 /* One record to be appended. The strings are borrowed from the append's arena. */
@@ -105,7 +106,8 @@ struct nx_append_entry {
 };
 
 /* Before anything is written each condition must hold: the last record with this subject has this sequence,
- * 0: there is none. Compare-and-set, and the check that what was read is unchanged. */
+ * 0: there is none. Compare-and-set, and the check that what was read is unchanged. With an empty subject it
+ * is about the last record that the stream ever had, whether or not it is still there. */
 struct nx_append_condition {
     struct nx_str stream;
     struct nx_str subject;
@@ -136,7 +138,8 @@ struct nx_append {
      * above. */
     enum nx_status status;
     struct nx_error error;
-    uint64_t waits_for; /* the journal's own while it has the append */
+    uint64_t found_sequence; /* wrong-last-sequence: what the condition that failed should have said */
+    uint64_t waits_for;      /* the journal's own while it has the append */
 };
 
 /** Room for this many entries and conditions. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
@@ -223,6 +226,30 @@ struct nx_protect {
     char stream[NX_STREAM_NAME_SIZE_MAX + 1];
     char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
 };
+
+/* From now on the stream exists and has these limits. Only for those whose names begin as JetStream's do
+ * (nx_stream_name_is_jetstream()): all others are declared when the log is opened. What the log holds of one
+ * that was not defined since then is read, and nothing of it leaves, neither records nor de-duplication keys.
+ * Not on disk: said again after each start. The answer comes from the library: reads that are sent behind it
+ * see the stream so. */
+struct nx_define {
+    struct nx_message message; /* first; kind NX_FABRIC_DEFINE */
+    char stream[NX_STREAM_NAME_SIZE_MAX + 1];
+    int64_t age_max_ns; /* as in struct nx_stream_config */
+    uint64_t size_max;
+    uint64_t per_subject_max;
+    int64_t dedup_window_ns;
+    bool is_unsynced;        /* appends that only go to such streams are answered before they are synced */
+    uint64_t first_sequence; /* nothing below is shown or kept; never lowered; 0: leave it as it is */
+    bool is_gone;            /* nothing at all is shown or kept, and nothing more is taken */
+    /* Answer. NX_INVALID_ARGUMENT: not such a name; NX_RESOURCE_EXHAUSTED: no memory, or too many streams. */
+    enum nx_status status;
+    struct nx_error error;
+};
+/** A definition without limits. Errors: NX_INVALID_ARGUMENT (the name), NX_RESOURCE_EXHAUSTED (out of memory)
+ */
+NX_MUST_CHECK enum nx_status nx_define_new(struct nx_str stream, struct nx_define **define_out,
+                                           struct nx_error *err);
 
 /* Destroy the key of a person: nothing that was sealed with it can be read any more, by anybody. An audit
  * record says which key it was, not whose. An event about the same person that comes later gets a new key. */

@@ -135,7 +135,8 @@ enum nx_status nx_append_add_condition(struct nx_append *append, const struct nx
         return nx_fail_kind(err, NX_KIND_TOO_LARGE, "this append has room for %zu conditions",
                             append->condition_count_max);
     }
-    if (!nx_stream_name_is_valid(condition->stream) || !nx_subject_is_valid(condition->subject)) {
+    if (!nx_stream_name_is_valid(condition->stream) ||
+        (condition->subject.len > 0 && !nx_subject_is_valid(condition->subject))) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be a subject of a stream",
                        NX_STR_ARG(nx_str_slice(condition->subject, 0, 128)));
     }
@@ -172,6 +173,26 @@ void nx_read_free(struct nx_read *read) {
     }
     nx_arena_fini(&read->arena);
     free(read);
+}
+
+static void release_define(struct nx_message *message) {
+    free(message);
+}
+
+enum nx_status nx_define_new(struct nx_str stream, struct nx_define **define_out, struct nx_error *err) {
+    if (!nx_stream_name_is_jetstream(stream) || !nx_stream_name_is_valid(stream)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' is no stream that can be defined",
+                       NX_STR_ARG(nx_str_slice(stream, 0, 64)));
+    }
+    struct nx_define *define = calloc(1, sizeof *define);
+    if (define == NULL) {
+        return nx_fail_memory(err);
+    }
+    define->message.kind = NX_FABRIC_DEFINE;
+    define->message.release = release_define;
+    memcpy(define->stream, stream.ptr, stream.len);
+    *define_out = define;
+    return NX_OK;
 }
 
 static void release_erase(struct nx_message *message) {

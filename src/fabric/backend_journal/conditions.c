@@ -51,14 +51,16 @@ static enum nx_status ask(struct nx_journal *journal, const struct nx_append_con
 }
 
 static enum nx_status check_condition(struct nx_journal *journal, const struct nx_append_condition *condition,
-                                      bool *must_wait, struct nx_error *err) {
+                                      bool *must_wait, uint64_t *found, struct nx_error *err) {
     char buffer[KEY_SIZE_MAX];
     if (condition->stream.len > NX_STREAM_NAME_SIZE_MAX || condition->subject.len > NX_SUBJECT_SIZE_MAX) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "a condition's subject is too long");
     }
     struct nx_journal_stream *stream = nx_map_get(&journal->streams, condition->stream);
     uint64_t last = 0;
-    if (stream != NULL && stream->last_sequence > 0) {
+    if (stream != NULL && condition->subject.len == 0) {
+        last = stream->last_sequence;
+    } else if (stream != NULL && stream->last_sequence > 0) {
         const struct nx_str key = key_of(condition->stream, condition->subject, buffer);
         const void *known = nx_map_get(&journal->subjects, key);
         if (known == NULL && journal->subjects.count >= NX_SUBJECTS_KNOWN_MAX - 1) {
@@ -74,6 +76,7 @@ static enum nx_status check_condition(struct nx_journal *journal, const struct n
         }
         last = (uint64_t)(uintptr_t)known - 1;
     }
+    *found = last;
     if (last != condition->last_sequence) {
         return nx_fail_kind(err, NX_KIND_WRONG_LAST_SEQUENCE,
                             "the last sequence of '%.*s' in '%.*s' is %" PRIu64 ", not %" PRIu64,
@@ -83,10 +86,10 @@ static enum nx_status check_condition(struct nx_journal *journal, const struct n
     return NX_OK;
 }
 
-enum nx_status nx_journal_check_conditions(struct nx_journal *journal, const struct nx_append *append,
+enum nx_status nx_journal_check_conditions(struct nx_journal *journal, struct nx_append *append,
                                            bool *must_wait_out, struct nx_error *err) {
     for (size_t i = 0; i < append->condition_count; i++) {
-        NX_TRY(check_condition(journal, &append->conditions[i], must_wait_out, err));
+        NX_TRY(check_condition(journal, &append->conditions[i], must_wait_out, &append->found_sequence, err));
     }
     return NX_OK;
 }
@@ -143,8 +146,19 @@ bool nx_stream_is_bucket(struct nx_str name) {
            (nx_str_starts_with(name, NX_STR("KV_")) || nx_str_starts_with(name, NX_STR("OBJ_")));
 }
 
-void nx_stream_bucket_config(struct nx_stream_config *config_out, struct nx_str name) {
+void nx_stream_config_define(struct nx_stream_config *config, const struct nx_define *define) {
+    config->age_max_ns = define->age_max_ns;
+    config->size_max = define->size_max;
+    config->per_subject_max = define->per_subject_max;
+    config->dedup_window_ns = define->dedup_window_ns;
+    config->sync = define->is_unsynced ? NX_SYNC_NEVER : NX_SYNC_ALWAYS;
+}
+
+void nx_stream_undeclared_config(struct nx_stream_config *config_out, struct nx_str name) {
     *config_out = (struct nx_stream_config){ .name = name };
+    if (nx_stream_name_is_jetstream(name)) {
+        config_out->dedup_window_ns = NX_DEDUP_UNDEFINED_NS;
+    }
     if (nx_str_starts_with(name, NX_STR("KV_"))) {
         config_out->per_subject_max = 1;
     }

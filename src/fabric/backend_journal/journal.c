@@ -38,8 +38,8 @@ static bool make_announcement(struct nx_journal_stream *stream, struct nx_str na
     return true;
 }
 
-static enum nx_status add_stream(struct nx_journal *journal, struct nx_str name,
-                                 struct nx_journal_stream **stream_out, struct nx_error *err) {
+enum nx_status nx_journal_add_stream(struct nx_journal *journal, struct nx_str name,
+                                     struct nx_journal_stream **stream_out, struct nx_error *err) {
     struct nx_journal_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) {
         return nx_fail_memory(err);
@@ -59,16 +59,16 @@ static enum nx_status add_stream(struct nx_journal *journal, struct nx_str name,
 static enum nx_status find_stream(struct nx_journal *journal, struct nx_str name,
                                   struct nx_journal_stream **stream_out, struct nx_error *err) {
     struct nx_journal_stream *stream = nx_map_get(&journal->streams, name);
-    if (stream != NULL) {
+    if (stream != NULL && !stream->is_gone) {
         *stream_out = stream;
         return NX_OK;
     }
-    if (!nx_stream_is_bucket(name)) {
+    if (stream != NULL || !nx_stream_is_bucket(name)) {
         return nx_fail(err, NX_NOT_FOUND, "there is no stream '%.*s'", NX_STR_ARG(name));
     }
-    NX_TRY(add_stream(journal, name, stream_out, err));
+    NX_TRY(nx_journal_add_stream(journal, name, stream_out, err));
     nx_assert(*stream_out != NULL);
-    nx_stream_bucket_config(&(*stream_out)->config, (*stream_out)->name);
+    nx_stream_undeclared_config(&(*stream_out)->config, (*stream_out)->name);
     return NX_OK;
 }
 
@@ -114,7 +114,7 @@ enum nx_status nx_journal_init(struct nx_journal *journal, const struct nx_fabri
             return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be the name of a stream",
                            NX_STR_ARG(nx_str_slice(options->streams[i].name, 0, 64)));
         }
-        NX_TRY(add_stream(journal, options->streams[i].name, &stream, err));
+        NX_TRY(nx_journal_add_stream(journal, options->streams[i].name, &stream, err));
         stream->config = options->streams[i];
         nx_journal_note_age(journal, stream->config.age_max_ns);
     }
@@ -154,10 +154,8 @@ enum nx_status nx_journal_see_stream(struct nx_journal *journal, uint32_t number
     }
     struct nx_journal_stream *named = nx_map_get(&journal->streams, name);
     if (named == NULL) {
-        NX_TRY(add_stream(journal, name, &named, err));
-        if (nx_stream_is_bucket(name)) {
-            nx_stream_bucket_config(&named->config, named->name);
-        }
+        NX_TRY(nx_journal_add_stream(journal, name, &named, err));
+        nx_stream_undeclared_config(&named->config, named->name);
     }
     if (stream != NULL) { /* it had a makeshift name until now */
         named->last_sequence = stream->last_sequence;
@@ -171,7 +169,7 @@ enum nx_status nx_journal_see_stream(struct nx_journal *journal, uint32_t number
     return give_number(journal, named, number, err);
 }
 
-static int64_t window_of(const struct nx_journal_stream *stream) {
+int64_t nx_journal_window(const struct nx_journal_stream *stream) {
     return stream->config.dedup_window_ns > 0 ? stream->config.dedup_window_ns
                                               : (int64_t)DEDUP_WINDOW_DEFAULT_S * NX_NS_PER_S;
 }
@@ -187,7 +185,8 @@ enum nx_status nx_journal_see_record(struct nx_journal *journal, const struct nx
     if (frame->header.time_ns > stream->last_time_ns) {
         stream->last_time_ns = frame->header.time_ns;
     }
-    if ((frame->header.flags & NX_FRAME_DEDUP) != 0 && frame->header.time_ns >= now_ns - window_of(stream)) {
+    if ((frame->header.flags & NX_FRAME_DEDUP) != 0 &&
+        frame->header.time_ns >= now_ns - nx_journal_window(stream)) {
         struct nx_dedup_entry entry = { .sequence = frame->header.sequence,
                                         .time_ns = frame->header.time_ns };
         memcpy(entry.key, frame->body, sizeof entry.key);
@@ -212,7 +211,7 @@ bool nx_journal_see_key(struct nx_journal *journal, uint32_t number, struct nx_s
                         int64_t time_ns, int64_t now_ns) {
     struct nx_journal_stream *stream = numbered(journal, number);
     struct nx_dedup_entry entry = { .sequence = sequence, .time_ns = time_ns };
-    if (stream == NULL || key.len != sizeof entry.key || time_ns < now_ns - window_of(stream)) {
+    if (stream == NULL || key.len != sizeof entry.key || time_ns < now_ns - nx_journal_window(stream)) {
         return true;
     }
     if (nx_dedup_reserve(&stream->dedup, 1, NULL) != NX_OK) {
@@ -489,7 +488,7 @@ static bool is_duplicate(struct nx_journal_stream *stream, struct nx_append_entr
     if (entry->dedup_key.len == 0) {
         return false;
     }
-    nx_dedup_expire(&stream->dedup, now.wall_ns - window_of(stream));
+    nx_dedup_expire(&stream->dedup, now.wall_ns - nx_journal_window(stream));
     const struct nx_dedup_entry *seen = nx_dedup_find(&stream->dedup, (const uint8_t *)entry->dedup_key.ptr);
     if (seen == NULL) {
         return false;
@@ -680,15 +679,6 @@ static void retry_stalled(struct nx_journal *journal, struct nx_now now) {
 
 /* ---- the actor ---- */
 
-static void protect(struct nx_journal *journal, struct nx_message *message) {
-    const struct nx_protect *wish = (const struct nx_protect *)message;
-    struct nx_journal_stream *stream = nx_map_get(&journal->streams, nx_str_from_c(wish->stream));
-    if (stream != NULL && wish->from_sequence != UINT64_MAX) {
-        stream->is_protected = true;
-    }
-    nx_mailbox_send_reply(journal->library, message); /* one for each that came through our bounded mailbox */
-}
-
 static void handle(struct nx_journal *journal, struct nx_message *message, struct nx_now now) {
     switch (message->kind) {
     case NX_FABRIC_APPEND:
@@ -699,7 +689,10 @@ static void handle(struct nx_journal *journal, struct nx_message *message, struc
         }
         break;
     case NX_FABRIC_PROTECT:
-        protect(journal, message);
+        nx_journal_protect(journal, message);
+        break;
+    case NX_FABRIC_DEFINE:
+        nx_journal_define(journal, (struct nx_define *)message, now);
         break;
     case NX_FABRIC_WHEN_HELD:
         nx_mailbox_send_reply(journal->library, message); /* behind the wishes that were told before it */

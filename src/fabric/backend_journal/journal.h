@@ -36,6 +36,7 @@ struct nx_journal_stream {
     struct nx_dedup dedup;
     bool is_tracked;   /* `subjects` has every subject appended since this was set */
     bool is_protected; /* a consumer wants its records kept */
+    bool is_gone;      /* it takes nothing more: see struct nx_define */
 };
 
 struct nx_journal {

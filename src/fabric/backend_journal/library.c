@@ -50,8 +50,8 @@ static enum nx_status add_stream(struct nx_library *library, struct nx_str name,
     }
     if (config != NULL) {
         stream->config = *config;
-    } else if (nx_stream_is_bucket(name)) {
-        nx_stream_bucket_config(&stream->config, stream->name);
+    } else {
+        nx_stream_undeclared_config(&stream->config, stream->name);
     }
     *stream_out = stream;
     return NX_OK;
@@ -111,6 +111,24 @@ void nx_library_fini(struct nx_library *library) {
     nx_message_queue_release(&library->erasing);
     nx_wal_tracker_fini(&library->tracker);
     *library = (struct nx_library){ 0 };
+}
+
+enum nx_status nx_library_define(struct nx_library *library, const struct nx_define *define,
+                                 struct nx_error *err) {
+    const struct nx_str name = nx_str_from_c(define->stream);
+    struct nx_library_stream *stream = nx_map_get(&library->streams, name);
+    if (stream == NULL) {
+        NX_TRY(add_stream(library, name, NULL, &stream, err));
+    }
+    nx_stream_config_define(&stream->config, define);
+    const uint64_t first = define->is_gone ? stream->last_sequence + 1 : define->first_sequence;
+    if (first > stream->first_sequence) {
+        nx_library_expire_before(stream, first);
+    }
+    stream->is_counted = false; /* the limit of a subject may be another one */
+    library->info_generation = 0;
+    library->retention_at_ns = 0;
+    return NX_OK;
 }
 
 static enum nx_status give_number(struct nx_library *library, struct nx_library_stream *stream,
@@ -449,6 +467,18 @@ static void handle_read(struct nx_library *library, struct nx_read *read, const 
     park(library, stream, read);
 }
 
+/* `behind`: as for reads. */
+static void handle_define(struct nx_library *library, struct nx_define *define,
+                          const struct nx_error *behind) {
+    if (behind != NULL) {
+        define->status = behind->status;
+        define->error = *behind;
+    } else {
+        define->status = nx_library_define(library, define, &define->error);
+    }
+    nx_message_reply(&define->message);
+}
+
 /* The further sealing is behind, the larger its part of each step: what is not sealed is read at the next
  * start. */
 static int64_t seal(struct nx_library *library, struct nx_now now) {
@@ -474,6 +504,8 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
             handle_read(library, (struct nx_read *)message, is_behind ? &err : NULL, now);
         } else if (message->kind == NX_FABRIC_PROTECT) {
             nx_library_protect(library, (struct nx_protect *)message);
+        } else if (message->kind == NX_FABRIC_DEFINE) {
+            handle_define(library, (struct nx_define *)message, is_behind ? &err : NULL);
         } else if (message->kind == NX_FABRIC_APPEND) {
             nx_library_take_append(library, (struct nx_append *)message);
         } else if (message->kind == NX_FABRIC_ERASE) {

@@ -51,13 +51,17 @@ static inline void nx_library_expire_before(struct nx_library_stream *stream, ui
     stream->first_sequence = first_sequence;
     stream->sealed_generation = 0;
 }
+/** Keep the stream as the definition says. Errors: NX_RESOURCE_EXHAUSTED (out of memory, too many) */
+NX_MUST_CHECK enum nx_status nx_library_define(struct nx_library *library, const struct nx_define *define,
+                                               struct nx_error *err);
 /** The sequence from which on a record can match the filter: runs whose subjects do not are passed over.
  * `*until_out`: up to there it need not be asked again. */
 uint64_t nx_library_skip(const struct nx_library *library, const struct nx_library_stream *stream,
                          uint64_t sequence, struct nx_str filter, uint64_t *until_out);
 /** How many of the sequences `first` to `last` are known to be destroyed. */
 uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_t first, uint64_t last);
-/** Walk over all records with this key, the oldest first, until `visit` returns false. */
+/** Walk over all records with this key, those of JetStream's streams left out, the oldest first, until
+ * `visit` returns false. */
 void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, struct nx_str key,
                      bool (*visit)(void *data, const struct nx_library_stream *stream,
                                    const struct nx_stored *stored),

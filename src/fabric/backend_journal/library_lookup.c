@@ -207,6 +207,11 @@ uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_
     return count;
 }
 
+/* Headers of messages from outside name nothing here. */
+static bool is_ours(const struct nx_library_stream *stream) {
+    return !nx_stream_name_is_jetstream(stream->name);
+}
+
 /* A segment's index gives the newest first; they are put in order here, as many as an answer takes. */
 static bool visit_tail(const struct nx_library *library, const struct nx_tail *tail, enum nx_key_kind kind,
                        struct nx_str key,
@@ -230,7 +235,7 @@ static bool visit_tail(const struct nx_library *library, const struct nx_tail *t
             continue;
         }
         const struct nx_library_stream *stream = nx_library_numbered(library, stored.stream);
-        if (stream != NULL && stored.sequence >= stream->first_sequence &&
+        if (stream != NULL && is_ours(stream) && stored.sequence >= stream->first_sequence &&
             nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
             return false;
         }
@@ -247,7 +252,7 @@ void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, st
         struct nx_stored stored;
         while (nx_run_find(library->runs[i], library->cache, kind, key, &cursor, &stored)) {
             const struct nx_library_stream *stream = nx_library_numbered(library, stored.stream);
-            if (stream != NULL && stored.sequence >= stream->first_sequence &&
+            if (stream != NULL && is_ours(stream) && stored.sequence >= stream->first_sequence &&
                 nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
                 return;
             }

@@ -95,6 +95,11 @@ bool nx_subject_overlaps(struct nx_str a, struct nx_str b) {
     }
 }
 
+bool nx_stream_name_is_jetstream(struct nx_str name) {
+    return nx_str_starts_with(name, NX_STR("JS_")) || nx_str_starts_with(name, NX_STR("JSM_")) ||
+           nx_str_starts_with(name, NX_STR("JSC_"));
+}
+
 bool nx_stream_name_is_valid(struct nx_str name) {
     if (name.len == 0 || name.len > NX_STREAM_NAME_SIZE_MAX) {
         return false;

@@ -21,5 +21,8 @@ bool nx_subject_matches(struct nx_str filter, struct nx_str subject);
 bool nx_subject_covers(struct nx_str filter, struct nx_str other);
 /** True when some subject is covered by both valid filters. */
 bool nx_subject_overlaps(struct nx_str a, struct nx_str b);
+/** True for the streams of JetStream: JS_…, JSM_…, JSC_…, which are defined while the log is open. What
+ * stands in them came from outside: no header in it is ours. */
+bool nx_stream_name_is_jetstream(struct nx_str name);
 /** True when it can name a stream: 1 to NX_STREAM_NAME_SIZE_MAX bytes of [A-Za-z0-9_-]. */
 bool nx_stream_name_is_valid(struct nx_str name);

@@ -6,6 +6,7 @@
 #include "codec/headers.h"
 #include "codec/hex.h"
 #include "codec/time_format.h"
+#include "fabric/subject/subject.h"
 
 enum {
     PREFIX_SIZE = sizeof NX_PERSON_HEADER - 1 + 2 + NX_KEY_ID_TEXT_SIZE + 2, /* "Nexus-Person: <id>\r\n" */
@@ -269,7 +270,7 @@ static void open_record(struct nx_vault *vault, struct nx_arena *arena, struct n
 
 void nx_vault_open_all(struct nx_vault *vault, struct nx_read *read) {
     for (size_t i = 0; i < read->record_count; i++) {
-        if (nx_record_is_sealed(&read->records[i])) {
+        if (nx_record_is_sealed(&read->records[i]) && !nx_stream_name_is_jetstream(read->records[i].stream)) {
             open_record(vault, &read->arena, &read->records[i]);
         }
     }
