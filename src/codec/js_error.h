@@ -17,6 +17,7 @@ enum { NX_JS_DESCRIPTION_SIZE = 512 }; /* bytes with the NUL; longer ones are cu
 #define NX_JS_ERROR_TABLE(X)                                                                                 \
     X(NX_JS_BAD_REQUEST, 400, 10003, "bad request")                                                          \
     X(NX_JS_CLUSTER_NOT_ACTIVE, 500, 10006, "JetStream not in clustered mode")                               \
+    X(NX_JS_CLUSTER_NOT_AVAIL, 503, 10008, "JetStream system temporarily unavailable")                       \
     X(NX_JS_CLUSTER_REQUIRED, 503, 10010, "JetStream clustering support required")                           \
     X(NX_JS_CONSUMER_CREATE, 500, 10012, "")                                                                 \
     X(NX_JS_CONSUMER_NAME_EXIST, 400, 10013, "consumer name already in use")                                 \

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "codec/base64.h"
 #include "fabric/subject/subject.h"
+#include "server/nats/jetstream.h"
 #include "server/nats/quote.h"
 
 enum {
@@ -287,8 +288,26 @@ static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
             delivered_count++;
         }
     }
+    if (hub->jetstream != NULL && nx_nats_jetstream_take(hub->jetstream, conn->account->name, op, hub->now)) {
+        delivered_count++;
+    }
     if (delivered_count == 0 && op->reply.len > 0 && conn->client.no_responders) {
         say_no_responders(conn, op);
+    }
+}
+
+void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account_name,
+                         const struct nx_nats_op *message) {
+    const struct nx_nats_account *account = nx_map_get(&hub->accounts, account_name);
+    struct passage passage = { NULL, message->subject };
+    if (account == NULL || !nx_subject_is_valid(message->subject) ||
+        nx_router_match(account->router, message->subject, accepts, &passage, &hub->routes, NULL) != NX_OK) {
+        return;
+    }
+    for (size_t i = 0; i < hub->routes.count; i++) {
+        if (accepts(&passage, hub->routes.entries[i])) {
+            deliver(subscription_of(hub->routes.entries[i]), message);
+        }
     }
 }
 

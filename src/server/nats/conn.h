@@ -76,7 +76,8 @@ struct nx_nats_hub {
     unsigned pings_max;
     int64_t auth_timeout_ns;
     struct nx_nats_counters *counters;
-    struct nx_now now; /* set by the transport before it calls anything here */
+    struct nx_now now;                   /* set by the transport before it calls anything here */
+    struct nx_nats_jetstream *jetstream; /* borrowed; NULL: not served */
     /* conn.c's own: */
     struct nx_nats_access *access;
     struct nx_map accounts; /* those of which there are connections */
@@ -95,6 +96,8 @@ void nx_nats_hub_fini(struct nx_nats_hub *hub);
 /** From now on this is who may do what. Connections whose user is gone, or has other credentials, end;
  * subscriptions that are no longer allowed do. `access` is the hub's. */
 void nx_nats_hub_set_access(struct nx_nats_hub *hub, struct nx_nats_access *access);
+/** Carry a message of the server's own to whoever listens in this account; all is borrowed for the call. */
+void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account, const struct nx_nats_op *message);
 /** Ping those that were quiet for too long, end those that did not answer or not say who they are. Call it
  * about once a second. */
 void nx_nats_hub_tick(struct nx_nats_hub *hub);

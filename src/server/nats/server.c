@@ -9,6 +9,7 @@
 #include "codec/hex.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "server/nats/jetstream.h"
 #include "server/nats/link.h"
 #include "server/nats/monitor.h"
 #include "server/nats/secure.h"
@@ -37,7 +38,8 @@ struct nx_nats_server {
     struct nx_nats_counters counters;
     struct nx_loop *loop;
     struct nx_listener *listener;
-    struct nx_nats_monitor *monitor; /* NULL: not served */
+    struct nx_nats_monitor *monitor;     /* NULL: not served */
+    struct nx_nats_jetstream *jetstream; /* NULL: not served */
     struct nx_nats_links links;
     struct nx_timer tick;
     struct nx_timer lame_duck; /* ends its grace, then the connections */
@@ -66,7 +68,9 @@ struct order {
 };
 
 static void stop_when_empty(struct nx_nats_server *server) {
-    if (server->stopping && nx_list_is_empty(&server->links.all)) {
+    const bool is_idle =
+        server->jetstream == NULL || nx_nats_jetstream_is_idle(server->jetstream); /* else it is waited for */
+    if (server->stopping && is_idle && nx_list_is_empty(&server->links.all)) {
         nx_loop_stop(server->loop);
     }
 }
@@ -158,6 +162,11 @@ static void receive(void *data, struct nx_message_queue *inbox) {
     struct nx_message *message;
     server->hub.now = nx_loop_now(server->loop);
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
+        if (server->jetstream != NULL && nx_nats_jetstream_is_answer(message)) {
+            nx_nats_jetstream_receive(server->jetstream, message, server->hub.now);
+            stop_when_empty(server);
+            continue;
+        }
         struct order *order = nx_container_of(message, struct order, message); /* but PASSWORD_COMPARED */
         switch ((enum order_kind)message->kind) {
         case ORDER_STOP:
@@ -177,6 +186,32 @@ static void receive(void *data, struct nx_message_queue *inbox) {
         }
         nx_message_release(message);
     }
+}
+
+/* JetStream's own messages. */
+static void publish(void *data, struct nx_str account, const struct nx_nats_op *message) {
+    struct nx_nats_server *server = data;
+    nx_nats_hub_publish(&server->hub, account, message);
+}
+
+static enum nx_status open_jetstream(struct nx_nats_server *server,
+                                     const struct nx_nats_server_options *options, struct nx_error *err) {
+    const struct nx_nats_jetstream_options jetstream = {
+        .appends = options->appends,
+        .reads = options->reads,
+        .answers = nx_loop_mailbox(server->loop),
+        .log = options->log,
+        .seed = nx_random_u64(&options->random),
+        .publish = publish,
+        .data = server,
+    };
+    if (!options->nats->jetstream || options->appends == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(nx_nats_jetstream_new(&jetstream, &server->jetstream, err));
+    server->hub.jetstream = server->jetstream;
+    server->hub.info.jetstream = true;
+    return NX_OK;
 }
 
 static enum nx_status listen_on(struct nx_nats_server *server, uint16_t port, struct nx_error *err) {
@@ -367,6 +402,7 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
     server->hub.info.port = server->port;
     NX_TRY(open_monitor(server, options->nats, err));
     NX_TRY(add_metrics(server, options->metrics, err));
+    NX_TRY(open_jetstream(server, options, err)); /* the last before the loop, which alone can take answers */
     NX_TRY(nx_loop_start(server->loop, "nx-nats", err));
     *server_out = NX_TAKE(server);
     return NX_OK;
@@ -454,5 +490,6 @@ void nx_nats_server_close(struct nx_nats_server *server) {
     nx_nats_links_set_context(&server->links, NULL);
     nx_nats_monitor_free(server->monitor);
     nx_nats_hub_fini(&server->hub);
+    nx_nats_jetstream_free(server->jetstream);
     free(server);
 }

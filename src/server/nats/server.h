@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "io/mailbox.h"
 #include "io/random.h"
 #include "server/nats/options.h"
 #include "telemetry/metric.h"
@@ -20,6 +21,9 @@
 struct nx_nats_server_options {
     struct nx_metrics *metrics; /* ours are added to it; borrowed for the server's life; NULL: none */
     struct nx_random random;
+    struct nx_mailbox *appends; /* the log's, for JetStream; NULL: none is served */
+    struct nx_mailbox *reads;
+    const struct nx_log *log;
     const struct nx_nats_options *nats; /* what a person says; borrowed for the call */
 };
 

@@ -1,0 +1,471 @@
+#include "server/nats/jetstream.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "codec/headers.h"
+#include "fabric/subject/subject.h"
+#include "server/nats/jetstream_internal.h"
+
+#define API_PREFIX "$JS.API."
+
+enum {
+    JOB_SIZE_MAX = 32 * 1024 * 1024,    /* bytes of a request with what it says */
+    HEADERS_TEXT_SIZE_MAX = UINT16_MAX, /* bytes of a block, as NATS has it */
+};
+
+/* Jobs */
+
+static void job_free(struct nx_nats_js_job *job) {
+    nx_arena_fini(&job->arena);
+    free(job);
+}
+
+static struct nx_nats_js_job *job_new(enum nx_nats_js_step step, struct nx_str account,
+                                      const struct nx_nats_op *message) {
+    struct nx_nats_js_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        return NULL;
+    }
+    job->step = step;
+    nx_arena_init(&job->arena, JOB_SIZE_MAX);
+    job->account = nx_arena_copy(&job->arena, account);
+    job->reply = nx_arena_copy(&job->arena, message->reply);
+    if (job->account.ptr == NULL || job->reply.ptr == NULL) {
+        job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+void nx_nats_js_reply(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                      struct nx_str block, struct nx_str payload) {
+    const struct nx_nats_op message = { .subject = job->reply, .headers = block, .payload = payload };
+    if (job->reply.len > 0) {
+        jetstream->options.publish(jetstream->options.data, job->account, &message);
+    }
+}
+
+bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                    struct nx_mailbox *mailbox, struct nx_message *message) {
+    message->reply_to = jetstream->options.answers;
+    message->context = job;
+    if (!nx_mailbox_send(mailbox, message)) {
+        nx_message_release(message);
+        return false;
+    }
+    jetstream->under_way++;
+    return true;
+}
+
+/* Requests */
+
+static void job_done(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job) {
+    jetstream->is_changing = jetstream->is_changing && !job->changes;
+    jetstream->request_count--;
+    job_free(job);
+}
+
+static bool may_begin(const struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job) {
+    const struct nx_list_node *first = nx_list_first(&jetstream->publishes);
+    if (first != NULL &&
+        nx_container_of((struct nx_list_node *)(uintptr_t)first, struct nx_nats_js_job, node)->ticket <=
+            job->ticket) {
+        return false;
+    }
+    return !job->changes || !jetstream->is_changing;
+}
+
+/* As many as may; none overtakes another. */
+static void begin_waiting(struct nx_nats_jetstream *jetstream) {
+    struct nx_list_node *first;
+    while ((first = nx_list_first(&jetstream->waiting)) != NULL) {
+        struct nx_nats_js_job *job = nx_container_of(first, struct nx_nats_js_job, node);
+        if (!may_begin(jetstream, job)) {
+            return;
+        }
+        nx_list_remove(&jetstream->waiting, first);
+        jetstream->is_changing = jetstream->is_changing || job->changes;
+        if (job->api->begin(jetstream, job)) {
+            job_done(jetstream, job);
+        }
+    }
+}
+
+static void refuse_request(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                           enum nx_js_error_kind kind) {
+    NX_AUTO(nx_buf) text;
+    struct nx_json_writer writer;
+    struct nx_js_error err = { 0 };
+    (void)nx_js_fail(&err, kind);
+    nx_buf_init(&text, NX_NATS_JS_ANSWER_SIZE_MAX);
+    nx_json_writer_init(&writer, &text);
+    nx_json_object_begin(&writer);
+    nx_json_member_c(&writer, "type", job->api->type);
+    nx_json_key(&writer, NX_STR("error"));
+    nx_js_error_write(&writer, &err);
+    nx_json_object_end(&writer);
+    jetstream->api_errors++;
+    nx_nats_js_reply(jetstream, job, NX_STR_EMPTY, nx_buf_str(&text));
+}
+
+static bool allows_direct(const struct nx_nats_jetstream *jetstream, struct nx_str account,
+                          struct nx_str name) {
+    const struct nx_js_entry *entry = nx_js_catalogue_find(&jetstream->catalogue, account, name);
+    return entry != NULL && entry->config.allow_direct;
+}
+
+static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str account,
+                         const struct nx_nats_op *message) {
+    struct nx_str name = NX_STR_EMPTY;
+    struct nx_str rest = NX_STR_EMPTY;
+    const struct nx_nats_js_api *api = nx_nats_js_api_find(
+        nx_str_slice(message->subject, sizeof API_PREFIX - 1, message->subject.len), &name, &rest);
+    if (api == NULL || (api->is_direct && !allows_direct(jetstream, account, name))) {
+        return false;
+    }
+    struct nx_nats_js_job *job = job_new(NX_NATS_JS_API, account, message);
+    if (job == NULL) {
+        return false;
+    }
+    job->api = api;
+    job->ticket = jetstream->ticket;
+    job->changes = api->changes;
+    job->name = nx_arena_copy(&job->arena, name);
+    job->subject = nx_arena_copy(&job->arena, rest);
+    job->payload = nx_arena_copy(&job->arena, message->payload);
+    jetstream->api_total++;
+    const bool has_room = job->name.ptr != NULL && job->subject.ptr != NULL && job->payload.ptr != NULL &&
+                          jetstream->request_count < NX_NATS_JS_REQUESTS_MAX;
+    if (!has_room || !jetstream->is_loaded) {
+        refuse_request(jetstream, job, has_room ? NX_JS_CLUSTER_NOT_AVAIL : NX_JS_INSUFFICIENT_RESOURCES);
+        job_free(job);
+        return true;
+    }
+    jetstream->request_count++;
+    nx_list_append(&jetstream->waiting, &job->node);
+    begin_waiting(jetstream);
+    return true;
+}
+
+/* Publishing */
+
+static void send_puback(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                        uint64_t sequence, bool is_duplicate, const struct nx_js_error *err) {
+    NX_AUTO(nx_buf) text;
+    struct nx_json_writer writer;
+    nx_buf_init(&text, NX_NATS_JS_ANSWER_SIZE_MAX);
+    nx_json_writer_init(&writer, &text);
+    nx_json_object_begin(&writer);
+    if (err != NULL) {
+        nx_json_key(&writer, NX_STR("error"));
+        nx_js_error_write(&writer, err);
+    }
+    nx_json_member_str(&writer, "stream", job->name);
+    nx_json_member_u64(&writer, "seq", sequence);
+    if (is_duplicate) {
+        nx_json_member_bool(&writer, "duplicate", true);
+    }
+    nx_json_object_end(&writer);
+    nx_nats_js_reply(jetstream, job, NX_STR_EMPTY, nx_buf_str(&text));
+}
+
+/* What a header asks for that is not served. */
+static bool check_features(struct nx_str lines, struct nx_js_error *err) {
+    if (nx_headers_value(lines, "Nats-TTL").len > 0) {
+        return nx_js_fail(err, NX_JS_MESSAGE_TTL_DISABLED);
+    }
+    if (nx_headers_value(lines, "Nats-Incr").len > 0) {
+        return nx_js_fail(err, NX_JS_MESSAGE_INCR_DISABLED);
+    }
+    if (nx_headers_value(lines, "Nats-Schedule").len > 0) {
+        return nx_js_fail(err, NX_JS_MESSAGE_SCHEDULES_DISABLED);
+    }
+    if (nx_headers_value(lines, "Nats-Batch-Id").len > 0) {
+        return nx_js_fail(err, NX_JS_ATOMIC_PUBLISH_DISABLED);
+    }
+    if (nx_headers_value(lines, "Nats-Rollup").len > 0) {
+        return nx_js_fail_with(err, NX_JS_STREAM_ROLLUP_FAILED, "rollup not permitted");
+    }
+    return nx_headers_value(lines, "Nats-Expected-Last-Msg-Id").len == 0
+               ? true
+               : nx_js_fail_with(err, NX_JS_STREAM_STORE_FAILED,
+                                 "Nats-Expected-Last-Msg-Id is not supported by this server");
+}
+
+static bool check_message(const struct nx_js_entry *entry, const struct nx_nats_op *message,
+                          struct nx_str lines, struct nx_js_error *err) {
+    const struct nx_str expected = nx_headers_value(lines, "Nats-Expected-Stream");
+    const uint64_t size = message->headers.len + message->payload.len;
+    if (entry->config.max_msg_size >= 0 && size > (uint64_t)entry->config.max_msg_size) {
+        return nx_js_fail(err, NX_JS_STREAM_MESSAGE_EXCEEDS_MAXIMUM);
+    }
+    if (message->headers.len > HEADERS_TEXT_SIZE_MAX) {
+        return nx_js_fail(err, NX_JS_STREAM_HEADER_EXCEEDS_MAXIMUM);
+    }
+    if (expected.len > 0 && !nx_str_equal(expected, entry->config.name)) {
+        return nx_js_fail(err, NX_JS_STREAM_NOT_MATCH);
+    }
+    return check_features(lines, err);
+}
+
+/* As NATS: what is no number is none that a stream has. */
+static enum nx_status add_condition(struct nx_append *append, const struct nx_js_entry *entry,
+                                    struct nx_str subject, struct nx_str number, struct nx_error *err) {
+    struct nx_append_condition condition = { .stream = nx_str_from_c(entry->stream), .subject = subject };
+    if (!nx_str_to_u64(number, &condition.last_sequence)) {
+        condition.last_sequence = UINT64_MAX;
+    }
+    return nx_append_add_condition(append, &condition, err);
+}
+
+static enum nx_status add_conditions(struct nx_append *append, const struct nx_js_entry *entry,
+                                     const struct nx_nats_op *message, struct nx_str lines,
+                                     struct nx_error *err) {
+    struct nx_str number;
+    if (nx_headers_find(lines, NX_STR("Nats-Expected-Last-Subject-Sequence"), &number)) {
+        struct nx_str subject = nx_headers_value(lines, "Nats-Expected-Last-Subject-Sequence-Subject");
+        subject = subject.len > 0 ? subject : message->subject;
+        NX_TRY(add_condition(append, entry, subject, number, err));
+    }
+    if (nx_headers_find(lines, NX_STR("Nats-Expected-Last-Sequence"), &number)) {
+        NX_TRY(add_condition(append, entry, NX_STR_EMPTY, number, err));
+    }
+    return NX_OK;
+}
+
+static enum nx_status make_append(const struct nx_js_entry *entry, const struct nx_nats_op *message,
+                                  struct nx_str lines, struct nx_append **append_out, struct nx_error *err) {
+    NX_AUTO(nx_append) *append = NULL;
+    const struct nx_append_entry record = { .stream = nx_str_from_c(entry->stream),
+                                            .subject = message->subject,
+                                            .headers = lines,
+                                            .payload = message->payload,
+                                            .dedup_key = nx_headers_value(lines, "Nats-Msg-Id") };
+    NX_TRY(nx_append_new(1, 2, &append, err));
+    NX_TRY(nx_append_add(append, &record, err));
+    NX_TRY(add_conditions(append, entry, message, lines, err));
+    *append_out = NX_TAKE(append);
+    return NX_OK;
+}
+
+/* False, with the error: it will not be stored. */
+static bool send_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                        const struct nx_js_entry *entry, const struct nx_nats_op *message,
+                        struct nx_js_error *why) {
+    struct nx_nats_headers headers = { .lines = NX_STR_EMPTY };
+    struct nx_append *append = NULL;
+    struct nx_error err = { 0 };
+    if (message->headers.len > 0 && !nx_nats_headers_split(message->headers, &headers)) {
+        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "the headers cannot be read");
+    }
+    if (!check_message(entry, message, headers.lines, why)) {
+        return false;
+    }
+    if (make_append(entry, message, headers.lines, &append, &err) != NX_OK) {
+        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "%s", err.message);
+    }
+    if (!nx_nats_js_ask(jetstream, job, jetstream->options.appends, &append->message)) {
+        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "too many messages wait to be stored");
+    }
+    return true;
+}
+
+static bool take_publish(struct nx_nats_jetstream *jetstream, struct nx_str account,
+                         const struct nx_nats_op *message) {
+    const struct nx_js_entry *entry = nx_js_catalogue_taker(&jetstream->catalogue, account, message->subject);
+    struct nx_js_error why = { 0 };
+    struct nx_nats_js_job *job = entry == NULL ? NULL : job_new(NX_NATS_JS_PUBLISH, account, message);
+    if (job == NULL) {
+        return false;
+    }
+    job->reply = entry->config.no_ack ? NX_STR_EMPTY : job->reply;
+    job->name = nx_arena_copy(&job->arena, entry->config.name);
+    if (job->name.ptr == NULL || !send_append(jetstream, job, entry, message, &why)) {
+        send_puback(jetstream, job, 0, false, &why);
+        job_free(job);
+        return true;
+    }
+    job->ticket = ++jetstream->ticket;
+    nx_list_append(&jetstream->publishes, &job->node);
+    return true;
+}
+
+static void finish_publish(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                           struct nx_message *message) {
+    const struct nx_append *append = (const struct nx_append *)message;
+    struct nx_js_error why = { 0 };
+    if (append->status == NX_OK) {
+        send_puback(jetstream, job, append->entries[0].sequence, append->entries[0].duplicate, NULL);
+    } else if (append->error.kind == NX_KIND_WRONG_LAST_SEQUENCE) {
+        (void)nx_js_fail_with(&why, NX_JS_STREAM_WRONG_LAST_SEQUENCE, "%" PRIu64, append->found_sequence);
+        send_puback(jetstream, job, 0, false, &why);
+    } else {
+        (void)nx_js_fail_with(&why, NX_JS_STREAM_STORE_FAILED, "%s", append->error.message);
+        send_puback(jetstream, job, 0, false, &why);
+    }
+    nx_list_remove(&jetstream->publishes, &job->node);
+    nx_message_release(message);
+    job_free(job);
+}
+
+bool nx_nats_jetstream_take(struct nx_nats_jetstream *jetstream, struct nx_str account,
+                            const struct nx_nats_op *message, struct nx_now now) {
+    jetstream->now = now;
+    if (nx_str_starts_with(message->subject, NX_STR(API_PREFIX))) {
+        return message->reply.len > 0 && take_request(jetstream, account, message);
+    }
+    return nx_subject_is_valid(message->subject) && take_publish(jetstream, account, message);
+}
+
+/* The start */
+
+struct nx_define *nx_nats_js_define_new(const struct nx_js_entry *entry) {
+    struct nx_define *define = NULL;
+    if (nx_define_new(nx_str_from_c(entry->stream), &define, NULL) != NX_OK) {
+        return NULL;
+    }
+    define->dedup_window_ns = entry->config.duplicate_window;
+    define->per_subject_max =
+        entry->config.max_msgs_per_subject > 0 ? (uint64_t)entry->config.max_msgs_per_subject : 0;
+    return define;
+}
+
+/* At the start nobody else asks the log much: an answer is never refused, and neither is this. */
+static void send_define(struct nx_nats_jetstream *jetstream, struct nx_define *define) {
+    if (define == NULL) {
+        nx_log_error(jetstream->options.log, "no memory to define a stream: it stays as it is");
+        return;
+    }
+    define->message.reply_to = jetstream->options.answers;
+    if (nx_mailbox_send(jetstream->options.appends, &define->message)) {
+        jetstream->under_way++;
+        jetstream->defines++;
+    } else {
+        nx_log_error(jetstream->options.log, "too much waits to define a stream: it stays as it is");
+        nx_message_release(&define->message);
+    }
+}
+
+static void define_gone(struct nx_nats_jetstream *jetstream, uint64_t id) {
+    char name[NX_JS_STREAM_NAME_SIZE];
+    struct nx_define *define = NULL;
+    (void)snprintf(name, sizeof name, "JS_%" PRIu64, id);
+    if (nx_define_new(nx_str_from_c(name), &define, NULL) == NX_OK) {
+        define->is_gone = true;
+    }
+    send_define(jetstream, define);
+}
+
+static enum nx_status ask_catalogue(struct nx_nats_jetstream *jetstream, uint64_t from_sequence,
+                                    struct nx_error *err) {
+    NX_AUTO(nx_read) *read = NULL;
+    NX_TRY(nx_read_new(NX_READ_SCAN, &read, err));
+    read->stream = NX_STR(NX_JS_CATALOGUE_STREAM);
+    read->from_sequence = from_sequence;
+    read->message.reply_to = jetstream->options.answers;
+    if (!nx_mailbox_send(jetstream->options.reads, &read->message)) {
+        return nx_fail_kind(err, NX_KIND_OVERLOADED, "too many reads of the log wait");
+    }
+    (void)NX_TAKE(read);
+    jetstream->under_way++;
+    return NX_OK;
+}
+
+static void take_record(struct nx_nats_jetstream *jetstream, const struct nx_record *record) {
+    struct nx_js_change change;
+    struct nx_error err = { 0 };
+    if (nx_js_catalogue_take(&jetstream->catalogue, record, &change, &err) != NX_OK) {
+        nx_log_error(jetstream->options.log, "a stream cannot be served: its messages stay as they are",
+                     NX_F_C("error", err.message));
+    } else if (change.kind == NX_JS_STREAM_IS) {
+        send_define(jetstream, nx_nats_js_define_new(change.entry));
+    } else if (change.kind == NX_JS_STREAM_GONE) {
+        define_gone(jetstream, change.id);
+    }
+}
+
+static void load(struct nx_nats_jetstream *jetstream, struct nx_read *read) {
+    struct nx_error err = { 0 };
+    for (size_t i = 0; read->status == NX_OK && i < read->record_count; i++) {
+        take_record(jetstream, &read->records[i]);
+    }
+    if (read->status != NX_OK) {
+        nx_log_error(jetstream->options.log, "the streams of JetStream cannot be read",
+                     NX_F_C("error", read->error.message));
+    } else if (read->at_end) {
+        jetstream->is_read = true;
+        jetstream->is_loaded = jetstream->defines == 0;
+    } else if (ask_catalogue(jetstream, read->next_sequence, &err) != NX_OK) {
+        nx_log_error(jetstream->options.log, "the streams of JetStream cannot be read",
+                     NX_F_C("error", err.message));
+    }
+    nx_read_free(read);
+}
+
+enum nx_status nx_nats_jetstream_new(const struct nx_nats_jetstream_options *options,
+                                     struct nx_nats_jetstream **jetstream_out, struct nx_error *err) {
+    struct nx_nats_jetstream *jetstream = calloc(1, sizeof *jetstream);
+    if (jetstream == NULL) {
+        return nx_fail_memory(err);
+    }
+    jetstream->options = *options;
+    nx_list_init(&jetstream->waiting);
+    nx_list_init(&jetstream->publishes);
+    nx_js_catalogue_init(&jetstream->catalogue, options->seed);
+    const enum nx_status status = ask_catalogue(jetstream, 1, err);
+    if (status != NX_OK) {
+        nx_nats_jetstream_free(jetstream);
+        return status;
+    }
+    *jetstream_out = jetstream;
+    return NX_OK;
+}
+
+static void free_jobs(struct nx_list *jobs) {
+    struct nx_list_node *first;
+    while ((first = nx_list_first(jobs)) != NULL) {
+        nx_list_remove(jobs, first);
+        job_free(nx_container_of(first, struct nx_nats_js_job, node));
+    }
+}
+
+void nx_nats_jetstream_free(struct nx_nats_jetstream *jetstream) {
+    if (jetstream == NULL) {
+        return;
+    }
+    free_jobs(&jetstream->waiting);
+    free_jobs(&jetstream->publishes);
+    nx_js_catalogue_fini(&jetstream->catalogue);
+    free(jetstream);
+}
+
+bool nx_nats_jetstream_is_idle(const struct nx_nats_jetstream *jetstream) {
+    return jetstream->under_way == 0;
+}
+
+bool nx_nats_jetstream_is_answer(const struct nx_message *message) {
+    return message->kind == NX_FABRIC_APPEND || message->kind == NX_FABRIC_READ ||
+           message->kind == NX_FABRIC_DEFINE;
+}
+
+void nx_nats_jetstream_receive(struct nx_nats_jetstream *jetstream, struct nx_message *message,
+                               struct nx_now now) {
+    struct nx_nats_js_job *job = message->context;
+    jetstream->now = now;
+    jetstream->under_way--;
+    if (job == NULL && message->kind == NX_FABRIC_READ) {
+        load(jetstream, (struct nx_read *)message);
+    } else if (job == NULL) {
+        jetstream->defines--;
+        jetstream->is_loaded = jetstream->is_read && jetstream->defines == 0;
+        nx_message_release(message);
+    } else if (job->step == NX_NATS_JS_PUBLISH) {
+        finish_publish(jetstream, job, message);
+    } else if (job->api->go_on(jetstream, job, message)) {
+        job_done(jetstream, job);
+    }
+    begin_waiting(jetstream);
+}
