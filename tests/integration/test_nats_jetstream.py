@@ -1,0 +1,134 @@
+"""JetStream as far as it is built: streams made at run time, acknowledged messages, single messages; all of it over kills.
+What is answered is what nats-server 2.15.2 answers, but for what only it has."""
+import base64
+import json
+
+import pytest
+
+from test_nats import Client
+
+CODES = {
+    "STREAM.CREATE.C": ({"name": "D"}, 400, 10056, "stream name in subject does not match request"),
+    "STREAM.CREATE.B": ({"name": "B", "subjects": ["a.b"]}, 400, 10065, "subjects overlap with an existing stream"),
+    "STREAM.CREATE.A": ({"name": "A", "subjects": ["x"]}, 400, 10058, "stream name already in use with a different configuration"),
+    "STREAM.CREATE.E": ({"name": "E", "bogus": 1}, 400, 10025, 'invalid JSON: json: unknown field "bogus"'),
+    "STREAM.CREATE.F": ({"name": "F", "num_replicas": 3}, 500, 10074, "replicas > 1 not supported in non-clustered mode"),
+    "STREAM.CREATE.G": ({"name": "G", "max_msgs": 5}, 500, 10052, "max_msgs, max_bytes and max_age are not supported by this server"),
+    "STREAM.INFO.Z": (None, 404, 10059, "stream not found"),
+    "STREAM.DELETE.A": ({"x": 1}, 400, 10038, "expected an empty request payload"),
+    "STREAM.MSG.GET.A": ({"seq": 9}, 404, 10037, "no message found"),
+    "STREAM.MSG.GET.Z": ({"seq": 9}, 404, 10059, "stream not found"),
+    "STREAM.PURGE.A": (None, 500, 10051, "not supported by this server"),
+    "STREAM.PEER.REMOVE.A": ({"peer": "x"}, 503, 10010, "JetStream clustering support required"),
+    "CONSUMER.INFO.A.x": (None, 404, 10014, "consumer not found"),
+}
+
+
+class Js:
+    """Requests, as they are typed."""
+
+    def __init__(self, port):
+        self.client = Client(port)
+        self.client.say("SUB _I.> 1\r\n")
+        self.client.settled()
+
+    def request(self, subject, payload="", headers=""):
+        payload, block = payload.encode(), f"NATS/1.0\r\n{headers}\r\n".encode() if headers else b""
+        verb, sizes = ("HPUB", f"{len(block)} {len(block) + len(payload)}") if headers else ("PUB", len(payload))
+        self.client.say(f"{verb} {subject} _I.1 {sizes}\r\n".encode() + block + payload + b"\r\n")
+        return self.client.message()[1].decode()
+
+    def api(self, subject, said=None):
+        return json.loads(self.request(f"$JS.API.{subject}", "" if said is None else json.dumps(said)))
+
+    def publish(self, subject, payload="x", headers=""):
+        return json.loads(self.request(subject, payload, headers))
+
+
+@pytest.fixture
+def start(tmp_path, servers):
+    """start() gives a client of a server on the same data; start.kill() kills that one."""
+    (tmp_path / "nexus.yaml").write_text("version: v1\nlisten: {nats: 127.0.0.1:0}\nnats: {jetstream: true}\n")
+
+    def one():
+        one.server = servers(tmp_path, "start")
+        return Js(json.loads((tmp_path / ".nexus" / "ports.json").read_text())["nats"]["port"])
+
+    return one
+
+
+def test_it_is_off_unless_switched_on(tmp_path, servers):
+    (tmp_path / "nexus.yaml").write_text("version: v1\nlisten: {nats: 127.0.0.1:0}\n")
+    servers(tmp_path, "start")
+    js = Js(json.loads((tmp_path / ".nexus" / "ports.json").read_text())["nats"]["port"])
+    assert js.client.info["jetstream"] is False
+    assert js.request("$JS.API.INFO").startswith("NATS/1.0 503")
+
+
+def test_what_was_acknowledged_is_there_after_a_kill_and_is_a_duplicate_then(start):
+    js = start()
+    assert js.client.info["jetstream"] is True
+    made = js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a.>"], "allow_direct": True})
+    assert made["did_create"] and made["config"]["max_msgs"] == -1 and made["config"]["duplicate_window"] == 120_000_000_000
+    for i in range(50):
+        assert js.publish(f"a.{i % 3}", f"p{i}", f"Nats-Msg-Id: m{i}\r\nX: y\r\n") == {"stream": "A", "seq": i + 1}
+    start.server.kill()
+    js = start()
+    info = js.api("STREAM.INFO.A")
+    assert info["created"] == made["created"] and info["config"] == made["config"]
+    assert (info["state"]["messages"], info["state"]["first_seq"], info["state"]["last_seq"]) == (50, 1, 50)
+    assert js.publish("a.0", "again", "Nats-Msg-Id: m7\r\n") == {"stream": "A", "seq": 8, "duplicate": True}
+    got = js.api("STREAM.MSG.GET.A", {"seq": 8})["message"]
+    assert (got["subject"], base64.b64decode(got["data"])) == ("a.1", b"p7")
+    assert base64.b64decode(got["hdrs"]) == b"NATS/1.0\r\nNats-Msg-Id: m7\r\nX: y\r\n\r\n"
+    assert js.api("STREAM.MSG.GET.A", {"last_by_subj": "a.*"})["message"]["seq"] == 50
+    assert js.api("STREAM.MSG.GET.A", {"next_by_subj": "a.2", "seq": 4})["message"]["seq"] == 6
+    direct = js.request("$JS.API.DIRECT.GET.A.a.1")
+    assert direct.startswith("NATS/1.0\r\nNats-Msg-Id: m49\r\nX: y\r\nNats-Stream: A\r\nNats-Subject: a.1\r\nNats-Sequence: 50\r\n")
+    assert direct.endswith("\r\n\r\np49")
+    assert js.request("$JS.API.DIRECT.GET.A", '{"seq":99}') == "NATS/1.0 404 Message Not Found\r\n\r\n"
+
+
+def test_conditions_are_held_and_tell_what_was_found(start):
+    js = start()
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a.>"]})
+    assert js.publish("a.1", headers="Nats-Expected-Last-Sequence: 0\r\n")["seq"] == 1
+    for headers, code, text in [
+        ("Nats-Expected-Stream: B\r\n", 10060, "expected stream does not match"),
+        ("Nats-Expected-Last-Sequence: 7\r\n", 10071, "wrong last sequence: 1"),
+        ("Nats-Expected-Last-Sequence: x\r\n", 10071, "wrong last sequence: 1"),
+        ("Nats-Expected-Last-Subject-Sequence: 7\r\n", 10071, "wrong last sequence: 0"),
+        ("Nats-Rollup: sub\r\n", 10111, "rollup not permitted"),
+        ("Nats-TTL: 1s\r\n", 10166, "per-message TTL is disabled"),
+    ]:
+        refused = js.publish("a.2", headers=headers)
+        assert refused["seq"] == 0 and (refused["error"]["err_code"], refused["error"]["description"]) == (code, text)
+    assert js.publish("a.2", headers="Nats-Expected-Last-Subject-Sequence: 0\r\n")["seq"] == 2
+
+
+def test_a_stream_that_comes_again_begins_anew_also_after_a_kill(start):
+    js = start()
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a"]})
+    assert js.publish("a")["seq"] == 1
+    assert js.api("STREAM.DELETE.A") == {"type": "io.nats.jetstream.api.v1.stream_delete_response", "success": True}
+    assert js.request("a").startswith("NATS/1.0 503")
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a"]})
+    assert js.publish("a", "new")["seq"] == 1
+    start.server.kill()
+    js = start()
+    assert base64.b64decode(js.api("STREAM.MSG.GET.A", {"seq": 1})["message"]["data"]) == b"new"
+    assert js.api("STREAM.NAMES")["streams"] == ["A"]
+
+
+def test_a_request_sees_what_its_connection_published_before_it(start):
+    js = start()
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a"]})
+    js.client.say("PUB a 1\r\nx\r\n" * 500)
+    assert js.api("STREAM.INFO.A")["state"]["messages"] == 500
+
+
+def test_errors_are_those_of_nats(start):
+    js = start()
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a.>"]})
+    for subject, (said, code, err_code, text) in CODES.items():
+        assert js.api(subject, said)["error"] == {"code": code, "err_code": err_code, "description": text}, subject
