@@ -8,7 +8,8 @@
  * append that was never answered is there as a whole or not at all, now and for ever; nothing else is. Of a
  * stream with a limit by subject exactly the newest are there; of one with a limit in bytes the newest,
  * without a gap, and with each what stands in the stream that goes with it; and a key that came again within
- * its stream's window was told so, whatever happened in between. */
+ * its stream's window was told so, whatever happened in between. One stream is not declared: each life
+ * defines it anew, and what stood in it before is there until then, and after. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,8 @@
 #include "seeds.h"
 
 enum {
-    STREAMS = 7,
-    CHOSEN_STREAMS = 6, /* by the client; the last one goes with another */
+    STREAMS = 8,
+    CHOSEN_STREAMS = 7, /* by the client; the last one goes with another */
     SUBJECTS = 8,
     ENTRIES_MAX = 4,
     APPENDS_MAX = 4096,
@@ -31,15 +32,15 @@ enum {
     DISK_SIZE = 64 * 1024 * 1024,
 };
 
-static const char *const names[STREAMS] = { "EVENTS", "INVOCATIONS", "KV_a",    "LOGS",
-                                            "KV_b",   "HISTORY",     "OBJ_logs" };
-enum { EVENTS = 0, KV_CONDITIONS = 2, LOGS = 3, KV_NEWEST = 4, HISTORY = 5, OF_LOGS = 6 };
+static const char *const names[STREAMS] = { "EVENTS", "INVOCATIONS", "KV_a", "LOGS",
+                                            "KV_b",   "HISTORY",     "JS_7", "OBJ_logs" };
+enum { EVENTS = 0, KV_CONDITIONS = 2, LOGS = 3, KV_NEWEST = 4, HISTORY = 5, DEFINED = 6, OF_LOGS = 7 };
 /* How many records of a subject each keeps. */
-static const uint64_t kept_of_subject[STREAMS] = { 0, 0, 0, 0, 1, 3, 0 };
+static const uint64_t kept_of_subject[STREAMS] = { 0, 0, 0, 0, 1, 3, 0, 0 };
 static const int64_t window_ns[STREAMS] = { 2 * 3600 * (int64_t)NX_NS_PER_S, 120 * (int64_t)NX_NS_PER_S,
                                             120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
                                             120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
-                                            120 * (int64_t)NX_NS_PER_S };
+                                            120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S };
 #define MARKER_KEPT_NS (24 * 3600 * (int64_t)NX_NS_PER_S)
 
 enum outcome { UNKNOWN, WRITTEN, REFUSED };
@@ -263,7 +264,9 @@ static int64_t client_step(void *state, struct nx_now now, struct nx_message_que
     struct run *run = state;
     struct nx_message *message;
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
-        take_answer(run, (struct nx_append *)message);
+        if (message->kind == NX_FABRIC_APPEND) {
+            take_answer(run, (struct nx_append *)message);
+        }
         nx_message_release(message);
     }
     if (run->rest_until_ns > now.monotonic_ns) {
@@ -561,6 +564,15 @@ static void choose_faults(struct run *run) {
     }
 }
 
+/* Before the first append of a life: then it is known when they come. */
+static void define_stream(struct run *run) {
+    struct nx_define *define = NULL;
+    EXPECT(run, nx_define_new(nx_str_from_c(names[DEFINED]), &define, NULL) == NX_OK, "no memory");
+    define->dedup_window_ns = window_ns[DEFINED];
+    define->message.reply_to = run->mailbox;
+    EXPECT(run, nx_mailbox_send(nx_fabric_appends(run->fabric), &define->message), "the mailbox is full");
+}
+
 static void live(struct run *run) {
     struct nx_actor actors[3];
     run->goal = run->append_count + 20 + (int)nx_sim_below(run->sim, 700);
@@ -574,6 +586,7 @@ static void live(struct run *run) {
         nx_sim_add(run->sim, &actors[i]);
     }
     choose_faults(run);
+    define_stream(run);
     const struct nx_sim_limits limits = { .is_done = is_quiet, .data = run, .step_count = 200000 };
     const enum nx_sim_end end = nx_sim_run(run->sim, &limits);
     EXPECT(run, end == NX_SIM_DONE || end == NX_SIM_CRASHED, "ended by %d, %d open", (int)end,
@@ -605,8 +618,12 @@ static uint64_t run_seed(uint64_t seed) {
         exit(1);
     }
     run.sim = sim;
+    size_t declared = 0;
     for (int i = 0; i < STREAMS; i++) {
-        run.streams[i] =
+        if (i == DEFINED) {
+            continue;
+        }
+        run.streams[declared++] =
             (struct nx_stream_config){ .name = nx_str_from_c(names[i]),
                                        .per_subject_max = kept_of_subject[i],
                                        .dedup_window_ns = window_ns[i],
@@ -618,7 +635,7 @@ static uint64_t run_seed(uint64_t seed) {
                                               .random = nx_sim_random(sim),
                                               .directory = "/data",
                                               .streams = run.streams,
-                                              .stream_count = STREAMS,
+                                              .stream_count = declared,
                                               .segment_size = (uint64_t)16 * 1024 << nx_sim_below(sim, 3) };
     /* In every other seed what waits to be sealed meets its limit now and then. */
     run.options.unsealed_max = seed % 2 == 0 ? 0 : (4 + nx_sim_below(sim, 8)) * run.options.segment_size;
