@@ -162,6 +162,40 @@ static void test_a_condition_on_the_whole_stream_tells_what_was_found(void **sta
     harness_fini(&harness);
 }
 
+static void test_the_disk_budget_takes_nothing_from_a_clients_stream(void **state) {
+    struct harness harness;
+    static char payload[4097];
+    size_t refused = 0;
+    uint64_t stored = 0;
+    (void)state;
+    memset(payload, 'x', sizeof payload - 1);
+    harness_init(&harness);
+    harness_stop(&harness);
+    harness.options.disk_budget = 1024 * 1024;
+    harness_start(&harness);
+    send_define(&harness, define_new(&harness, "JS_1"));
+    for (int i = 0; i < 600; i++) {
+        struct nx_append *append = harness_append_new(&harness, 1, 0);
+        for (size_t k = 0; k < sizeof payload - 1; k++) { /* that does not shrink */
+            payload[k] = (char)('a' + (nx_random_u64(&harness.options.random) % 26));
+        }
+        harness_add(append, "JS_1", "a", NULL, payload, NULL);
+        assert_true(nx_mailbox_send(nx_fabric_appends(harness.fabric), &append->message));
+        harness_run(&harness);
+        harness.now.monotonic_ns += 20 * (int64_t)NX_NS_PER_S; /* who waits for room has waited long enough */
+        harness_run(&harness);
+        NX_AUTO(nx_append) *answer = (struct nx_append *)harness_answer(&harness);
+        refused += answer->status == NX_OK ? 0 : 1;
+        stored = answer->status == NX_OK ? answer->entries[0].sequence : stored;
+    }
+    assert_true(refused > 0);
+    struct nx_read *info = harness_ask(&harness, harness_read_new(&harness, NX_READ_INFO, "JS_1", NULL));
+    assert_int_equal(info->infos[0].first_sequence, 1);
+    assert_int_equal(info->infos[0].count, stored);
+    nx_read_free(info);
+    harness_fini(&harness);
+}
+
 static void test_headers_from_outside_name_no_event_and_no_person(void **state) {
     struct harness harness;
     (void)state;
@@ -191,6 +225,7 @@ int main(void) {
         cmocka_unit_test(test_nothing_below_the_first_sequence_is_shown_and_it_is_never_lowered),
         cmocka_unit_test(test_what_is_gone_is_not_shown_and_takes_nothing),
         cmocka_unit_test(test_a_condition_on_the_whole_stream_tells_what_was_found),
+        cmocka_unit_test(test_the_disk_budget_takes_nothing_from_a_clients_stream),
         cmocka_unit_test(test_headers_from_outside_name_no_event_and_no_person),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

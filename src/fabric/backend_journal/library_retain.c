@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/backend_journal/library_internal.h"
+#include "fabric/subject/subject.h"
 
 enum {
     PERIOD_S = 10,
@@ -390,14 +391,16 @@ static struct nx_library_stream *rather(struct nx_library_stream *held, struct n
     return held == NULL || (is_held_by_reader(held) && !is_held_by_reader(stream)) ? stream : held;
 }
 
-/* Keys are values, not history; objects are named by records that stay, or go with those that name them. */
+/* Keys are values, not history; objects are named by records that stay, or go with those that name them; a
+ * client's stream is not ours to shorten, nor what says which there are. */
 static bool is_for_good(const struct nx_library *library, const struct nx_library_stream *stream,
                         size_t run) {
     const struct nx_library_stream *leader = leader_of(library, stream);
     if (stream->config.goes_with.len > 0) {
         return leader == NULL || leader->number == 0 || !is_gone_up_to(library, leader, run);
     }
-    return stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_"));
+    return stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_")) ||
+           nx_stream_name_is_jetstream(stream->name) || nx_str_is(stream->name, "JETSTREAM");
 }
 
 /* The oldest part of this run that may leave, and its stream; NULL: none. `*held`: one that may not. */
