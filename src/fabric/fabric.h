@@ -27,7 +27,7 @@
 #include "telemetry/metric.h"
 
 enum {
-    NX_RECORD_SIZE_MAX = 1024 * 1024,     /* bytes of subject, headers and payload together */
+    NX_RECORD_SIZE_MAX = 1024 * 1024,     /* bytes of headers and payload together */
     NX_HEADERS_SIZE_MAX = 64 * 1024,      /* bytes of one record's header block */
     NX_SUBJECT_SIZE_MAX = 1024,           /* bytes */
     NX_STREAM_NAME_SIZE_MAX = 255,        /* bytes; [A-Za-z0-9_-]+ */

@@ -71,7 +71,7 @@ static enum nx_status check_entry(const struct nx_append *append, const struct n
                             NX_HEADERS_SIZE_MAX);
     }
     if (entry->payload.len > NX_RECORD_SIZE_MAX ||
-        entry->subject.len + entry->headers.len + entry->payload.len > NX_RECORD_SIZE_MAX) {
+        entry->headers.len + entry->payload.len > NX_RECORD_SIZE_MAX) {
         return nx_fail_kind(err, NX_KIND_TOO_LARGE, "a record takes at most %d bytes", NX_RECORD_SIZE_MAX);
     }
     return NX_OK;

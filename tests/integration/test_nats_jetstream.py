@@ -2,6 +2,7 @@
 What is answered is what nats-server 2.15.2 answers, but for what only it has."""
 import base64
 import json
+import threading
 
 import pytest
 
@@ -29,6 +30,7 @@ class Js:
 
     def __init__(self, port):
         self.client = Client(port)
+        self.client.port = port
         self.client.say("SUB _I.> 1\r\n")
         self.client.settled()
 
@@ -132,3 +134,33 @@ def test_errors_are_those_of_nats(start):
     js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a.>"]})
     for subject, (said, code, err_code, text) in CODES.items():
         assert js.api(subject, said)["error"] == {"code": code, "err_code": err_code, "description": text}, subject
+
+
+def test_a_flood_is_slowed_and_nothing_of_it_is_dropped(start):
+    js = start()
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a.>"]})
+    each = 6_000
+    clients = [Client(js.client.port) for _ in range(4)]
+    for number, client in enumerate(clients):
+        client.say(f"SUB _J.{number} 1\r\n")
+        flood = f"PUB a.{number} _J.{number} 64\r\n{'x' * 64}\r\n" * each
+        threading.Thread(target=client.socket.sendall, args=(flood.encode(),), daemon=True).start()
+    seen = set()
+    for client in clients:
+        for _ in range(each):
+            answer = json.loads(client.message()[1])
+            assert "error" not in answer, answer
+            seen.add(answer["seq"])
+    assert seen == set(range(1, 4 * each + 1))
+    assert js.api("STREAM.INFO.A")["state"]["messages"] == 4 * each
+
+
+def test_the_largest_message_is_taken_and_a_newer_api_is_refused(start):
+    js = start()
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a.>"]})
+    headers = "X: " + "y" * 60_000 + "\r\n"
+    block = len(f"NATS/1.0\r\n{headers}\r\n")
+    assert js.publish("a." + "s" * 1000, "p" * (1024 * 1024 - block), headers)["seq"] == 1
+    assert js.publish("a.b", "p" * 1024 * 1024)["seq"] == 2
+    refused = json.loads(js.request("$JS.API.STREAM.INFO.A", "", "Nats-Required-Api-Level: 1\r\n"))
+    assert refused["error"] == {"code": 412, "err_code": 10185, "description": "JetStream minimum api level required"}

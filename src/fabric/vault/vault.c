@@ -107,7 +107,7 @@ static enum nx_status place(struct nx_append *append, struct nx_append_entry *en
         return nx_fail_kind(err, NX_KIND_HEADERS_TOO_LARGE, "a record's headers take at most %d bytes",
                             NX_HEADERS_SIZE_MAX);
     }
-    if (entry->subject.len + headers.len + payload.len > NX_RECORD_SIZE_MAX) {
+    if (headers.len + payload.len > NX_RECORD_SIZE_MAX) {
         return nx_fail_kind(err, NX_KIND_TOO_LARGE,
                             "a record takes at most %d bytes, and this one is longer sealed",
                             NX_RECORD_SIZE_MAX);

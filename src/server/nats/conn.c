@@ -290,10 +290,17 @@ static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     }
     if (hub->jetstream != NULL && nx_nats_jetstream_take(hub->jetstream, conn->account->name, op, hub->now)) {
         delivered_count++;
+        conn->must_wait = nx_nats_jetstream_is_full(hub->jetstream);
     }
     if (delivered_count == 0 && op->reply.len > 0 && conn->client.no_responders) {
         say_no_responders(conn, op);
     }
+}
+
+bool nx_nats_conn_must_wait(struct nx_nats_conn *conn) {
+    const bool must_wait = conn->must_wait;
+    conn->must_wait = false;
+    return must_wait;
 }
 
 void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account_name,

@@ -126,6 +126,9 @@ struct nx_buf *nx_nats_conn_output(struct nx_nats_conn *conn);
 void nx_nats_conn_wrote(struct nx_nats_conn *conn);
 /** The answer to transport.compare: whether the client gave what `hash`, borrowed for the call, is of. */
 void nx_nats_conn_compared(struct nx_nats_conn *conn, struct nx_str hash, bool matches);
+/** It publishes to streams, of which too much is under way: it should not be read until that is over. Tells
+ * it once. */
+bool nx_nats_conn_must_wait(struct nx_nats_conn *conn);
 /** It waits for that answer. */
 bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn);
 uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn);

@@ -61,6 +61,7 @@ struct nx_nats_conn {
     struct nx_str about_version;
     const char *ended_because; /* static storage; NULL: it has not ended, or the client did it */
     bool done;
+    bool must_wait; /* it fills what is under way to the log */
     char nonce[NX_NATS_NONCE_TEXT_SIZE + 1];
     uint16_t port;
     char peer[NX_NATS_PEER_SIZE_MAX];

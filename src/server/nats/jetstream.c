@@ -13,6 +13,7 @@
 
 enum {
     JOB_SIZE_MAX = 32 * 1024 * 1024,    /* bytes of a request with what it says */
+    API_LEVEL = 0,                      /* of the API: what 2.10 had */
     HEADERS_TEXT_SIZE_MAX = UINT16_MAX, /* bytes of a block, as NATS has it */
 };
 
@@ -52,7 +53,9 @@ bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *
                     struct nx_mailbox *mailbox, struct nx_message *message) {
     message->reply_to = jetstream->options.answers;
     message->context = job;
-    if (!nx_mailbox_send(mailbox, message)) {
+    if (mailbox == jetstream->options.appends) {
+        nx_message_queue_push(&jetstream->outbox, message);
+    } else if (!nx_mailbox_send(mailbox, message)) {
         nx_message_release(message);
         return false;
     }
@@ -111,6 +114,18 @@ static void refuse_request(struct nx_nats_jetstream *jetstream, const struct nx_
     nx_nats_js_reply(jetstream, job, NX_STR_EMPTY, nx_buf_str(&text));
 }
 
+/* As NATS: also what is no number asks for more than there is. */
+static bool is_level_served(struct nx_str block) {
+    struct nx_nats_headers headers;
+    struct nx_str level;
+    uint64_t number;
+    if (block.len == 0 || !nx_nats_headers_split(block, &headers) ||
+        !nx_headers_find(headers.lines, NX_STR("Nats-Required-Api-Level"), &level) || level.len == 0) {
+        return true;
+    }
+    return nx_str_to_u64(level, &number) && number <= API_LEVEL;
+}
+
 static bool allows_direct(const struct nx_nats_jetstream *jetstream, struct nx_str account,
                           struct nx_str name) {
     const struct nx_js_entry *entry = nx_js_catalogue_find(&jetstream->catalogue, account, name);
@@ -137,6 +152,11 @@ static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str acco
     job->subject = nx_arena_copy(&job->arena, rest);
     job->payload = nx_arena_copy(&job->arena, message->payload);
     jetstream->api_total++;
+    if (!is_level_served(message->headers)) {
+        refuse_request(jetstream, job, NX_JS_REQUIRED_API_LEVEL);
+        job_free(job);
+        return true;
+    }
     const bool has_room = job->name.ptr != NULL && job->subject.ptr != NULL && job->payload.ptr != NULL &&
                           jetstream->request_count < NX_NATS_JS_REQUESTS_MAX;
     if (!has_room || !jetstream->is_loaded) {
@@ -251,6 +271,22 @@ static enum nx_status make_append(const struct nx_js_entry *entry, const struct 
     return NX_OK;
 }
 
+static void note_publishes(struct nx_nats_jetstream *jetstream) {
+    const size_t count = jetstream->publishes.count;
+    const size_t size = jetstream->publishes_size;
+    if (count >= NX_NATS_JS_PUBLISHES_MAX || size >= NX_NATS_JS_PUBLISHES_SIZE_MAX) {
+        jetstream->is_full = true;
+    } else if (count <= NX_NATS_JS_PUBLISHES_MAX / 2 && size <= NX_NATS_JS_PUBLISHES_SIZE_MAX / 2) {
+        jetstream->is_full = false;
+    }
+}
+
+/* Whoever fills it is not read any more, but what was read of many is there. */
+static bool has_room(const struct nx_nats_jetstream *jetstream) {
+    return jetstream->publishes.count < NX_NATS_JS_PUBLISHES_OVER * NX_NATS_JS_PUBLISHES_MAX &&
+           jetstream->publishes_size < (size_t)NX_NATS_JS_PUBLISHES_OVER * NX_NATS_JS_PUBLISHES_SIZE_MAX;
+}
+
 /* False, with the error: it will not be stored. */
 static bool send_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                         const struct nx_js_entry *entry, const struct nx_nats_op *message,
@@ -258,6 +294,9 @@ static bool send_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_j
     struct nx_nats_headers headers = { .lines = NX_STR_EMPTY };
     struct nx_append *append = NULL;
     struct nx_error err = { 0 };
+    if (!has_room(jetstream)) {
+        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "too many messages wait to be stored");
+    }
     if (message->headers.len > 0 && !nx_nats_headers_split(message->headers, &headers)) {
         return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "the headers cannot be read");
     }
@@ -267,10 +306,9 @@ static bool send_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_j
     if (make_append(entry, message, headers.lines, &append, &err) != NX_OK) {
         return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "%s", err.message);
     }
-    if (!nx_nats_js_ask(jetstream, job, jetstream->options.appends, &append->message)) {
-        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "too many messages wait to be stored");
-    }
-    return true;
+    return nx_nats_js_ask(jetstream, job, jetstream->options.appends, &append->message)
+               ? true
+               : nx_js_fail(why, NX_JS_INSUFFICIENT_RESOURCES);
 }
 
 static bool take_publish(struct nx_nats_jetstream *jetstream, struct nx_str account,
@@ -289,7 +327,10 @@ static bool take_publish(struct nx_nats_jetstream *jetstream, struct nx_str acco
         return true;
     }
     job->ticket = ++jetstream->ticket;
+    job->size = message->headers.len + message->payload.len;
+    jetstream->publishes_size += job->size;
     nx_list_append(&jetstream->publishes, &job->node);
+    note_publishes(jetstream);
     return true;
 }
 
@@ -307,6 +348,8 @@ static void finish_publish(struct nx_nats_jetstream *jetstream, struct nx_nats_j
         send_puback(jetstream, job, 0, false, &why);
     }
     nx_list_remove(&jetstream->publishes, &job->node);
+    jetstream->publishes_size -= job->size;
+    note_publishes(jetstream);
     nx_message_release(message);
     job_free(job);
 }
@@ -333,20 +376,15 @@ struct nx_define *nx_nats_js_define_new(const struct nx_js_entry *entry) {
     return define;
 }
 
-/* At the start nobody else asks the log much: an answer is never refused, and neither is this. */
 static void send_define(struct nx_nats_jetstream *jetstream, struct nx_define *define) {
     if (define == NULL) {
         nx_log_error(jetstream->options.log, "no memory to define a stream: it stays as it is");
         return;
     }
     define->message.reply_to = jetstream->options.answers;
-    if (nx_mailbox_send(jetstream->options.appends, &define->message)) {
-        jetstream->under_way++;
-        jetstream->defines++;
-    } else {
-        nx_log_error(jetstream->options.log, "too much waits to define a stream: it stays as it is");
-        nx_message_release(&define->message);
-    }
+    nx_message_queue_push(&jetstream->outbox, &define->message);
+    jetstream->under_way++;
+    jetstream->defines++;
 }
 
 static void define_gone(struct nx_nats_jetstream *jetstream, uint64_t id) {
@@ -436,10 +474,22 @@ void nx_nats_jetstream_free(struct nx_nats_jetstream *jetstream) {
     if (jetstream == NULL) {
         return;
     }
+    nx_message_queue_release(&jetstream->outbox);
     free_jobs(&jetstream->waiting);
     free_jobs(&jetstream->publishes);
     nx_js_catalogue_fini(&jetstream->catalogue);
     free(jetstream);
+}
+
+bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream) {
+    if (jetstream->outbox.count > 0) {
+        nx_mailbox_send_all(jetstream->options.appends, &jetstream->outbox);
+    }
+    return jetstream->outbox.count == 0;
+}
+
+bool nx_nats_jetstream_is_full(const struct nx_nats_jetstream *jetstream) {
+    return jetstream->is_full;
 }
 
 bool nx_nats_jetstream_is_idle(const struct nx_nats_jetstream *jetstream) {

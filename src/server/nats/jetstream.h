@@ -39,6 +39,11 @@ void nx_nats_jetstream_free(struct nx_nats_jetstream *jetstream); /* NULL allowe
  * the API, so that somebody will answer. */
 bool nx_nats_jetstream_take(struct nx_nats_jetstream *jetstream, struct nx_str account,
                             const struct nx_nats_op *message, struct nx_now now);
+/** At the end of a turn: send the log what it is to write. False: its mailbox was full, something is left for
+ * the next call, which must not be far off. */
+NX_MUST_CHECK bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream);
+/** True while so much is under way that whoever publishes to streams should not be read. */
+bool nx_nats_jetstream_is_full(const struct nx_nats_jetstream *jetstream);
 /** True when the log has nothing of ours: only then its answers' mailbox may close. */
 bool nx_nats_jetstream_is_idle(const struct nx_nats_jetstream *jetstream);
 /** True for the messages that nx_nats_jetstream_receive() takes. */

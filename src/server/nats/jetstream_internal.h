@@ -10,6 +10,11 @@
 enum {
     NX_NATS_JS_REQUESTS_MAX = 4096, /* of the API that wait or are under way; NATS answers 10167 beyond it */
     NX_NATS_JS_ANSWER_SIZE_MAX = 8 * 1024 * 1024, /* bytes of one answer */
+    /* Messages for streams that are under way: with more of them, or more bytes, who publishes waits. */
+    NX_NATS_JS_PUBLISHES_MAX = 16 * 1024,
+    NX_NATS_JS_PUBLISHES_SIZE_MAX = 32 * 1024 * 1024,
+    /* What has been read of a client before it waits is taken, up to so many times as much. */
+    NX_NATS_JS_PUBLISHES_OVER = 8,
 };
 
 /* What the log is asked for. */
@@ -28,6 +33,7 @@ struct nx_nats_js_job {
     enum nx_nats_js_step step;
     const struct nx_nats_js_api *api; /* NX_NATS_JS_API */
     uint64_t ticket;                  /* of a publish its own; of a request the newest one before it */
+    size_t size;                      /* of a publish: bytes of the message */
     bool changes;                     /* it changes the catalogue: nobody else may meanwhile */
     struct nx_arena arena;            /* owns what follows */
     struct nx_str account;
@@ -41,13 +47,16 @@ struct nx_nats_js_job {
 struct nx_nats_jetstream {
     struct nx_nats_jetstream_options options;
     struct nx_js_catalogue catalogue;
-    struct nx_list waiting;   /* requests, in their order */
-    struct nx_list publishes; /* under way, in their order */
-    size_t request_count;     /* waiting or under way */
-    uint64_t ticket;          /* of the newest publish */
+    struct nx_list waiting;         /* requests, in their order */
+    struct nx_list publishes;       /* under way, in their order */
+    struct nx_message_queue outbox; /* for the log's appends, in their order; sent at the end of the turn */
+    size_t publishes_size;          /* bytes of those under way */
+    bool is_full;                   /* too much is under way; until it is half of that */
+    size_t request_count;           /* waiting or under way */
+    uint64_t ticket;                /* of the newest publish */
     uint64_t api_total;
     uint64_t api_errors;
-    size_t under_way; /* messages that the log has */
+    size_t under_way; /* messages that the log has, or the outbox */
     size_t defines;   /* of those, what the start has found */
     bool is_read;     /* all of JETSTREAM was */
     bool is_loaded;   /* and all that stands in it is defined */

@@ -18,6 +18,7 @@ enum {
     CONNECTIONS_MAX_DEFAULT = 65536,
     MAILBOX_COUNT_MAX = 16,
     TICK_MS = 1000,
+    JETSTREAM_RETRY_MS = 5,
     LAME_DUCK_TICK_MS = 100,
     SERVER_ID_SIZE = 16, /* random bytes */
     NAME_SIZE_MAX = 128,
@@ -42,6 +43,7 @@ struct nx_nats_server {
     struct nx_nats_jetstream *jetstream; /* NULL: not served */
     struct nx_nats_links links;
     struct nx_timer tick;
+    struct nx_timer retry;     /* the log's mailbox was full */
     struct nx_timer lame_duck; /* ends its grace, then the connections */
     int64_t lame_duck_ns;
     int64_t lame_duck_grace_ns;
@@ -107,8 +109,25 @@ static void accepted(void *data, struct nx_socket *socket) {
 
 /* The loop */
 
+static void retry_jetstream(void *data) {
+    (void)data; /* the turn ends with what is to be done */
+}
+
+/* What the log is to write, and those who wait for it. */
+static void flush_jetstream(struct nx_nats_server *server) {
+    if (!nx_nats_jetstream_flush(server->jetstream)) {
+        nx_timer_start(server->loop, &server->retry, JETSTREAM_RETRY_MS);
+    }
+    if (!nx_nats_jetstream_is_full(server->jetstream)) {
+        nx_nats_links_resume(&server->links);
+    }
+}
+
 static void turned(void *data) {
     struct nx_nats_server *server = data;
+    if (server->jetstream != NULL) {
+        flush_jetstream(server);
+    }
     nx_nats_links_flush(&server->links);
 }
 
@@ -364,6 +383,7 @@ static void init(struct nx_nats_server *server, const struct nx_nats_server_opti
     server->lame_duck_ns = time_or(nats->lame_duck_ns, lame_duck_ns);
     server->lame_duck_grace_ns = time_or(nats->lame_duck_grace_ns, lame_duck_grace_ns);
     server->tick = (struct nx_timer){ .end = tick, .data = server };
+    server->retry = (struct nx_timer){ .end = retry_jetstream, .data = server };
     init_hub(server, nats);
     init_links(server, nats);
 }
