@@ -35,7 +35,9 @@ enum {
     NX_APPEND_SIZE_MAX = 8 * 1024 * 1024, /* bytes of all records in one atomic append */
     NX_READ_COUNT_MAX = 4096,             /* records in one answer */
     NX_READ_SIZE_MAX = 8 * 1024 * 1024,   /* bytes in one answer, unless its first record alone is larger */
+    NX_READ_DETAILS_MAX = 100000,         /* subjects, or deleted sequences, in one answer */
     NX_PERSON_SIZE_MAX = 255,             /* bytes of what an application calls a person */
+    NX_SEQUENCE_TEXT_SIZE = 20,           /* digits of a sequence where its text has a fixed size */
 };
 
 /* Headers of records about a person, as they are read: whose key it is (an id of 32 hexadecimal digits), and
@@ -52,6 +54,12 @@ struct nx_record {
         headers; /* "K: v\r\n" lines, without the NATS/1.0 line and the closing empty line; may be empty */
     struct nx_str payload;
 };
+/** Bytes of a record as NATS counts them in its file store. */
+static inline uint64_t nx_record_size_nats(struct nx_str subject, struct nx_str headers,
+                                           struct nx_str payload) {
+    enum { FIXED = 30, HEADERS = 4 + sizeof "NATS/1.0\r\n\r\n" - 1 };
+    return FIXED + subject.len + payload.len + (headers.len == 0 ? 0 : HEADERS + headers.len);
+}
 /** The same record as codec/cloudevents reads it; borrows what `record` borrows. */
 static inline struct nx_cloudevent_record nx_record_as_event(const struct nx_record *record) {
     return (struct nx_cloudevent_record){ .stream = record->stream,
@@ -98,6 +106,9 @@ struct nx_append_entry {
     struct nx_str person;
     struct nx_str person_key;
     struct nx_str clear;
+    /* Its payload begins with NX_SEQUENCE_TEXT_SIZE bytes that are replaced by the sequence, in decimal
+     * digits, which the stream of the next entry has before that one is written. */
+    bool says_sequence;
     /* Answer: */
     struct nx_str plain; /* of a sealed entry: the payload as it was given */
     uint64_t sequence;   /* the record's; for a duplicate the first one's */
@@ -139,7 +150,18 @@ struct nx_append {
     enum nx_status status;
     struct nx_error error;
     uint64_t found_sequence; /* wrong-last-sequence: what the condition that failed should have said */
-    uint64_t waits_for;      /* the journal's own while it has the append */
+    uint64_t waits_for;      /* the journal's own while it has the append, as the next one */
+    struct nx_append_room {
+        bool is_asked;
+        bool is_known;
+        uint64_t generation;    /* of what the journal knows of subjects, when it was asked */
+        uint64_t last_sequence; /* of the stream, as of the answer; as the others */
+        uint64_t count;
+        uint64_t size;
+        uint64_t subject_count;
+        uint64_t oldest_size; /* of that subject */
+    } room;
+    bool is_asked_again; /* a condition that failed was looked into once more */
 };
 
 /** Room for this many entries and conditions. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
@@ -161,6 +183,13 @@ enum nx_read_kind {
     NX_READ_BY_REFERENCE, /* every record whose header Nexus-Event is `key` ("EVENTS:17"), oldest first */
     NX_READ_SCAN,         /* records of `stream` in order, see below */
     NX_READ_INFO,         /* what `stream` holds; empty: every stream */
+    NX_READ_ROOM, /* the journal's own, of JetStream's: `infos` has what `stream` holds, then the count
+                     of `subject` and the size of its oldest record, as NATS counts */
+};
+
+struct nx_subject_count {
+    struct nx_str subject;
+    uint64_t count;
 };
 
 struct nx_stream_info {
@@ -168,7 +197,7 @@ struct nx_stream_info {
     uint64_t first_sequence; /* 0 when empty; else of the oldest record still there */
     uint64_t last_sequence;  /* of the newest record ever; 0: none yet */
     uint64_t count;
-    uint64_t size; /* bytes on disk, about */
+    uint64_t size; /* bytes on disk, about; of JetStream's streams exactly what NATS counts */
     int64_t first_time_ns;
     int64_t last_time_ns;
 };
@@ -205,6 +234,15 @@ struct nx_read {
     uint64_t lost_count; /* scan: records known to have been destroyed in what was walked over */
     struct nx_stream_info *infos;
     size_t info_count;
+    /* NX_READ_INFO of one of JetStream's streams, where it is asked for: the subjects that match `subject`,
+     * in the order of their bytes, and the sequences between the first and the last that are not there.
+     * NX_RESOURCE_EXHAUSTED kind too-large: more than NX_READ_DETAILS_MAX. */
+    bool with_subjects;
+    bool with_deleted;
+    struct nx_subject_count *subjects;
+    size_t subject_count;
+    uint64_t *deleted;
+    size_t deleted_count;
 };
 
 /** Errors: NX_RESOURCE_EXHAUSTED (out of memory). Set the question's fields, strings by
@@ -227,17 +265,27 @@ struct nx_protect {
     char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
 };
 
-/* From now on the stream exists and has these limits. Only for those whose names begin as JetStream's do
- * (nx_stream_name_is_jetstream()): all others are declared when the log is opened. What the log holds of one
- * that was not defined since then is read, and nothing of it leaves, neither records nor de-duplication keys.
- * Not on disk: said again after each start. The answer comes from the library: reads that are sent behind it
- * see the stream so. */
+/* From now on the stream exists and has these limits, which are exact: what exceeds one of them is not shown
+ * once it does. With the stream JS_<id> come two more: JSM_<id>, where what is deleted of it is said, and
+ * JSC_<id>; both keep one record of a subject. Records of JSM_<id> are marks, which the fabric understands:
+ *   seq.<sequence>               that record is deleted
+ *   subject.<digest>             so are all up to a sequence that match a filter; payload "<sequence>
+ * <filter>" all                          so are all up to the sequence in the payload Only for those whose
+ * names begin as JetStream's do (nx_stream_name_is_jetstream()): all others are declared when the log is
+ * opened. What the log holds of one that was not defined since then is read, and nothing of it leaves,
+ * neither records nor de-duplication keys. Not on disk: said again after each start. The answer comes from
+ * the library: reads that are sent behind it see the stream so. */
 struct nx_define {
     struct nx_message message; /* first; kind NX_FABRIC_DEFINE */
     char stream[NX_STREAM_NAME_SIZE_MAX + 1];
     int64_t age_max_ns; /* as in struct nx_stream_config */
-    uint64_t size_max;
+    uint64_t size_max;  /* bytes as NATS counts them: nx_record_size_nats() */
+    uint64_t count_max;
     uint64_t per_subject_max;
+    /* What would exceed count_max or size_max is refused (NX_RESOURCE_EXHAUSTED, in NATS's words), instead of
+     * the oldest leaving; with `refuses_subject` what would exceed per_subject_max too. */
+    bool refuses_new;
+    bool refuses_subject;
     int64_t dedup_window_ns;
     bool is_unsynced;        /* appends that only go to such streams are answered before they are synced */
     uint64_t first_sequence; /* nothing below is shown or kept; never lowered; 0: leave it as it is */

@@ -107,7 +107,7 @@ enum nx_status nx_append_add(struct nx_append *append, const struct nx_append_en
                    : nx_fail_memory(err);
     }
     struct nx_append_entry *copy = &append->entries[append->entry_count];
-    *copy = (struct nx_append_entry){ 0 };
+    *copy = (struct nx_append_entry){ .says_sequence = entry->says_sequence };
     if (key_size > 0) {
         /* A digest, so that nobody can make up another key that passes for this one. */
         const struct nx_digest digest = nx_digest_of(entry->dedup_key);

@@ -1,6 +1,7 @@
 #include "fabric/backend_journal/journal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
@@ -21,6 +22,7 @@ static void stream_free(struct nx_journal_stream *stream) {
         return;
     }
     nx_dedup_fini(&stream->dedup);
+    free(stream->refuses);
     free(stream->announcement);
     free(stream);
 }
@@ -512,6 +514,16 @@ static bool is_decided(struct nx_journal_stream **streams, struct nx_append *app
     return true;
 }
 
+/* The entry tells of the one behind it. */
+static void say_sequence(struct nx_append_entry *entry, const struct nx_journal_stream *next) {
+    char text[NX_SEQUENCE_TEXT_SIZE + 1];
+    if (entry->payload.len >= NX_SEQUENCE_TEXT_SIZE) {
+        (void)snprintf(text, sizeof text, "%0*" PRIu64, NX_SEQUENCE_TEXT_SIZE, next->last_sequence);
+        memcpy((char *)(uintptr_t)entry->payload.ptr, text,
+               NX_SEQUENCE_TEXT_SIZE); /* the append's own bytes */
+    }
+}
+
 /* Sequences, times and duplicates. Returns the index behind the last record that is to be written. */
 static size_t number_records(struct nx_journal *journal, struct nx_journal_stream **streams,
                              struct nx_append *append, struct nx_now now) {
@@ -524,6 +536,9 @@ static size_t number_records(struct nx_journal *journal, struct nx_journal_strea
         struct nx_journal_stream *stream = streams[i];
         if (is_duplicate(stream, entry, now)) {
             continue;
+        }
+        if (entry->says_sequence && i + 1 < append->entry_count) {
+            say_sequence(entry, streams[i + 1]);
         }
         stream->last_time_ns = now.wall_ns > stream->last_time_ns ? now.wall_ns : stream->last_time_ns;
         stream->last_sequence++;
@@ -539,6 +554,7 @@ static size_t number_records(struct nx_journal *journal, struct nx_journal_strea
             }
         }
         nx_journal_note_subject(journal, stream, entry->subject, entry->sequence);
+        nx_journal_note_amount(journal, stream, entry);
         journal->batch_needs_sync = journal->batch_needs_sync || stream->config.sync == NX_SYNC_ALWAYS;
         end = i + 1;
     }
@@ -625,10 +641,20 @@ static void stall_or_refuse(struct nx_journal *journal, struct nx_append *append
     refuse(append, status, err);
 }
 
+/* Until what has been asked so far is answered. */
+static void park(struct nx_journal *journal, struct nx_append *append) {
+    append->waits_for = journal->asks_made;
+    nx_message_queue_push(&journal->parked, &append->message);
+}
+
 static void stage(struct nx_journal *journal, struct nx_append *append, struct nx_now now) {
     struct nx_error err = { 0 };
     struct nx_journal_stream *streams[NX_APPEND_ENTRIES_MAX];
     bool must_wait = false;
+    if (append->room.is_asked) {
+        park(journal, append); /* the answer will be written into it */
+        return;
+    }
     if (journal->stalled.count > 0 && nx_journal_stall(journal, append, append_size(append), now)) {
         return;
     }
@@ -639,9 +665,11 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
     if (status == NX_OK) {
         status = nx_journal_check_conditions(journal, append, &must_wait, &err);
     }
+    if (status == NX_OK && !must_wait) {
+        status = nx_journal_check_amount(journal, streams, append, &must_wait, &err);
+    }
     if (status == NX_OK && must_wait) {
-        append->waits_for = journal->asks_made;
-        nx_message_queue_push(&journal->parked, &append->message);
+        park(journal, append);
         return;
     }
     const uint64_t size = append_size(append);

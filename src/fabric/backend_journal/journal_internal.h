@@ -59,6 +59,22 @@ NX_MUST_CHECK enum nx_status nx_journal_check_conditions(struct nx_journal *jour
 /** A record with this subject gets this sequence. */
 void nx_journal_note_subject(struct nx_journal *journal, struct nx_journal_stream *stream,
                              struct nx_str subject, uint64_t sequence);
+/* journal_amount.c: streams that refuse what would be too much, and those of which records are deleted. */
+
+/** Check what is to be added against its stream's limits; as nx_journal_check_conditions().
+ * Errors: NX_RESOURCE_EXHAUSTED in NATS's words, or out of memory */
+NX_MUST_CHECK enum nx_status nx_journal_check_amount(struct nx_journal *journal,
+                                                     struct nx_journal_stream **streams,
+                                                     struct nx_append *append, bool *must_wait_out,
+                                                     struct nx_error *err);
+/** This entry is about to be written. */
+void nx_journal_note_amount(struct nx_journal *journal, struct nx_journal_stream *stream,
+                            const struct nx_append_entry *entry);
+void nx_journal_take_room(struct nx_append *append, const struct nx_read *read);
+/** The last sequence of a subject, as far as it is known; 0: it is not, or there is none. */
+uint64_t nx_journal_known_last(const struct nx_journal *journal, struct nx_str stream, struct nx_str subject);
+/** Last sequences may be others than those which are known. */
+void nx_journal_forget_subjects(struct nx_journal *journal);
 /* journal_define.c: what others tell of streams, passed on to the library. */
 void nx_journal_protect(struct nx_journal *journal, struct nx_message *message);
 void nx_journal_define(struct nx_journal *journal, struct nx_define *define, struct nx_now now);

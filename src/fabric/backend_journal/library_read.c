@@ -142,6 +142,23 @@ static void answer_sequence(struct nx_library *library, struct nx_read *read) {
                            NX_STR_ARG(stream->name), sequence);
 }
 
+/* Where some were deleted. */
+static bool find_last(const struct nx_library *library, const struct nx_library_stream *stream,
+                      struct nx_str subject, struct nx_stored *stored_out) {
+    struct nx_library_walk walk = { 0 };
+    const uint64_t limit = stream->config.per_subject_max;
+    for (uint64_t newer = 0; limit == 0 || newer < limit; newer++) {
+        if (!nx_library_older_of_subject(library, stream, subject, &walk, stored_out) ||
+            stored_out->sequence < stream->first_sequence) {
+            return false;
+        }
+        if (!nx_library_is_deleted(stream, stored_out->sequence, subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void answer_last(struct nx_library *library, struct nx_read *read) {
     const struct nx_library_stream *stream = nx_map_get(&library->streams, read->stream);
     struct answer answer = answer_of(library, read);
@@ -150,7 +167,13 @@ static void answer_last(struct nx_library *library, struct nx_read *read) {
         fail_no_stream(read);
         return;
     }
-    const uint64_t sequence = nx_library_last_of_subject(library, stream, read->subject);
+    if (stream->marks != NULL && find_last(library, stream, read->subject, &stored)) {
+        add(&answer, stream, &stored);
+        finish(&answer);
+        return;
+    }
+    const uint64_t sequence =
+        stream->marks != NULL ? 0 : nx_library_last_of_subject(library, stream, read->subject);
     if (sequence == 0) {
         read->status = nx_fail(&read->error, NX_NOT_FOUND, "stream '%.*s' has no record '%.*s'",
                                NX_STR_ARG(stream->name), NX_STR_ARG(nx_str_slice(read->subject, 0, 128)));
@@ -295,6 +318,7 @@ bool nx_library_scan(struct nx_library *library, struct nx_library_stream *strea
     for (size_t walked = 0; walked < WALK_MAX && !answer.failed; walked++) {
         struct nx_stored stored;
         skip(library, stream, read, &checked_until);
+        read->next_sequence = nx_library_skip_deleted(stream, read->next_sequence);
         const enum nx_stored_found found =
             nx_library_at_or_after(library, stream, read->next_sequence, &stored);
         const uint64_t reached = found == NX_STORED_NONE ? stream->last_sequence + 1 : stored.sequence;
@@ -380,6 +404,8 @@ void nx_library_answer(struct nx_library *library, struct nx_read *read) {
     case NX_READ_INFO:
         answer_info(library, read);
         return;
+    case NX_READ_ROOM: /* of streams that are not JetStream's */
+        break;
     }
     read->status = nx_fail(&read->error, NX_INVALID_ARGUMENT, "unknown kind of read");
 }

@@ -176,8 +176,8 @@ static void retain_stream(const struct nx_library *library, struct nx_library_st
         retain_follower(library, stream);
         return;
     }
-    if (config->age_max_ns == 0 && config->size_max == 0) {
-        return;
+    if (stream->defined != NULL || (config->age_max_ns == 0 && config->size_max == 0)) {
+        return; /* a client's stream: library_limits.c */
     }
     nx_library_info(library, stream, &info);
     uint64_t size = info.size;
