@@ -183,6 +183,10 @@ enum nx_read_kind {
     NX_READ_BY_REFERENCE, /* every record whose header Nexus-Event is `key` ("EVENTS:17"), oldest first */
     NX_READ_SCAN,         /* records of `stream` in order, see below */
     NX_READ_INFO,         /* what `stream` holds; empty: every stream */
+    /* How many records of `stream`, one of JetStream's, match one of the filters in `subject`, and lie within
+     * from_sequence and to_sequence (0: no end). With `keep` the newest so many of them are left out, and
+     * to_sequence is set to before them. infos[0].count. */
+    NX_READ_COUNT,
     NX_READ_ROOM, /* the journal's own, of JetStream's: `infos` has what `stream` holds, then the count
                      of `subject` and the size of its oldest record, as NATS counts */
 };
@@ -207,7 +211,8 @@ struct nx_read {
     struct nx_arena arena;     /* owns every string: those of the question and those of the answer */
     enum nx_read_kind kind;
     struct nx_str stream;
-    struct nx_str subject; /* NX_READ_LAST: exact; NX_READ_SCAN: filter with NATS's * and >, empty: all */
+    struct nx_str subject; /* NX_READ_LAST: exact; else filters with NATS's * and >, separated by spaces;
+                              empty: all */
     struct nx_str key;
     /* NX_READ_SCAN: from_sequence <= sequence <= to_sequence (0: no end), from_time_ns <= time < to_time_ns
      * (0: no end), at most count_max records and size_max bytes. Backward starts at the end of the range.
@@ -217,6 +222,7 @@ struct nx_read {
     uint64_t to_sequence;
     int64_t from_time_ns;
     int64_t to_time_ns;
+    uint64_t keep;    /* NX_READ_COUNT */
     size_t count_max; /* 0: NX_READ_COUNT_MAX */
     size_t size_max;  /* 0: NX_READ_SIZE_MAX */
     bool backward;
@@ -237,10 +243,11 @@ struct nx_read {
     /* NX_READ_INFO of one of JetStream's streams, where it is asked for: the subjects that match `subject`,
      * in the order of their bytes, and the sequences between the first and the last that are not there.
      * NX_RESOURCE_EXHAUSTED kind too-large: more than NX_READ_DETAILS_MAX. */
-    bool with_subjects;
+    bool with_subjects; /* also counts them: subject_total, where that is not too much work */
     bool with_deleted;
     struct nx_subject_count *subjects;
     size_t subject_count;
+    uint64_t subject_total; /* of the whole stream; 0: not known */
     uint64_t *deleted;
     size_t deleted_count;
 };

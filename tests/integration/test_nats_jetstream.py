@@ -3,6 +3,7 @@ What is answered is what nats-server 2.15.2 answers, but for what only it has.""
 import base64
 import json
 import threading
+import time
 
 import pytest
 
@@ -14,12 +15,15 @@ CODES = {
     "STREAM.CREATE.A": ({"name": "A", "subjects": ["x"]}, 400, 10058, "stream name already in use with a different configuration"),
     "STREAM.CREATE.E": ({"name": "E", "bogus": 1}, 400, 10025, 'invalid JSON: json: unknown field "bogus"'),
     "STREAM.CREATE.F": ({"name": "F", "num_replicas": 3}, 500, 10074, "replicas > 1 not supported in non-clustered mode"),
-    "STREAM.CREATE.G": ({"name": "G", "max_msgs": 5}, 500, 10052, "max_msgs, max_bytes and max_age are not supported by this server"),
+    "STREAM.CREATE.G": ({"name": "G", "first_seq": 5}, 500, 10052, "first_seq is not supported by this server"),
     "STREAM.INFO.Z": (None, 404, 10059, "stream not found"),
     "STREAM.DELETE.A": ({"x": 1}, 400, 10038, "expected an empty request payload"),
     "STREAM.MSG.GET.A": ({"seq": 9}, 404, 10037, "no message found"),
     "STREAM.MSG.GET.Z": ({"seq": 9}, 404, 10059, "stream not found"),
-    "STREAM.PURGE.A": (None, 500, 10051, "not supported by this server"),
+    "STREAM.SNAPSHOT.A": (None, 500, 10051, "not supported by this server"),
+    "STREAM.MSG.DELETE.A": ({"seq": 9}, 500, 10057, "stream store EOF"),
+    "STREAM.PURGE.Z": (None, 404, 10059, "stream not found"),
+    "STREAM.UPDATE.Z": ({"name": "Z"}, 404, 10059, "stream not found"),
     "STREAM.PEER.REMOVE.A": ({"peer": "x"}, 503, 10010, "JetStream clustering support required"),
     "CONSUMER.INFO.A.x": (None, 404, 10014, "consumer not found"),
 }
@@ -164,3 +168,62 @@ def test_the_largest_message_is_taken_and_a_newer_api_is_refused(start):
     assert js.publish("a.b", "p" * 1024 * 1024)["seq"] == 2
     refused = json.loads(js.request("$JS.API.STREAM.INFO.A", "", "Nats-Required-Api-Level: 1\r\n"))
     assert refused["error"] == {"code": 412, "err_code": 10185, "description": "JetStream minimum api level required"}
+
+
+def shown(js, name):
+    state = js.api(f"STREAM.INFO.{name}", {"deleted_details": True, "subjects_filter": ">"})["state"]
+    return {key: state.get(key) for key in ("messages", "bytes", "first_seq", "last_seq", "deleted", "subjects")}
+
+
+def test_limits_deletions_and_rollups_are_exact_also_after_kills(start):
+    js = start()
+    for name, limits in {
+        "OLD": {"max_msgs": 5, "allow_rollup_hdrs": True},
+        "BYTES": {"max_bytes": 200},
+        "NEW": {"max_msgs": 3, "discard": "new"},
+        "KEYS": {"max_msgs_per_subject": 2, "allow_rollup_hdrs": True},
+        "PER": {"max_msgs_per_subject": 1, "discard": "new", "discard_new_per_subject": True},
+        "MEM": {"storage": "memory"},
+    }.items():
+        made = js.api(f"STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"], **limits})
+        assert "error" not in made, made
+    for name in ("OLD", "BYTES", "KEYS", "MEM"):
+        for i in range(8):
+            assert "error" not in js.publish(f"{name}.{i % 2}", "payload")
+    refusals = [js.publish(f"NEW.{i}").get("error", {}).get("description") for i in range(4)]
+    assert refusals == [None, None, None, "maximum messages exceeded"]
+    assert [js.publish("PER.1").get("error", {}).get("description") for _ in range(2)] == [None, "maximum messages per subject exceeded"]
+    assert js.api("STREAM.MSG.DELETE.OLD", {"seq": 6})["success"]
+    assert js.api("STREAM.MSG.DELETE.KEYS", {"seq": 8})["success"]
+    assert js.publish("OLD.1", "rolled", "Nats-Rollup: sub\r\n")["seq"] == 9
+    assert js.publish("KEYS.0", "rolled", "Nats-Rollup: sub\r\n")["seq"] == 9
+    assert js.api("STREAM.UPDATE.BYTES", {"name": "BYTES", "subjects": ["BYTES.>"], "max_bytes": 1000})["config"]["max_bytes"] == 1000
+    before = {name: shown(js, name) for name in ("OLD", "BYTES", "NEW", "KEYS", "PER")}
+    assert before["OLD"] == {"messages": 3, "bytes": 42 * 2 + 75, "first_seq": 5, "last_seq": 9, "deleted": [6, 8], "subjects": {"OLD.0": 2, "OLD.1": 1}}
+    assert before["BYTES"]["messages"] == 4 and before["BYTES"]["first_seq"] == 5
+    assert before["KEYS"]["subjects"] == {"KEYS.0": 1, "KEYS.1": 1} and before["KEYS"]["first_seq"] == 6
+    for _ in range(2):
+        start.server.kill()
+        js = start()
+        assert {name: shown(js, name) for name in before} == before
+    assert js.api("STREAM.INFO.MEM")["error"]["err_code"] == 10059
+    assert js.publish("NEW.9")["error"]["description"] == "maximum messages exceeded"
+    assert js.api("STREAM.PURGE.NEW", {"filter": "NEW.1"})["purged"] == 1
+    assert js.publish("NEW.9")["seq"] == 4
+    assert js.api("STREAM.PURGE.OLD", {"keep": 1})["purged"] == 2
+    start.server.kill()
+    js = start()
+    assert shown(js, "OLD")["first_seq"] == 9 and shown(js, "NEW")["subjects"] == {"NEW.0": 1, "NEW.2": 1, "NEW.9": 1}
+
+
+def test_what_is_too_old_is_gone_and_its_key_can_be_made_again(start):
+    js = start()
+    js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a.>"], "max_age": 300_000_000, "duplicate_window": 100_000_000})
+    new = "Nats-Expected-Last-Subject-Sequence: 0\r\n"
+    assert js.publish("a.lock", headers=new)["seq"] == 1
+    assert js.publish("a.lock", headers=new)["error"]["err_code"] == 10071
+    deadline = time.monotonic() + 10
+    while js.api("STREAM.INFO.A")["state"]["messages"] > 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert js.publish("a.lock", headers=new)["seq"] == 2

@@ -8,10 +8,9 @@
 #include "fabric/subject/subject.h"
 
 enum {
-    BATCH_SIZE_MAX = 8 * 1024 * 1024, /* bytes after which a batch is written though more is waiting */
-    NOTICES_MAX = 256,                /* under way to the library */
-    NOTICE_SIZE = 256 * 1024,         /* bytes that the library is told of though nobody waits for them */
-    NOTICE_DELAY_MS = 100,            /* and when, however few they are */
+    NOTICES_MAX = 256,        /* under way to the library */
+    NOTICE_SIZE = 256 * 1024, /* bytes that the library is told of though nobody waits for them */
+    NOTICE_DELAY_MS = 100,    /* and when, however few they are */
     DEDUP_WINDOW_DEFAULT_S = 120,
 };
 
@@ -588,31 +587,6 @@ static enum nx_status write_records(struct nx_journal *journal, struct nx_journa
     return NX_OK;
 }
 
-static uint64_t append_size(const struct nx_append *append) {
-    uint64_t size = 0;
-    for (size_t i = 0; i < append->entry_count; i++) {
-        const struct nx_append_entry *entry = &append->entries[i];
-        size += nx_wal_entry_size(entry->dedup_key.len + entry->subject.len + entry->headers.len +
-                                  entry->payload.len);
-        size += nx_frame_size(sizeof(uint64_t) + entry->stream.len); /* if it is the stream's first */
-    }
-    return size;
-}
-
-/* Make the open segment and the batch able to take so many more bytes. */
-static enum nx_status make_room(struct nx_journal *journal, uint64_t size, struct nx_now now,
-                                struct nx_error *err) {
-    const uint64_t wanted = nx_wal_batch_size(journal->wal) + size;
-    if (wanted <= nx_wal_room(journal->wal) && !journal->must_checkpoint) {
-        if (wanted > BATCH_SIZE_MAX) {
-            nx_journal_commit(journal, now);
-        }
-        return NX_OK;
-    }
-    nx_journal_commit(journal, now);
-    return nx_journal_roll(journal, size, err);
-}
-
 static enum nx_status check_open(const struct nx_journal *journal, const struct nx_append *append,
                                  struct nx_error *err) {
     if (append->entry_count > NX_APPEND_ENTRIES_MAX) {
@@ -632,7 +606,8 @@ static enum nx_status check_open(const struct nx_journal *journal, const struct 
 /* A limit that passes by itself: whoever waits for it waits behind those who wait already. */
 static void stall_or_refuse(struct nx_journal *journal, struct nx_append *append, enum nx_status status,
                             const struct nx_error *err, struct nx_now now) {
-    if (err->kind == NX_KIND_OVERLOADED && nx_journal_stall(journal, append, append_size(append), now)) {
+    if (err->kind == NX_KIND_OVERLOADED &&
+        nx_journal_stall(journal, append, nx_journal_append_size(append), now)) {
         return;
     }
     if (err->kind == NX_KIND_OVERLOADED) {
@@ -655,7 +630,8 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
         park(journal, append); /* the answer will be written into it */
         return;
     }
-    if (journal->stalled.count > 0 && nx_journal_stall(journal, append, append_size(append), now)) {
+    if (journal->stalled.count > 0 &&
+        nx_journal_stall(journal, append, nx_journal_append_size(append), now)) {
         return;
     }
     enum nx_status status = check_open(journal, append, &err);
@@ -672,12 +648,12 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
         park(journal, append);
         return;
     }
-    const uint64_t size = append_size(append);
+    const uint64_t size = nx_journal_append_size(append);
     if (status == NX_OK && append->makes_room) {
         status = nx_journal_check_large(journal, size, &err);
     }
     if (status == NX_OK) {
-        status = make_room(journal, size, now, &err);
+        status = nx_journal_make_room(journal, size, now, &err);
     }
     if (status == NX_OK) {
         status = write_records(journal, streams, append, now, &err);

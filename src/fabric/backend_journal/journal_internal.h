@@ -22,6 +22,11 @@ void nx_journal_commit(struct nx_journal *journal, struct nx_now now);
  * are shown on the board too. */
 NX_MUST_CHECK enum nx_status nx_journal_roll(struct nx_journal *journal, uint64_t append_size,
                                              struct nx_error *err);
+/** Bytes of the log that an append takes at most. */
+uint64_t nx_journal_append_size(const struct nx_append *append);
+/** Make the open segment and the batch able to take so many more bytes. Errors: as nx_journal_roll() */
+NX_MUST_CHECK enum nx_status nx_journal_make_room(struct nx_journal *journal, uint64_t size,
+                                                  struct nx_now now, struct nx_error *err);
 /** Bytes of a segment that takes this checkpoint and this append; 0: one of the usual size does. */
 uint64_t nx_journal_segment_size(const struct nx_journal *journal, uint64_t checkpoint_size,
                                  uint64_t append_size);

@@ -152,8 +152,7 @@ static enum nx_status define_one(struct nx_library *library, const struct nx_def
     }
     /* The limit of a subject may be another one. */
     stream->is_counted = false;
-    stream->live = (struct nx_library_live){ .is_wanted = stream->live.is_wanted || define->count_max > 0 ||
-                                                          define->size_max > 0 };
+    stream->live = (struct nx_library_live){ .is_wanted = stream->marked == NULL };
     stream->has_expiry = false;
     library->expiry_ns = 0;
     (void)nx_library_keep_limits_of(library, stream, now_ns);

@@ -101,6 +101,14 @@ int64_t nx_library_keep_limits_of(struct nx_library *library, struct nx_library_
                                   int64_t now_ns);
 /** Hold all streams to their limits, count what is to be counted. Returns when to be called again. */
 int64_t nx_library_keep_limits(struct nx_library *library, struct nx_now now);
+/** What is shown of a stream that is counted. */
+void nx_library_fill_exact(struct nx_library *library, struct nx_library_stream *stream,
+                           struct nx_stream_info *info);
+/** Answer NX_READ_COUNT. */
+void nx_library_answer_count(struct nx_library *library, struct nx_library_stream *stream,
+                             struct nx_read *read);
+/** True when one of the filters, separated by spaces, matches; also when there are none. */
+bool nx_library_matches(struct nx_str filters, struct nx_str subject);
 /** Answer NX_READ_INFO of a stream that is counted. False: it is not yet. */
 bool nx_library_answer_exact(struct nx_library *library, struct nx_library_stream *stream,
                              struct nx_read *read);

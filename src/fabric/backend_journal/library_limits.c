@@ -12,7 +12,10 @@
 #include "fabric/backend_journal/library_internal.h"
 #include "fabric/subject/subject.h"
 
-enum { PIECE_COUNT = 65536 /* records looked at in one step */ };
+enum {
+    PIECE_COUNT = 65536,          /* records looked at in one step */
+    SUBJECTS_COUNTED_MAX = 10000, /* records of which the subjects are counted for whoever asks */
+};
 
 static uint64_t size_of(const struct nx_stored *stored) {
     return nx_record_size_nats(stored->subject, stored->headers, stored->payload);
@@ -253,7 +256,7 @@ static int compare_counts(const void *a, const void *b) {
 /* Called once for each distinct subject; `data` is a map from it to how often it was seen. */
 static enum nx_status note_subject(struct nx_map *seen, struct nx_read *read,
                                    const struct nx_stored *stored) {
-    if (read->subject.len > 0 && !nx_subject_matches(read->subject, stored->subject)) {
+    if (!nx_library_matches(read->subject, stored->subject)) {
         return NX_OK;
     }
     const uintptr_t count = (uintptr_t)nx_map_get(seen, stored->subject) + 1;
@@ -316,11 +319,12 @@ static enum nx_status give_details(struct nx_library *library, struct nx_library
     return read->with_subjects ? give_subjects(seen, read) : NX_OK;
 }
 
-static void fill_info(struct nx_library *library, struct nx_library_stream *stream,
-                      struct nx_stream_info *info) {
+void nx_library_fill_exact(struct nx_library *library, struct nx_library_stream *stream,
+                           struct nx_stream_info *info) {
     size_t looks = SIZE_MAX;
     struct nx_stored stored;
-    *info = (struct nx_stream_info){ .last_sequence = stream->last_sequence,
+    *info = (struct nx_stream_info){ .name = stream->name,
+                                     .last_sequence = stream->last_sequence,
                                      .count = stream->live.count,
                                      .size = stream->live.size };
     if (find_first(library, stream, &looks, &stored)) {
@@ -353,6 +357,32 @@ static void fill_subject(const struct nx_library *library, const struct nx_libra
     }
 }
 
+/* How many subjects there are, where they are few. */
+static uint64_t count_subjects(struct nx_library *library, struct nx_library_stream *stream,
+                               const struct nx_stream_info *info) {
+    struct nx_read all = { 0 };
+    struct nx_map seen;
+    if (stream->config.per_subject_max == 1 || info->count <= 1) {
+        return info->count;
+    }
+    if (info->count > SUBJECTS_COUNTED_MAX) {
+        return 0;
+    }
+    nx_map_init(&seen, SUBJECTS_COUNTED_MAX + 1, library->seed);
+    uint64_t at = info->first_sequence;
+    struct nx_stored stored;
+    while (nx_library_at_or_after(library, stream, nx_library_skip_deleted(stream, at), &stored) !=
+           NX_STORED_NONE) {
+        if (nx_library_is_current(library, stream, &stored) && note_subject(&seen, &all, &stored) != NX_OK) {
+            break;
+        }
+        at = stored.sequence + 1;
+    }
+    const uint64_t count = seen.count;
+    nx_map_fini(&seen);
+    return count;
+}
+
 bool nx_library_answer_exact(struct nx_library *library, struct nx_library_stream *stream,
                              struct nx_read *read) {
     struct nx_map seen;
@@ -376,9 +406,12 @@ bool nx_library_answer_exact(struct nx_library *library, struct nx_library_strea
         read->info_count = 2;
         fill_subject(library, stream, read->subject, &read->infos[1]);
     }
-    fill_info(library, stream, &read->infos[0]);
+    nx_library_fill_exact(library, stream, &read->infos[0]);
     read->infos[0].name = nx_arena_copy(&read->arena, stream->name);
     read->status = NX_OK;
+    if (read->kind == NX_READ_INFO) {
+        read->subject_total = count_subjects(library, stream, &read->infos[0]);
+    }
     if (read->with_deleted || read->with_subjects) {
         nx_map_init(&seen, NX_READ_DETAILS_MAX, library->seed);
         read->status = give_details(library, stream, &read->infos[0], &seen, read);

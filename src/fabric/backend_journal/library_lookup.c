@@ -180,6 +180,19 @@ void nx_library_info(const struct nx_library *library, struct nx_library_stream 
     }
 }
 
+bool nx_library_matches(struct nx_str filters, struct nx_str subject) {
+    struct nx_str filter;
+    if (filters.len == 0) {
+        return true;
+    }
+    while (nx_str_split(&filters, ' ', &filter)) {
+        if (nx_subject_matches(filter, subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t nx_library_skip(const struct nx_library *library, const struct nx_library_stream *stream,
                          uint64_t sequence, struct nx_str filter, uint64_t *until_out) {
     for (size_t i = 0; i < library->run_count; i++) {
@@ -187,7 +200,7 @@ uint64_t nx_library_skip(const struct nx_library *library, const struct nx_libra
         if (!nx_run_extent(library->runs[i], stream->number, &extent) || extent.last_sequence < sequence) {
             continue;
         }
-        if (nx_run_may_match(library->runs[i], stream->number, filter, nx_subject_matches)) {
+        if (nx_run_may_match(library->runs[i], stream->number, filter, nx_library_matches)) {
             *until_out = extent.last_sequence;
             return sequence;
         }

@@ -212,8 +212,12 @@ static void answer_key(struct nx_library *library, struct nx_read *read, enum nx
 
 static bool copy_info(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
     struct nx_stream_info *info = &read->infos[read->info_count++];
-    nx_library_info(library, stream, info);
-    if (stream->config.per_subject_max > 0) {
+    if (stream->live.is_known) {
+        nx_library_fill_exact(library, stream, info);
+    } else {
+        nx_library_info(library, stream, info);
+    }
+    if (!stream->live.is_known && stream->config.per_subject_max > 0) {
         info->count = nx_library_count_current(library, stream);
     }
     info->name = nx_arena_copy(&read->arena, stream->name);
@@ -262,10 +266,14 @@ bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
         fail_no_stream(read);
         return false;
     }
-    if (read->subject.len > 0 && !nx_subject_is_filter(read->subject)) {
-        read->status = nx_fail(&read->error, NX_INVALID_ARGUMENT, "'%.*s' cannot be a filter of subjects",
-                               NX_STR_ARG(nx_str_slice(read->subject, 0, 128)));
-        return false;
+    struct nx_str filters = read->subject;
+    struct nx_str filter;
+    while (filters.len > 0 && nx_str_split(&filters, ' ', &filter)) {
+        if (!nx_subject_is_filter(filter)) {
+            read->status = nx_fail(&read->error, NX_INVALID_ARGUMENT, "'%.*s' cannot be a filter of subjects",
+                                   NX_STR_ARG(nx_str_slice(filter, 0, 128)));
+            return false;
+        }
     }
     uint64_t from = read->from_sequence == 0 ? 1 : read->from_sequence;
     if (read->from_time_ns > 0) {
@@ -291,7 +299,7 @@ bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
 /* Records of streams that keep only some of a subject are hidden once there are newer ones. */
 static bool is_wanted(const struct nx_library *library, const struct nx_library_stream *stream,
                       const struct nx_read *read, const struct nx_stored *stored) {
-    if (read->subject.len > 0 && !nx_subject_matches(read->subject, stored->subject)) {
+    if (!nx_library_matches(read->subject, stored->subject)) {
         return false;
     }
     return nx_library_is_current(library, stream, stored);
@@ -375,6 +383,15 @@ static void scan_backward(struct nx_library *library, const struct nx_library_st
     finish(&answer);
 }
 
+static void answer_count(struct nx_library *library, struct nx_read *read) {
+    struct nx_library_stream *counted = nx_map_get(&library->streams, read->stream);
+    if (counted == NULL) {
+        fail_no_stream(read);
+        return;
+    }
+    nx_library_answer_count(library, counted, read);
+}
+
 void nx_library_answer(struct nx_library *library, struct nx_read *read) {
     struct nx_library_stream *stream;
     read->record_count = 0;
@@ -403,6 +420,9 @@ void nx_library_answer(struct nx_library *library, struct nx_read *read) {
         return;
     case NX_READ_INFO:
         answer_info(library, read);
+        return;
+    case NX_READ_COUNT:
+        answer_count(library, read);
         return;
     case NX_READ_ROOM: /* of streams that are not JetStream's */
         break;

@@ -12,6 +12,7 @@
 #define DELETED "DEL"
 #define ID_HEADER "Nexus-Stream"
 #define CREATED_HEADER "Nexus-Created"
+#define FIRST_HEADER "Nexus-First"
 
 enum { MEMORY_FACTOR = 16 }; /* of parsed JSON, by bytes of text */
 
@@ -121,8 +122,9 @@ static enum nx_status add_record(struct nx_append *append, struct nx_str subject
     return nx_append_add(append, &entry, err);
 }
 
-enum nx_status nx_js_catalogue_create(struct nx_str account, const struct nx_js_stream *config,
-                                      struct nx_append **append_out, struct nx_error *err) {
+static enum nx_status append_config(struct nx_str account, const struct nx_js_stream *config,
+                                    struct nx_str headers, struct nx_append **append_out,
+                                    struct nx_error *err) {
     NX_AUTO(nx_append) *append = NULL;
     NX_AUTO(nx_buf) subject;
     NX_AUTO(nx_buf) payload;
@@ -136,9 +138,26 @@ enum nx_status nx_js_catalogue_create(struct nx_str account, const struct nx_js_
     NX_TRY(nx_buf_check(&subject, err));
     NX_TRY(nx_buf_check(&payload, err));
     NX_TRY(nx_append_new(1, 0, &append, err));
-    NX_TRY(add_record(append, nx_buf_str(&subject), NX_STR_EMPTY, nx_buf_str(&payload), err));
+    NX_TRY(add_record(append, nx_buf_str(&subject), headers, nx_buf_str(&payload), err));
     *append_out = NX_TAKE(append);
     return NX_OK;
+}
+
+enum nx_status nx_js_catalogue_create(struct nx_str account, const struct nx_js_stream *config,
+                                      struct nx_append **append_out, struct nx_error *err) {
+    return append_config(account, config, NX_STR_EMPTY, append_out, err);
+}
+
+enum nx_status nx_js_catalogue_update(const struct nx_js_entry *entry, const struct nx_js_stream *config,
+                                      uint64_t first_sequence, struct nx_append **append_out,
+                                      struct nx_error *err) {
+    char headers[160];
+    (void)snprintf(headers, sizeof headers,
+                   ID_HEADER ": %" PRIu64 "\r\n" CREATED_HEADER ": %" PRId64 "\r\n" FIRST_HEADER ": %" PRIu64
+                             "\r\n",
+                   entry->id, entry->created_ns,
+                   first_sequence > entry->first_sequence ? first_sequence : entry->first_sequence);
+    return append_config(entry->account, config, nx_str_from_c(headers), append_out, err);
 }
 
 enum nx_status nx_js_catalogue_delete(const struct nx_js_entry *entry, struct nx_append **append_out,
@@ -182,6 +201,7 @@ static enum nx_status read_entry(const struct nx_record *record, struct nx_js_en
             return fail_record(record, err);
         }
         entry->created_ns = (int64_t)created_ns;
+        (void)nx_str_to_u64(nx_headers_value(record->headers, FIRST_HEADER), &entry->first_sequence);
     }
     NX_TRY(nx_json_parse(record->payload, MEMORY_FACTOR * NX_JS_CONFIG_SIZE_MAX, &doc, err));
     if (!nx_js_stream_read(nx_json_root(doc), &entry->config, &entry->arena, &why) ||
@@ -214,6 +234,9 @@ static enum nx_status take_stream(struct nx_js_catalogue *catalogue, const struc
         entry_free(entry);
         return status;
     }
+    if (before != NULL && before->id == entry->id) {
+        entry->served = before->served;
+    }
     entry_free(before);
     *change = (struct nx_js_change){ .kind = NX_JS_STREAM_IS, .entry = entry };
     return NX_OK;
@@ -236,7 +259,9 @@ enum nx_status nx_js_catalogue_take(struct nx_js_catalogue *catalogue, const str
     if (!nx_str_is(operation, DELETED)) {
         return fail_record(record, err);
     }
-    entry_free(nx_map_remove(&catalogue->entries, record->subject));
+    struct nx_js_entry *entry = nx_map_remove(&catalogue->entries, record->subject);
     change_out->kind = NX_JS_STREAM_WAS;
+    change_out->served = entry == NULL ? NULL : entry->served;
+    entry_free(entry);
     return NX_OK;
 }

@@ -25,6 +25,8 @@ struct nx_js_entry {
     struct nx_str account;
     struct nx_js_stream config;
     struct nx_arena arena;               /* owns the strings above */
+    uint64_t first_sequence;             /* what had left when it was last changed */
+    void *served;                        /* the owner's: goes over to what replaces it; NULL at first */
     char stream[NX_JS_STREAM_NAME_SIZE]; /* where its messages stand */
 };
 
@@ -53,6 +55,12 @@ bool nx_js_catalogue_overlaps(const struct nx_js_catalogue *catalogue, struct nx
  * Errors: NX_INVALID_ARGUMENT (names too long together, kind too-large), NX_RESOURCE_EXHAUSTED */
 NX_MUST_CHECK enum nx_status nx_js_catalogue_create(struct nx_str account, const struct nx_js_stream *config,
                                                     struct nx_append **append_out, struct nx_error *err);
+/** The append that gives it another configuration. `first_sequence`: of what has not left yet, which no wider
+ * limit brings back. Errors: as nx_js_catalogue_create() */
+NX_MUST_CHECK enum nx_status nx_js_catalogue_update(const struct nx_js_entry *entry,
+                                                    const struct nx_js_stream *config,
+                                                    uint64_t first_sequence, struct nx_append **append_out,
+                                                    struct nx_error *err);
 /** The append that deletes it. Errors: as nx_js_catalogue_create() */
 NX_MUST_CHECK enum nx_status nx_js_catalogue_delete(const struct nx_js_entry *entry,
                                                     struct nx_append **append_out, struct nx_error *err);
@@ -62,6 +70,7 @@ struct nx_js_change {
     enum nx_js_change_kind kind;
     struct nx_js_entry *entry; /* NX_JS_STREAM_IS */
     uint64_t id;               /* NX_JS_STREAM_GONE: nothing of it is to be kept */
+    void *served;              /* NX_JS_STREAM_WAS: the owner's, to be freed */
 };
 /** Take in a record of JETSTREAM, in the order of sequences. `change_out` says what came of it.
  * Errors: NX_DATA_LOSS           it is no record of ours: nothing was changed

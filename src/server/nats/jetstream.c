@@ -12,20 +12,19 @@
 #define API_PREFIX "$JS.API."
 
 enum {
-    JOB_SIZE_MAX = 32 * 1024 * 1024,    /* bytes of a request with what it says */
-    API_LEVEL = 0,                      /* of the API: what 2.10 had */
-    HEADERS_TEXT_SIZE_MAX = UINT16_MAX, /* bytes of a block, as NATS has it */
+    JOB_SIZE_MAX = 32 * 1024 * 1024, /* bytes of a request with what it says */
+    API_LEVEL = 0,                   /* of the API: what 2.10 had */
 };
 
 /* Jobs */
 
-static void job_free(struct nx_nats_js_job *job) {
+void nx_nats_js_job_free(struct nx_nats_js_job *job) {
     nx_arena_fini(&job->arena);
     free(job);
 }
 
-static struct nx_nats_js_job *job_new(enum nx_nats_js_step step, struct nx_str account,
-                                      const struct nx_nats_op *message) {
+struct nx_nats_js_job *nx_nats_js_job_new(enum nx_nats_js_step step, struct nx_str account,
+                                          const struct nx_nats_op *message) {
     struct nx_nats_js_job *job = calloc(1, sizeof *job);
     if (job == NULL) {
         return NULL;
@@ -35,7 +34,7 @@ static struct nx_nats_js_job *job_new(enum nx_nats_js_step step, struct nx_str a
     job->account = nx_arena_copy(&job->arena, account);
     job->reply = nx_arena_copy(&job->arena, message->reply);
     if (job->account.ptr == NULL || job->reply.ptr == NULL) {
-        job_free(job);
+        nx_nats_js_job_free(job);
         return NULL;
     }
     return job;
@@ -68,7 +67,7 @@ bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *
 static void job_done(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job) {
     jetstream->is_changing = jetstream->is_changing && !job->changes;
     jetstream->request_count--;
-    job_free(job);
+    nx_nats_js_job_free(job);
 }
 
 static bool may_begin(const struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job) {
@@ -141,7 +140,7 @@ static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str acco
     if (api == NULL || (api->is_direct && !allows_direct(jetstream, account, name))) {
         return false;
     }
-    struct nx_nats_js_job *job = job_new(NX_NATS_JS_API, account, message);
+    struct nx_nats_js_job *job = nx_nats_js_job_new(NX_NATS_JS_API, account, message);
     if (job == NULL) {
         return false;
     }
@@ -154,14 +153,14 @@ static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str acco
     jetstream->api_total++;
     if (!is_level_served(message->headers)) {
         refuse_request(jetstream, job, NX_JS_REQUIRED_API_LEVEL);
-        job_free(job);
+        nx_nats_js_job_free(job);
         return true;
     }
     const bool has_room = job->name.ptr != NULL && job->subject.ptr != NULL && job->payload.ptr != NULL &&
                           jetstream->request_count < NX_NATS_JS_REQUESTS_MAX;
     if (!has_room || !jetstream->is_loaded) {
         refuse_request(jetstream, job, has_room ? NX_JS_CLUSTER_NOT_AVAIL : NX_JS_INSUFFICIENT_RESOURCES);
-        job_free(job);
+        nx_nats_js_job_free(job);
         return true;
     }
     jetstream->request_count++;
@@ -170,200 +169,20 @@ static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str acco
     return true;
 }
 
-/* Publishing */
-
-static void send_puback(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
-                        uint64_t sequence, bool is_duplicate, const struct nx_js_error *err) {
-    NX_AUTO(nx_buf) text;
-    struct nx_json_writer writer;
-    nx_buf_init(&text, NX_NATS_JS_ANSWER_SIZE_MAX);
-    nx_json_writer_init(&writer, &text);
-    nx_json_object_begin(&writer);
-    if (err != NULL) {
-        nx_json_key(&writer, NX_STR("error"));
-        nx_js_error_write(&writer, err);
-    }
-    nx_json_member_str(&writer, "stream", job->name);
-    nx_json_member_u64(&writer, "seq", sequence);
-    if (is_duplicate) {
-        nx_json_member_bool(&writer, "duplicate", true);
-    }
-    nx_json_object_end(&writer);
-    nx_nats_js_reply(jetstream, job, NX_STR_EMPTY, nx_buf_str(&text));
-}
-
-/* What a header asks for that is not served. */
-static bool check_features(struct nx_str lines, struct nx_js_error *err) {
-    if (nx_headers_value(lines, "Nats-TTL").len > 0) {
-        return nx_js_fail(err, NX_JS_MESSAGE_TTL_DISABLED);
-    }
-    if (nx_headers_value(lines, "Nats-Incr").len > 0) {
-        return nx_js_fail(err, NX_JS_MESSAGE_INCR_DISABLED);
-    }
-    if (nx_headers_value(lines, "Nats-Schedule").len > 0) {
-        return nx_js_fail(err, NX_JS_MESSAGE_SCHEDULES_DISABLED);
-    }
-    if (nx_headers_value(lines, "Nats-Batch-Id").len > 0) {
-        return nx_js_fail(err, NX_JS_ATOMIC_PUBLISH_DISABLED);
-    }
-    if (nx_headers_value(lines, "Nats-Rollup").len > 0) {
-        return nx_js_fail_with(err, NX_JS_STREAM_ROLLUP_FAILED, "rollup not permitted");
-    }
-    return nx_headers_value(lines, "Nats-Expected-Last-Msg-Id").len == 0
-               ? true
-               : nx_js_fail_with(err, NX_JS_STREAM_STORE_FAILED,
-                                 "Nats-Expected-Last-Msg-Id is not supported by this server");
-}
-
-static bool check_message(const struct nx_js_entry *entry, const struct nx_nats_op *message,
-                          struct nx_str lines, struct nx_js_error *err) {
-    const struct nx_str expected = nx_headers_value(lines, "Nats-Expected-Stream");
-    const uint64_t size = message->headers.len + message->payload.len;
-    if (entry->config.max_msg_size >= 0 && size > (uint64_t)entry->config.max_msg_size) {
-        return nx_js_fail(err, NX_JS_STREAM_MESSAGE_EXCEEDS_MAXIMUM);
-    }
-    if (message->headers.len > HEADERS_TEXT_SIZE_MAX) {
-        return nx_js_fail(err, NX_JS_STREAM_HEADER_EXCEEDS_MAXIMUM);
-    }
-    if (expected.len > 0 && !nx_str_equal(expected, entry->config.name)) {
-        return nx_js_fail(err, NX_JS_STREAM_NOT_MATCH);
-    }
-    return check_features(lines, err);
-}
-
-/* As NATS: what is no number is none that a stream has. */
-static enum nx_status add_condition(struct nx_append *append, const struct nx_js_entry *entry,
-                                    struct nx_str subject, struct nx_str number, struct nx_error *err) {
-    struct nx_append_condition condition = { .stream = nx_str_from_c(entry->stream), .subject = subject };
-    if (!nx_str_to_u64(number, &condition.last_sequence)) {
-        condition.last_sequence = UINT64_MAX;
-    }
-    return nx_append_add_condition(append, &condition, err);
-}
-
-static enum nx_status add_conditions(struct nx_append *append, const struct nx_js_entry *entry,
-                                     const struct nx_nats_op *message, struct nx_str lines,
-                                     struct nx_error *err) {
-    struct nx_str number;
-    if (nx_headers_find(lines, NX_STR("Nats-Expected-Last-Subject-Sequence"), &number)) {
-        struct nx_str subject = nx_headers_value(lines, "Nats-Expected-Last-Subject-Sequence-Subject");
-        subject = subject.len > 0 ? subject : message->subject;
-        NX_TRY(add_condition(append, entry, subject, number, err));
-    }
-    if (nx_headers_find(lines, NX_STR("Nats-Expected-Last-Sequence"), &number)) {
-        NX_TRY(add_condition(append, entry, NX_STR_EMPTY, number, err));
-    }
-    return NX_OK;
-}
-
-static enum nx_status make_append(const struct nx_js_entry *entry, const struct nx_nats_op *message,
-                                  struct nx_str lines, struct nx_append **append_out, struct nx_error *err) {
-    NX_AUTO(nx_append) *append = NULL;
-    const struct nx_append_entry record = { .stream = nx_str_from_c(entry->stream),
-                                            .subject = message->subject,
-                                            .headers = lines,
-                                            .payload = message->payload,
-                                            .dedup_key = nx_headers_value(lines, "Nats-Msg-Id") };
-    NX_TRY(nx_append_new(1, 2, &append, err));
-    NX_TRY(nx_append_add(append, &record, err));
-    NX_TRY(add_conditions(append, entry, message, lines, err));
-    *append_out = NX_TAKE(append);
-    return NX_OK;
-}
-
-static void note_publishes(struct nx_nats_jetstream *jetstream) {
-    const size_t count = jetstream->publishes.count;
-    const size_t size = jetstream->publishes_size;
-    if (count >= NX_NATS_JS_PUBLISHES_MAX || size >= NX_NATS_JS_PUBLISHES_SIZE_MAX) {
-        jetstream->is_full = true;
-    } else if (count <= NX_NATS_JS_PUBLISHES_MAX / 2 && size <= NX_NATS_JS_PUBLISHES_SIZE_MAX / 2) {
-        jetstream->is_full = false;
-    }
-}
-
-/* Whoever fills it is not read any more, but what was read of many is there. */
-static bool has_room(const struct nx_nats_jetstream *jetstream) {
-    return jetstream->publishes.count < NX_NATS_JS_PUBLISHES_OVER * NX_NATS_JS_PUBLISHES_MAX &&
-           jetstream->publishes_size < (size_t)NX_NATS_JS_PUBLISHES_OVER * NX_NATS_JS_PUBLISHES_SIZE_MAX;
-}
-
-/* False, with the error: it will not be stored. */
-static bool send_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
-                        const struct nx_js_entry *entry, const struct nx_nats_op *message,
-                        struct nx_js_error *why) {
-    struct nx_nats_headers headers = { .lines = NX_STR_EMPTY };
-    struct nx_append *append = NULL;
-    struct nx_error err = { 0 };
-    if (!has_room(jetstream)) {
-        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "too many messages wait to be stored");
-    }
-    if (message->headers.len > 0 && !nx_nats_headers_split(message->headers, &headers)) {
-        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "the headers cannot be read");
-    }
-    if (!check_message(entry, message, headers.lines, why)) {
-        return false;
-    }
-    if (make_append(entry, message, headers.lines, &append, &err) != NX_OK) {
-        return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "%s", err.message);
-    }
-    return nx_nats_js_ask(jetstream, job, jetstream->options.appends, &append->message)
-               ? true
-               : nx_js_fail(why, NX_JS_INSUFFICIENT_RESOURCES);
-}
-
-static bool take_publish(struct nx_nats_jetstream *jetstream, struct nx_str account,
-                         const struct nx_nats_op *message) {
-    const struct nx_js_entry *entry = nx_js_catalogue_taker(&jetstream->catalogue, account, message->subject);
-    struct nx_js_error why = { 0 };
-    struct nx_nats_js_job *job = entry == NULL ? NULL : job_new(NX_NATS_JS_PUBLISH, account, message);
-    if (job == NULL) {
-        return false;
-    }
-    job->reply = entry->config.no_ack ? NX_STR_EMPTY : job->reply;
-    job->name = nx_arena_copy(&job->arena, entry->config.name);
-    if (job->name.ptr == NULL || !send_append(jetstream, job, entry, message, &why)) {
-        send_puback(jetstream, job, 0, false, &why);
-        job_free(job);
-        return true;
-    }
-    job->ticket = ++jetstream->ticket;
-    job->size = message->headers.len + message->payload.len;
-    jetstream->publishes_size += job->size;
-    nx_list_append(&jetstream->publishes, &job->node);
-    note_publishes(jetstream);
-    return true;
-}
-
-static void finish_publish(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
-                           struct nx_message *message) {
-    const struct nx_append *append = (const struct nx_append *)message;
-    struct nx_js_error why = { 0 };
-    if (append->status == NX_OK) {
-        send_puback(jetstream, job, append->entries[0].sequence, append->entries[0].duplicate, NULL);
-    } else if (append->error.kind == NX_KIND_WRONG_LAST_SEQUENCE) {
-        (void)nx_js_fail_with(&why, NX_JS_STREAM_WRONG_LAST_SEQUENCE, "%" PRIu64, append->found_sequence);
-        send_puback(jetstream, job, 0, false, &why);
-    } else {
-        (void)nx_js_fail_with(&why, NX_JS_STREAM_STORE_FAILED, "%s", append->error.message);
-        send_puback(jetstream, job, 0, false, &why);
-    }
-    nx_list_remove(&jetstream->publishes, &job->node);
-    jetstream->publishes_size -= job->size;
-    note_publishes(jetstream);
-    nx_message_release(message);
-    job_free(job);
-}
-
 bool nx_nats_jetstream_take(struct nx_nats_jetstream *jetstream, struct nx_str account,
                             const struct nx_nats_op *message, struct nx_now now) {
     jetstream->now = now;
     if (nx_str_starts_with(message->subject, NX_STR(API_PREFIX))) {
         return message->reply.len > 0 && take_request(jetstream, account, message);
     }
-    return nx_subject_is_valid(message->subject) && take_publish(jetstream, account, message);
+    return nx_subject_is_valid(message->subject) && nx_nats_js_take_publish(jetstream, account, message);
 }
 
 /* The start */
+
+static uint64_t limit_of(int64_t limit) {
+    return limit > 0 ? (uint64_t)limit : 0;
+}
 
 struct nx_define *nx_nats_js_define_new(const struct nx_js_entry *entry) {
     struct nx_define *define = NULL;
@@ -371,8 +190,14 @@ struct nx_define *nx_nats_js_define_new(const struct nx_js_entry *entry) {
         return NULL;
     }
     define->dedup_window_ns = entry->config.duplicate_window;
-    define->per_subject_max =
-        entry->config.max_msgs_per_subject > 0 ? (uint64_t)entry->config.max_msgs_per_subject : 0;
+    define->per_subject_max = limit_of(entry->config.max_msgs_per_subject);
+    define->count_max = limit_of(entry->config.max_msgs);
+    define->size_max = limit_of(entry->config.max_bytes);
+    define->age_max_ns = entry->config.max_age;
+    define->refuses_new = entry->config.discard == NX_JS_DISCARD_NEW;
+    define->refuses_subject = entry->config.discard_new_per_subject;
+    define->is_unsynced = entry->config.storage == NX_JS_STORAGE_MEMORY;
+    define->first_sequence = entry->first_sequence;
     return define;
 }
 
@@ -420,8 +245,36 @@ static void take_record(struct nx_nats_jetstream *jetstream, const struct nx_rec
                      NX_F_C("error", err.message));
     } else if (change.kind == NX_JS_STREAM_IS) {
         send_define(jetstream, nx_nats_js_define_new(change.entry));
+    } else if (change.kind == NX_JS_STREAM_WAS) {
+        nx_nats_js_served_free(jetstream, change.served);
     } else if (change.kind == NX_JS_STREAM_GONE) {
         define_gone(jetstream, change.id);
+    }
+}
+
+/* What was kept in memory belonged to an earlier life: it is deleted, as on request. */
+static void drop_memory(struct nx_nats_jetstream *jetstream) {
+    size_t cursor = 0;
+    void *value;
+    while (nx_map_next(&jetstream->catalogue.entries, &cursor, NULL, &value)) {
+        const struct nx_js_entry *entry = value;
+        struct nx_append *append = NULL;
+        if (entry->config.storage == NX_JS_STORAGE_MEMORY &&
+            nx_js_catalogue_delete(entry, &append, NULL) == NX_OK) {
+            append->message.reply_to = jetstream->options.answers;
+            nx_message_queue_push(&jetstream->outbox, &append->message);
+            jetstream->under_way++;
+            jetstream->defines++;
+        }
+    }
+}
+
+static void take_dropped(struct nx_nats_jetstream *jetstream, const struct nx_append *append) {
+    for (size_t i = 0; append->status == NX_OK && i < append->entry_count; i++) {
+        const struct nx_append_entry *entry = &append->entries[i];
+        const struct nx_record record = { entry->stream,  entry->sequence, entry->time_ns,
+                                          entry->subject, entry->headers,  entry->payload };
+        take_record(jetstream, &record);
     }
 }
 
@@ -435,6 +288,7 @@ static void load(struct nx_nats_jetstream *jetstream, struct nx_read *read) {
                      NX_F_C("error", read->error.message));
     } else if (read->at_end) {
         jetstream->is_read = true;
+        drop_memory(jetstream);
         jetstream->is_loaded = jetstream->defines == 0;
     } else if (ask_catalogue(jetstream, read->next_sequence, &err) != NX_OK) {
         nx_log_error(jetstream->options.log, "the streams of JetStream cannot be read",
@@ -466,7 +320,7 @@ static void free_jobs(struct nx_list *jobs) {
     struct nx_list_node *first;
     while ((first = nx_list_first(jobs)) != NULL) {
         nx_list_remove(jobs, first);
-        job_free(nx_container_of(first, struct nx_nats_js_job, node));
+        nx_nats_js_job_free(nx_container_of(first, struct nx_nats_js_job, node));
     }
 }
 
@@ -509,13 +363,21 @@ void nx_nats_jetstream_receive(struct nx_nats_jetstream *jetstream, struct nx_me
     if (job == NULL && message->kind == NX_FABRIC_READ) {
         load(jetstream, (struct nx_read *)message);
     } else if (job == NULL) {
+        if (message->kind == NX_FABRIC_APPEND) {
+            take_dropped(jetstream, (const struct nx_append *)message);
+        }
         jetstream->defines--;
         jetstream->is_loaded = jetstream->is_read && jetstream->defines == 0;
         nx_message_release(message);
     } else if (job->step == NX_NATS_JS_PUBLISH) {
-        finish_publish(jetstream, job, message);
+        nx_nats_js_finish_publish(jetstream, job, message);
     } else if (job->api->go_on(jetstream, job, message)) {
         job_done(jetstream, job);
     }
     begin_waiting(jetstream);
+}
+
+void nx_nats_js_served_free(struct nx_nats_jetstream *jetstream, void *served) {
+    (void)jetstream;
+    nx_assert(served == NULL);
 }

@@ -34,6 +34,8 @@ struct nx_nats_js_job {
     const struct nx_nats_js_api *api; /* NX_NATS_JS_API */
     uint64_t ticket;                  /* of a publish its own; of a request the newest one before it */
     size_t size;                      /* of a publish: bytes of the message */
+    unsigned phase;                   /* of a request: how often the log has answered, where it matters */
+    uint64_t number;                  /* what it has to remember */
     bool changes;                     /* it changes the catalogue: nobody else may meanwhile */
     struct nx_arena arena;            /* owns what follows */
     struct nx_str account;
@@ -86,5 +88,88 @@ NX_MUST_CHECK bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx
 /** Answer with this block of headers, or none, and payload. */
 void nx_nats_js_reply(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
                       struct nx_str block, struct nx_str payload);
+/** Free what is served of a stream that is gone. NULL allowed. */
+void nx_nats_js_served_free(struct nx_nats_jetstream *jetstream, void *served);
+
+/* jetstream_answer.c */
+
+/* An answer that is being written. */
+struct nx_nats_js_answer {
+    struct nx_buf text;
+    struct nx_json_writer writer;
+};
+void nx_nats_js_answer_begin(struct nx_nats_js_answer *answer, const struct nx_nats_js_job *job);
+/* All of these are true, as it is answered then. */
+bool nx_nats_js_answer_end(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                           struct nx_nats_js_answer *answer);
+bool nx_nats_js_answer_error(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                             const struct nx_js_error *err);
+bool nx_nats_js_answer_kind(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                            enum nx_js_error_kind kind);
+bool nx_nats_js_answer_text(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                            enum nx_js_error_kind kind, const char *text);
+/** {"success":true} */
+bool nx_nats_js_answer_success(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job);
+/** A status in place of an answer: "404 Message Not Found". */
+bool nx_nats_js_answer_status(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                              const char *status);
+void nx_nats_js_write_time(struct nx_json_writer *writer, const char *name, int64_t time_ns);
+/** The stream that a request is about; NULL: there is none. */
+struct nx_js_entry *nx_nats_js_entry_of(const struct nx_nats_jetstream *jetstream,
+                                        const struct nx_nats_js_job *job);
+/** Ask the log what a stream holds; empty: all of them. True when that cannot be, and was answered. */
+bool nx_nats_js_ask_info(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                         struct nx_str stream);
+/** Send the log a read or an append, which is taken; NULL: no memory. As nx_nats_js_ask_info(). */
+bool nx_nats_js_ask_read(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                         struct nx_read *read);
+bool nx_nats_js_ask_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                           struct nx_append *append);
+/** Parse what a request says; an empty one says nothing. False: it was answered. */
+bool nx_nats_js_parse(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                      struct nx_json_doc **doc_out);
+/** Add the mark with which all messages up to this sequence are deleted; those that match the filter, unless
+ * that is empty. With `says_sequence` the journal says up to which: that before the next record. */
+NX_MUST_CHECK enum nx_status nx_nats_js_add_mark(struct nx_append *append, const struct nx_js_entry *entry,
+                                                 struct nx_str filter, uint64_t until, bool says_sequence,
+                                                 struct nx_error *err);
+
+/* jetstream_publish.c */
+
+bool nx_nats_js_take_publish(struct nx_nats_jetstream *jetstream, struct nx_str account,
+                             const struct nx_nats_op *message);
+void nx_nats_js_finish_publish(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                               struct nx_message *message);
+struct nx_nats_js_job *nx_nats_js_job_new(enum nx_nats_js_step step, struct nx_str account,
+                                          const struct nx_nats_op *message);
+void nx_nats_js_job_free(struct nx_nats_js_job *job);
+
+/* The requests of jetstream_streams.c and jetstream_messages.c, as in struct nx_nats_js_api. */
+#define NX_NATS_JS_BEGIN(name) \
+    bool nx_nats_js_##name(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job)
+#define NX_NATS_JS_GO_ON(name)                                                              \
+    bool nx_nats_js_##name(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job, \
+                           struct nx_message *message)
+NX_NATS_JS_BEGIN(begin_all);
+NX_NATS_JS_BEGIN(begin_names);
+NX_NATS_JS_BEGIN(begin_create);
+NX_NATS_JS_BEGIN(begin_update);
+NX_NATS_JS_BEGIN(begin_delete);
+NX_NATS_JS_BEGIN(begin_purge);
+NX_NATS_JS_BEGIN(begin_info);
+NX_NATS_JS_GO_ON(account_go_on);
+NX_NATS_JS_GO_ON(list_go_on);
+NX_NATS_JS_GO_ON(create_go_on);
+NX_NATS_JS_GO_ON(update_go_on);
+NX_NATS_JS_GO_ON(delete_go_on);
+NX_NATS_JS_GO_ON(purge_go_on);
+NX_NATS_JS_GO_ON(info_go_on);
+NX_NATS_JS_BEGIN(begin_get);
+NX_NATS_JS_BEGIN(begin_direct);
+NX_NATS_JS_BEGIN(begin_message_delete);
+NX_NATS_JS_GO_ON(get_go_on);
+NX_NATS_JS_GO_ON(direct_go_on);
+NX_NATS_JS_GO_ON(message_delete_go_on);
+
 /** The definition of a stream of the catalogue. NULL: no memory. */
 struct nx_define *nx_nats_js_define_new(const struct nx_js_entry *entry);

@@ -690,11 +690,8 @@ uint64_t nx_run_count_newer(const struct nx_run *run, uint32_t number, struct nx
 bool nx_run_older_of_subject(const struct nx_run *run, struct nx_run_cache *cache, uint32_t number,
                              struct nx_str subject, uint64_t *below, struct nx_stored *stored_out) {
     const struct nx_run_subject *entry = find_subject(run, number, subject);
-    if (entry == NULL) {
-        return false;
-    }
-    uint64_t at = *below > entry->last_sequence ? entry->last_sequence : *below - 1;
-    while (at >= entry->first_sequence && at > 0) {
+    const uint64_t last = entry == NULL ? 0 : entry->last_sequence;
+    for (uint64_t at = *below > last ? last : *below - 1; at > 0 && at >= entry->first_sequence;) {
         const enum nx_stored_found found = nx_run_at_or_before(run, cache, number, at, stored_out);
         if (found == NX_STORED_NONE || stored_out->sequence < entry->first_sequence) {
             return false;
