@@ -187,8 +187,10 @@ enum nx_read_kind {
      * from_sequence and to_sequence (0: no end). With `keep` the newest so many of them are left out, and
      * to_sequence is set to before them. infos[0].count. */
     NX_READ_COUNT,
-    NX_READ_ROOM, /* the journal's own, of JetStream's: `infos` has what `stream` holds, then the count
-                     of `subject` and the size of its oldest record, as NATS counts */
+    NX_READ_LASTS, /* likewise: `deleted` has the sequence of the newest record of each subject that matches
+                    */
+    NX_READ_ROOM,  /* the journal's own, of JetStream's: `infos` has what `stream` holds, then the count
+                      of `subject` and the size of its oldest record, as NATS counts */
 };
 
 struct nx_subject_count {

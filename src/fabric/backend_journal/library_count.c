@@ -1,7 +1,11 @@
 /* Counting the records of JetStream's streams that match: for what a consumer still has before it, and what a
  * purge takes. Whole runs are counted by what their footers say, where nothing in them is hidden. */
+#include <stdlib.h>
+
 #include "fabric/backend_journal/library_internal.h"
 #include "fabric/subject/subject.h"
+
+enum { LASTS_MAX = 1000000 /* subjects */ };
 
 static bool is_shown(const struct nx_library *library, const struct nx_library_stream *stream,
                      const struct nx_read *read, const struct nx_stored *stored) {
@@ -109,4 +113,49 @@ void nx_library_answer_count(struct nx_library *library, struct nx_library_strea
     read->infos[0].count =
         is_all ? stream->live.count : count_between(library, stream, read, read->from_sequence, to);
     read->status = NX_OK;
+}
+
+/* The newest records from the end on, each subject's first. */
+static enum nx_status collect_lasts(struct nx_library *library, struct nx_library_stream *stream,
+                                    struct nx_map *seen, struct nx_read *read) {
+    uint64_t at = stream->last_sequence;
+    while (at >= stream->first_sequence && at > 0) {
+        struct nx_stored stored;
+        const enum nx_stored_found found = nx_library_at_or_before(library, stream, at, &stored);
+        if (found == NX_STORED_NONE) {
+            return NX_OK;
+        }
+        if (found == NX_STORED_FOUND && nx_library_matches(read->subject, stored.subject) &&
+            nx_map_get(seen, stored.subject) == NULL && nx_library_is_current(library, stream, &stored)) {
+            NX_TRY(nx_map_set(seen, stored.subject, (void *)(uintptr_t)stored.sequence, &read->error));
+        }
+        at = stored.sequence - 1;
+    }
+    return NX_OK;
+}
+
+static int compare_sequences(const void *a, const void *b) {
+    const uint64_t left = *(const uint64_t *)a;
+    const uint64_t right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+void nx_library_answer_lasts(struct nx_library *library, struct nx_library_stream *stream,
+                             struct nx_read *read) {
+    struct nx_map seen;
+    size_t cursor = 0;
+    void *sequence;
+    nx_map_init(&seen, LASTS_MAX, library->seed);
+    read->status = collect_lasts(library, stream, &seen, read);
+    read->deleted = nx_arena_alloc(&read->arena, (seen.count + 1) * sizeof *read->deleted);
+    if (read->deleted == NULL) {
+        read->status = nx_fail_memory(&read->error);
+    }
+    while (read->status == NX_OK && nx_map_next(&seen, &cursor, NULL, &sequence)) {
+        read->deleted[read->deleted_count++] = (uintptr_t)sequence;
+    }
+    if (read->status == NX_OK) {
+        qsort(read->deleted, read->deleted_count, sizeof *read->deleted, compare_sequences);
+    }
+    nx_map_fini(&seen);
 }

@@ -107,6 +107,9 @@ void nx_library_fill_exact(struct nx_library *library, struct nx_library_stream 
 /** Answer NX_READ_COUNT. */
 void nx_library_answer_count(struct nx_library *library, struct nx_library_stream *stream,
                              struct nx_read *read);
+/** Answer NX_READ_LASTS. */
+void nx_library_answer_lasts(struct nx_library *library, struct nx_library_stream *stream,
+                             struct nx_read *read);
 /** True when one of the filters, separated by spaces, matches; also when there are none. */
 bool nx_library_matches(struct nx_str filters, struct nx_str subject);
 /** Answer NX_READ_INFO of a stream that is counted. False: it is not yet. */

@@ -389,7 +389,11 @@ static void answer_count(struct nx_library *library, struct nx_read *read) {
         fail_no_stream(read);
         return;
     }
-    nx_library_answer_count(library, counted, read);
+    if (read->kind == NX_READ_LASTS) {
+        nx_library_answer_lasts(library, counted, read);
+    } else {
+        nx_library_answer_count(library, counted, read);
+    }
 }
 
 void nx_library_answer(struct nx_library *library, struct nx_read *read) {
@@ -422,6 +426,7 @@ void nx_library_answer(struct nx_library *library, struct nx_read *read) {
         answer_info(library, read);
         return;
     case NX_READ_COUNT:
+    case NX_READ_LASTS:
         answer_count(library, read);
         return;
     case NX_READ_ROOM: /* of streams that are not JetStream's */

@@ -303,19 +303,38 @@ bool nx_nats_conn_must_wait(struct nx_nats_conn *conn) {
     return must_wait;
 }
 
-void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account_name,
-                         const struct nx_nats_op *message) {
+/* Who listens, into the hub's routes. */
+static bool find_listeners(struct nx_nats_hub *hub, struct nx_str account_name, struct nx_str subject,
+                           struct passage *passage) {
     const struct nx_nats_account *account = nx_map_get(&hub->accounts, account_name);
-    struct passage passage = { NULL, message->subject };
-    if (account == NULL || !nx_subject_is_valid(message->subject) ||
-        nx_router_match(account->router, message->subject, accepts, &passage, &hub->routes, NULL) != NX_OK) {
-        return;
+    *passage = (struct passage){ NULL, subject };
+    return account != NULL && nx_subject_is_valid(subject) &&
+           nx_router_match(account->router, subject, accepts, passage, &hub->routes, NULL) == NX_OK;
+}
+
+size_t nx_nats_hub_deliver(struct nx_nats_hub *hub, struct nx_str account, struct nx_str route,
+                           const struct nx_nats_op *message) {
+    struct passage passage;
+    size_t count = 0;
+    if (!find_listeners(hub, account, route, &passage)) {
+        return 0;
     }
     for (size_t i = 0; i < hub->routes.count; i++) {
         if (accepts(&passage, hub->routes.entries[i])) {
             deliver(subscription_of(hub->routes.entries[i]), message);
+            count++;
         }
     }
+    return count;
+}
+
+void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account, const struct nx_nats_op *message) {
+    (void)nx_nats_hub_deliver(hub, account, message->subject, message);
+}
+
+bool nx_nats_hub_listens(struct nx_nats_hub *hub, struct nx_str account, struct nx_str subject) {
+    struct passage passage;
+    return find_listeners(hub, account, subject, &passage) && hub->routes.count > 0;
 }
 
 static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {

@@ -98,6 +98,11 @@ void nx_nats_hub_fini(struct nx_nats_hub *hub);
 void nx_nats_hub_set_access(struct nx_nats_hub *hub, struct nx_nats_access *access);
 /** Carry a message of the server's own to whoever listens in this account; all is borrowed for the call. */
 void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account, const struct nx_nats_op *message);
+/** The same to whoever listens to `route`, whatever the message's own subject is. Returns to how many. */
+size_t nx_nats_hub_deliver(struct nx_nats_hub *hub, struct nx_str account, struct nx_str route,
+                           const struct nx_nats_op *message);
+/** Whether anybody in this account listens. */
+bool nx_nats_hub_listens(struct nx_nats_hub *hub, struct nx_str account, struct nx_str subject);
 /** Ping those that were quiet for too long, end those that did not answer or not say who they are. Call it
  * about once a second. */
 void nx_nats_hub_tick(struct nx_nats_hub *hub);

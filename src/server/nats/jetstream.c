@@ -7,9 +7,10 @@
 #include "base/assert.h"
 #include "codec/headers.h"
 #include "fabric/subject/subject.h"
-#include "server/nats/jetstream_internal.h"
+#include "server/nats/jetstream_consumer.h"
 
 #define API_PREFIX "$JS.API."
+#define NEXT_PREFIX API_PREFIX "CONSUMER.MSG.NEXT."
 
 enum {
     JOB_SIZE_MAX = 32 * 1024 * 1024, /* bytes of a request with what it says */
@@ -20,6 +21,7 @@ enum {
 
 void nx_nats_js_job_free(struct nx_nats_js_job *job) {
     nx_arena_fini(&job->arena);
+    free(job->lasts);
     free(job);
 }
 
@@ -72,6 +74,9 @@ static void job_done(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job 
 
 static bool may_begin(const struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job) {
     const struct nx_list_node *first = nx_list_first(&jetstream->publishes);
+    if (!jetstream->is_loaded) {
+        return false; /* soon: what stands in the log is being read */
+    }
     if (first != NULL &&
         nx_container_of((struct nx_list_node *)(uintptr_t)first, struct nx_nats_js_job, node)->ticket <=
             job->ticket) {
@@ -158,8 +163,8 @@ static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str acco
     }
     const bool has_room = job->name.ptr != NULL && job->subject.ptr != NULL && job->payload.ptr != NULL &&
                           jetstream->request_count < NX_NATS_JS_REQUESTS_MAX;
-    if (!has_room || !jetstream->is_loaded) {
-        refuse_request(jetstream, job, has_room ? NX_JS_CLUSTER_NOT_AVAIL : NX_JS_INSUFFICIENT_RESOURCES);
+    if (!has_room) {
+        refuse_request(jetstream, job, NX_JS_INSUFFICIENT_RESOURCES);
         nx_nats_js_job_free(job);
         return true;
     }
@@ -169,9 +174,34 @@ static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str acco
     return true;
 }
 
+/* CONSUMER.MSG.NEXT.<stream>.<consumer>: nothing of the log is needed for it, and nobody waits for it. */
+static bool take_pull(struct nx_nats_jetstream *jetstream, struct nx_str account,
+                      const struct nx_nats_op *message) {
+    struct nx_str name = nx_str_slice(message->subject, sizeof NEXT_PREFIX - 1, message->subject.len);
+    struct nx_str stream;
+    if (!nx_str_split(&name, '.', &stream)) {
+        return false;
+    }
+    name = nx_str_slice(message->subject, sizeof NEXT_PREFIX + stream.len, message->subject.len);
+    struct nx_nats_js_consumer *consumer =
+        nx_nats_js_consumer_find(nx_js_catalogue_find(&jetstream->catalogue, account, stream), name);
+    if (consumer == NULL) {
+        return false; /* as NATS: nobody answers */
+    }
+    nx_nats_js_consumer_pull(consumer, message->reply, message->payload);
+    return true;
+}
+
 bool nx_nats_jetstream_take(struct nx_nats_jetstream *jetstream, struct nx_str account,
                             const struct nx_nats_op *message, struct nx_now now) {
     jetstream->now = now;
+    if (nx_str_starts_with(message->subject, NX_STR(NEXT_PREFIX))) {
+        return message->reply.len > 0 && take_pull(jetstream, account, message);
+    }
+    if (nx_str_starts_with(message->subject, NX_STR("$JS.ACK.")) ||
+        nx_str_starts_with(message->subject, NX_STR("$JS.FC."))) {
+        return nx_nats_js_take_ack(jetstream, account, message);
+    }
     if (nx_str_starts_with(message->subject, NX_STR(API_PREFIX))) {
         return message->reply.len > 0 && take_request(jetstream, account, message);
     }
@@ -244,7 +274,7 @@ static void take_record(struct nx_nats_jetstream *jetstream, const struct nx_rec
         nx_log_error(jetstream->options.log, "a stream cannot be served: its messages stay as they are",
                      NX_F_C("error", err.message));
     } else if (change.kind == NX_JS_STREAM_IS) {
-        send_define(jetstream, nx_nats_js_define_new(change.entry));
+        send_define(jetstream, nx_nats_js_serve(change.entry) ? nx_nats_js_define_new(change.entry) : NULL);
     } else if (change.kind == NX_JS_STREAM_WAS) {
         nx_nats_js_served_free(jetstream, change.served);
     } else if (change.kind == NX_JS_STREAM_GONE) {
@@ -278,6 +308,71 @@ static void take_dropped(struct nx_nats_jetstream *jetstream, const struct nx_ap
     }
 }
 
+/* The consumers of a stream, from this record of JSC_<id> on. */
+static void ask_consumers(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                          uint64_t from_sequence) {
+    char stream[NX_JS_STREAM_NAME_SIZE];
+    struct nx_read *read = NULL;
+    (void)snprintf(stream, sizeof stream, "JSC_%" PRIu64, job->number);
+    if (nx_read_new(NX_READ_SCAN, &read, NULL) != NX_OK) {
+        nx_nats_js_job_free(job);
+        return;
+    }
+    read->stream = nx_arena_copy(&read->arena, nx_str_from_c(stream));
+    read->from_sequence = from_sequence;
+    if (nx_nats_js_ask(jetstream, job, jetstream->options.reads, &read->message)) {
+        jetstream->defines++;
+    } else {
+        nx_log_error(jetstream->options.log, "the consumers of a stream cannot be read",
+                     NX_F_C("stream", stream));
+        nx_nats_js_job_free(job);
+    }
+}
+
+static void load_consumers(struct nx_nats_jetstream *jetstream) {
+    size_t cursor = 0;
+    void *value;
+    while (nx_map_next(&jetstream->catalogue.entries, &cursor, NULL, &value)) {
+        const struct nx_js_entry *entry = value;
+        struct nx_nats_js_job *job = nx_nats_js_job_new(NX_NATS_JS_CONSUMERS, entry->account,
+                                                        &(struct nx_nats_op){ .reply = NX_STR_EMPTY });
+        if (job != NULL) {
+            job->name = nx_arena_copy(&job->arena, entry->config.name);
+            job->number = entry->id;
+            ask_consumers(jetstream, job, 1);
+        }
+    }
+}
+
+/* All that stands in JETSTREAM is defined; then the consumers are read, and then it begins. */
+static void note_loaded(struct nx_nats_jetstream *jetstream) {
+    if (!jetstream->is_read || jetstream->defines > 0 || jetstream->is_loaded) {
+        return;
+    }
+    if (!jetstream->are_consumers_asked) {
+        jetstream->are_consumers_asked = true;
+        load_consumers(jetstream);
+    }
+    jetstream->is_loaded = jetstream->defines == 0;
+}
+
+static void take_consumers(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                           struct nx_read *read) {
+    const struct nx_js_entry *entry = nx_js_catalogue_find(&jetstream->catalogue, job->account, job->name);
+    const bool is_more = read->status == NX_OK && !read->at_end;
+    for (size_t i = 0; entry != NULL && read->status == NX_OK && i < read->record_count; i++) {
+        nx_nats_js_consumer_load(jetstream, entry, &read->records[i]);
+    }
+    jetstream->defines--;
+    if (is_more) {
+        ask_consumers(jetstream, job, read->next_sequence);
+    } else {
+        nx_nats_js_job_free(job);
+    }
+    nx_read_free(read);
+    note_loaded(jetstream);
+}
+
 static void load(struct nx_nats_jetstream *jetstream, struct nx_read *read) {
     struct nx_error err = { 0 };
     for (size_t i = 0; read->status == NX_OK && i < read->record_count; i++) {
@@ -289,7 +384,7 @@ static void load(struct nx_nats_jetstream *jetstream, struct nx_read *read) {
     } else if (read->at_end) {
         jetstream->is_read = true;
         drop_memory(jetstream);
-        jetstream->is_loaded = jetstream->defines == 0;
+        note_loaded(jetstream);
     } else if (ask_catalogue(jetstream, read->next_sequence, &err) != NX_OK) {
         nx_log_error(jetstream->options.log, "the streams of JetStream cannot be read",
                      NX_F_C("error", err.message));
@@ -306,6 +401,9 @@ enum nx_status nx_nats_jetstream_new(const struct nx_nats_jetstream_options *opt
     jetstream->options = *options;
     nx_list_init(&jetstream->waiting);
     nx_list_init(&jetstream->publishes);
+    nx_list_init(&jetstream->consumers);
+    nx_list_init(&jetstream->ready);
+    jetstream->due_ns = INT64_MAX;
     nx_js_catalogue_init(&jetstream->catalogue, options->seed);
     const enum nx_status status = ask_catalogue(jetstream, 1, err);
     if (status != NX_OK) {
@@ -324,9 +422,21 @@ static void free_jobs(struct nx_list *jobs) {
     }
 }
 
+static void end_consumers(struct nx_nats_js_stream *stream) {
+    for (struct nx_list_node *node; stream != NULL && (node = nx_list_first(&stream->consumers)) != NULL;) {
+        nx_nats_js_consumer_end(nx_container_of(node, struct nx_nats_js_consumer, node), NULL);
+    }
+    free(stream);
+}
+
 void nx_nats_jetstream_free(struct nx_nats_jetstream *jetstream) {
     if (jetstream == NULL) {
         return;
+    }
+    size_t cursor = 0;
+    void *entry;
+    while (nx_map_next(&jetstream->catalogue.entries, &cursor, NULL, &entry)) {
+        end_consumers(((struct nx_js_entry *)entry)->served);
     }
     nx_message_queue_release(&jetstream->outbox);
     free_jobs(&jetstream->waiting);
@@ -335,11 +445,38 @@ void nx_nats_jetstream_free(struct nx_nats_jetstream *jetstream) {
     free(jetstream);
 }
 
-bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream) {
+int64_t nx_nats_jetstream_due(const struct nx_nats_jetstream *jetstream) {
+    return jetstream->due_ns;
+}
+
+void nx_nats_jetstream_wake(struct nx_nats_jetstream *jetstream, struct nx_now now) {
+    struct nx_list_node *next;
+    int64_t due_ns = INT64_MAX;
+    jetstream->now = now;
+    jetstream->due_ns = INT64_MAX;
+    for (struct nx_list_node *at = nx_list_first(&jetstream->consumers); at != NULL; at = next) {
+        struct nx_nats_js_consumer *consumer = nx_container_of(at, struct nx_nats_js_consumer, all_node);
+        next = nx_list_next(&jetstream->consumers, at);
+        if (consumer->due_ns <= now.monotonic_ns) {
+            nx_nats_js_wake_at(consumer, now.monotonic_ns);
+        } else {
+            due_ns = consumer->due_ns < due_ns ? consumer->due_ns : due_ns;
+        }
+    }
+    jetstream->due_ns = due_ns;
+}
+
+bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream, struct nx_now now) {
+    jetstream->now = now;
+    /* As many as are ready now: what these make ready waits for the log, or for the next turn. */
+    for (size_t count = jetstream->ready.count; count > 0 && jetstream->ready.count > 0; count--) {
+        struct nx_list_node *node = nx_list_take_first(&jetstream->ready);
+        nx_nats_js_consumer_run(nx_container_of(node, struct nx_nats_js_consumer, ready_node));
+    }
     if (jetstream->outbox.count > 0) {
         nx_mailbox_send_all(jetstream->options.appends, &jetstream->outbox);
     }
-    return jetstream->outbox.count == 0;
+    return jetstream->outbox.count == 0 && jetstream->ready.count == 0;
 }
 
 bool nx_nats_jetstream_is_full(const struct nx_nats_jetstream *jetstream) {
@@ -367,17 +504,18 @@ void nx_nats_jetstream_receive(struct nx_nats_jetstream *jetstream, struct nx_me
             take_dropped(jetstream, (const struct nx_append *)message);
         }
         jetstream->defines--;
-        jetstream->is_loaded = jetstream->is_read && jetstream->defines == 0;
+        note_loaded(jetstream);
         nx_message_release(message);
+    } else if (job->step == NX_NATS_JS_FETCH) {
+        nx_nats_js_consumer_take_read(job->consumer, (struct nx_read *)message);
+    } else if (job->step == NX_NATS_JS_STATE) {
+        nx_nats_js_consumer_take_write(job->consumer, (struct nx_append *)message);
+    } else if (job->step == NX_NATS_JS_CONSUMERS) {
+        take_consumers(jetstream, job, (struct nx_read *)message);
     } else if (job->step == NX_NATS_JS_PUBLISH) {
         nx_nats_js_finish_publish(jetstream, job, message);
     } else if (job->api->go_on(jetstream, job, message)) {
         job_done(jetstream, job);
     }
     begin_waiting(jetstream);
-}
-
-void nx_nats_js_served_free(struct nx_nats_jetstream *jetstream, void *served) {
-    (void)jetstream;
-    nx_assert(served == NULL);
 }

@@ -25,6 +25,11 @@ struct nx_nats_jetstream_options {
     /* Carry a message of the server's to whoever listens in this account. `block` is a whole block of headers
      * or empty; all is borrowed for the call. */
     void (*publish)(void *data, struct nx_str account, const struct nx_nats_op *message);
+    /* The same to whoever listens to `route`, whatever the message's own subject is. Returns to how many. */
+    size_t (*deliver)(void *data, struct nx_str account, struct nx_str route,
+                      const struct nx_nats_op *message);
+    /* Whether anybody listens. */
+    bool (*listens)(void *data, struct nx_str account, struct nx_str subject);
     void *data;
 };
 
@@ -39,11 +44,14 @@ void nx_nats_jetstream_free(struct nx_nats_jetstream *jetstream); /* NULL allowe
  * the API, so that somebody will answer. */
 bool nx_nats_jetstream_take(struct nx_nats_jetstream *jetstream, struct nx_str account,
                             const struct nx_nats_op *message, struct nx_now now);
-/** At the end of a turn: send the log what it is to write. False: its mailbox was full, something is left for
+/** At the end of a turn: give out messages, send the log what it is to write. False: something is left for
  * the next call, which must not be far off. */
-NX_MUST_CHECK bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream);
+NX_MUST_CHECK bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream, struct nx_now now);
 /** True while so much is under way that whoever publishes to streams should not be read. */
 bool nx_nats_jetstream_is_full(const struct nx_nats_jetstream *jetstream);
+/** When nx_nats_jetstream_wake() is wanted, monotonic; INT64_MAX: not. */
+int64_t nx_nats_jetstream_due(const struct nx_nats_jetstream *jetstream);
+void nx_nats_jetstream_wake(struct nx_nats_jetstream *jetstream, struct nx_now now);
 /** True when the log has nothing of ours: only then its answers' mailbox may close. */
 bool nx_nats_jetstream_is_idle(const struct nx_nats_jetstream *jetstream);
 /** True for the messages that nx_nats_jetstream_receive() takes. */

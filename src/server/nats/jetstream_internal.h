@@ -3,6 +3,8 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "codec/js_consumer.h"
+#include "fabric/consumer/ledger.h"
 #include "fabric/fabric.h"
 #include "fabric/stream/catalogue.h"
 #include "server/nats/jetstream.h"
@@ -19,13 +21,17 @@ enum {
 
 /* What the log is asked for. */
 enum nx_nats_js_step {
-    NX_NATS_JS_LOAD,    /* the records of JETSTREAM */
-    NX_NATS_JS_DEFINE,  /* a stream that was found in it */
-    NX_NATS_JS_PUBLISH, /* a message for a stream */
-    NX_NATS_JS_API,     /* whatever a request needs */
+    NX_NATS_JS_LOAD,      /* the records of JETSTREAM */
+    NX_NATS_JS_DEFINE,    /* a stream that was found in it */
+    NX_NATS_JS_PUBLISH,   /* a message for a stream */
+    NX_NATS_JS_API,       /* whatever a request needs */
+    NX_NATS_JS_FETCH,     /* messages for a consumer */
+    NX_NATS_JS_STATE,     /* of a consumer */
+    NX_NATS_JS_CONSUMERS, /* of a stream that was found in it */
 };
 
 struct nx_nats_js_api;
+struct nx_nats_js_consumer;
 
 /* Something that is under way, or waits for its turn: a publish or a request. */
 struct nx_nats_js_job {
@@ -44,6 +50,14 @@ struct nx_nats_js_job {
     struct nx_str reply;   /* empty: nobody waits */
     struct nx_str payload; /* of a request */
     struct nx_js_stream config;
+    struct nx_js_consumer consumer_config;
+    struct nx_js_ledger ledger;
+    uint64_t pending; /* of a consumer that is being made, as the next ones */
+    uint64_t last_sequence;
+    int64_t created_ns;
+    uint64_t *lasts; /* owned */
+    size_t last_count;
+    struct nx_nats_js_consumer *consumer; /* NX_NATS_JS_FETCH, NX_NATS_JS_STATE */
 };
 
 struct nx_nats_jetstream {
@@ -56,12 +70,18 @@ struct nx_nats_jetstream {
     bool is_full;                   /* too much is under way; until it is half of that */
     size_t request_count;           /* waiting or under way */
     uint64_t ticket;                /* of the newest publish */
+    struct nx_list consumers;       /* of all streams */
+    struct nx_list ready;           /* those to look at when the turn ends */
+    int64_t due_ns;                 /* monotonic: when to look at them */
+    uint64_t advisory_count;
+    uint64_t name_count; /* of consumers that were given names */
     uint64_t api_total;
     uint64_t api_errors;
     size_t under_way; /* messages that the log has, or the outbox */
     size_t defines;   /* of those, what the start has found */
     bool is_read;     /* all of JETSTREAM was */
     bool is_loaded;   /* and all that stands in it is defined */
+    bool are_consumers_asked;
     bool is_changing;
     struct nx_now now;
 };
@@ -88,7 +108,7 @@ NX_MUST_CHECK bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx
 /** Answer with this block of headers, or none, and payload. */
 void nx_nats_js_reply(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
                       struct nx_str block, struct nx_str payload);
-/** Free what is served of a stream that is gone. NULL allowed. */
+/** Free what is served of a stream that is gone: its consumers end. NULL allowed. */
 void nx_nats_js_served_free(struct nx_nats_jetstream *jetstream, void *served);
 
 /* jetstream_answer.c */
@@ -144,7 +164,8 @@ struct nx_nats_js_job *nx_nats_js_job_new(enum nx_nats_js_step step, struct nx_s
                                           const struct nx_nats_op *message);
 void nx_nats_js_job_free(struct nx_nats_js_job *job);
 
-/* The requests of jetstream_streams.c and jetstream_messages.c, as in struct nx_nats_js_api. */
+/* The requests of jetstream_streams.c, jetstream_messages.c and jetstream_consumers.c, as in struct
+ * nx_nats_js_api. */
 #define NX_NATS_JS_BEGIN(name) \
     bool nx_nats_js_##name(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job)
 #define NX_NATS_JS_GO_ON(name)                                                              \
@@ -170,6 +191,13 @@ NX_NATS_JS_BEGIN(begin_message_delete);
 NX_NATS_JS_GO_ON(get_go_on);
 NX_NATS_JS_GO_ON(direct_go_on);
 NX_NATS_JS_GO_ON(message_delete_go_on);
+NX_NATS_JS_BEGIN(begin_consumer_create);
+NX_NATS_JS_BEGIN(begin_consumer_info);
+NX_NATS_JS_BEGIN(begin_consumer_delete);
+NX_NATS_JS_BEGIN(begin_consumers);
+NX_NATS_JS_GO_ON(consumer_create_go_on);
+NX_NATS_JS_GO_ON(consumer_info_go_on);
+NX_NATS_JS_GO_ON(consumer_delete_go_on);
 
 /** The definition of a stream of the catalogue. NULL: no memory. */
 struct nx_define *nx_nats_js_define_new(const struct nx_js_entry *entry);

@@ -1,5 +1,5 @@
 /* Single messages of the API of JetStream. */
-#include "server/nats/jetstream_internal.h"
+#include "server/nats/jetstream_consumer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -273,6 +273,10 @@ bool nx_nats_js_message_delete_go_on(struct nx_nats_jetstream *jetstream, struct
         is_done = append_delete(jetstream, job, (const struct nx_read *)message);
     } else {
         const struct nx_append *append = (const struct nx_append *)message;
+        const struct nx_js_entry *entry = nx_nats_js_entry_of(jetstream, job);
+        if (entry != NULL && entry->served != NULL) {
+            nx_nats_js_deleted(entry->served);
+        }
         is_done = append->status == NX_OK
                       ? nx_nats_js_answer_success(jetstream, job)
                       : nx_nats_js_answer_text(jetstream, job, NX_JS_STREAM_MSG_DELETE_FAILED,

@@ -1,5 +1,5 @@
 /* Messages into streams: an append each, whose answer is the PubAck. */
-#include "server/nats/jetstream_internal.h"
+#include "server/nats/jetstream_consumer.h"
 
 #include <inttypes.h>
 
@@ -194,12 +194,27 @@ bool nx_nats_js_take_publish(struct nx_nats_jetstream *jetstream, struct nx_str 
     return true;
 }
 
+static void note_stored(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                        const struct nx_append *append) {
+    const struct nx_append_entry *stored = &append->entries[append->entry_count - 1];
+    const struct nx_js_entry *entry = nx_js_catalogue_find(&jetstream->catalogue, job->account, job->name);
+    if (entry == NULL || entry->served == NULL || stored->duplicate ||
+        !nx_str_equal(stored->stream, nx_str_from_c(entry->stream))) {
+        return;
+    }
+    if (append->entry_count > 1) { /* a roll-up */
+        nx_nats_js_deleted(entry->served);
+    }
+    nx_nats_js_stored(entry->served, stored->subject, stored->sequence);
+}
+
 void nx_nats_js_finish_publish(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                                struct nx_message *message) {
     const struct nx_append *append = (const struct nx_append *)message;
     struct nx_js_error why = { 0 };
     if (append->status == NX_OK) {
         const struct nx_append_entry *entry = &append->entries[append->entry_count - 1];
+        note_stored(jetstream, job, append);
         send_puback(jetstream, job, entry->sequence, entry->duplicate, NULL);
     } else if (append->error.kind == NX_KIND_WRONG_LAST_SEQUENCE) {
         (void)nx_js_fail_with(&why, NX_JS_STREAM_WRONG_LAST_SEQUENCE, "%" PRIu64, append->found_sequence);

@@ -1,5 +1,5 @@
 /* Streams of the API of JetStream: making, changing, emptying and deleting them, and what there are. */
-#include "server/nats/jetstream_internal.h"
+#include "server/nats/jetstream_consumer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static void write_details(struct nx_json_writer *writer, const struct nx_read *r
 
 /* `read` is NULL where only this is known. */
 static void write_state(struct nx_json_writer *writer, const struct nx_stream_info *info,
-                        const struct nx_read *read) {
+                        uint64_t consumer_count, const struct nx_read *read) {
     const bool is_empty = info->count == 0;
     const uint64_t next = info->last_sequence == 0 ? 0 : info->last_sequence + 1;
     nx_json_key(writer, NX_STR("state"));
@@ -65,7 +65,7 @@ static void write_state(struct nx_json_writer *writer, const struct nx_stream_in
     if (read != NULL) {
         write_details(writer, read);
     }
-    nx_json_member_u64(writer, "consumer_count", 0);
+    nx_json_member_u64(writer, "consumer_count", consumer_count);
     nx_json_object_end(writer);
 }
 
@@ -75,7 +75,8 @@ static void write_stream(struct nx_nats_jetstream *jetstream, struct nx_json_wri
     nx_json_key(writer, NX_STR("config"));
     nx_js_stream_write(writer, &entry->config);
     nx_nats_js_write_time(writer, "created", entry->created_ns);
-    write_state(writer, info, read);
+    const struct nx_nats_js_stream *stream = entry->served;
+    write_state(writer, info, stream == NULL ? 0 : stream->consumers.count, read);
     nx_nats_js_write_time(writer, "ts", jetstream->now.wall_ns);
 }
 
@@ -210,7 +211,7 @@ static bool take_records(struct nx_nats_jetstream *jetstream, struct nx_nats_js_
         return nx_nats_js_answer_text(jetstream, job, failure, append->error.message);
     }
     if (change.kind == NX_JS_STREAM_IS) {
-        define = nx_nats_js_define_new(change.entry);
+        define = nx_nats_js_serve(change.entry) ? nx_nats_js_define_new(change.entry) : NULL;
     } else {
         (void)snprintf(gone, sizeof gone, "JS_%" PRIu64, change.id);
         if (nx_define_new(nx_str_from_c(gone), &define, NULL) == NX_OK) {
@@ -365,6 +366,12 @@ static bool append_purge(struct nx_nats_jetstream *jetstream, struct nx_nats_js_
     return nx_nats_js_ask_append(jetstream, job, NX_TAKE(append));
 }
 
+static void note_deleted(const struct nx_js_entry *entry) {
+    if (entry != NULL && entry->served != NULL) {
+        nx_nats_js_deleted(entry->served);
+    }
+}
+
 bool nx_nats_js_purge_go_on(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                             struct nx_message *message) {
     bool is_done;
@@ -372,6 +379,7 @@ bool nx_nats_js_purge_go_on(struct nx_nats_jetstream *jetstream, struct nx_nats_
         is_done = append_purge(jetstream, job, (const struct nx_read *)message);
     } else {
         const struct nx_append *append = (const struct nx_append *)message;
+        note_deleted(nx_nats_js_entry_of(jetstream, job));
         is_done = append->status == NX_OK ? answer_purge(jetstream, job)
                                           : nx_nats_js_answer_text(jetstream, job, NX_JS_STREAM_PURGE_FAILED,
                                                                    append->error.message);
@@ -513,9 +521,12 @@ bool nx_nats_js_account_go_on(struct nx_nats_jetstream *jetstream, struct nx_nat
     const struct nx_js_entry *entry = NULL;
     struct nx_nats_js_answer answer;
     uint64_t count = 0;
+    uint64_t consumer_count = 0;
     uint64_t size = 0;
     while ((entry = nx_js_catalogue_next(&jetstream->catalogue, job->account, entry)) != NULL) {
+        const struct nx_nats_js_stream *stream = entry->served;
         count++;
+        consumer_count += stream == NULL ? 0 : stream->consumers.count;
         size += info_of(read, entry)->size;
     }
     nx_nats_js_answer_begin(&answer, job);
@@ -524,7 +535,7 @@ bool nx_nats_js_account_go_on(struct nx_nats_jetstream *jetstream, struct nx_nat
     nx_json_member_u64(&answer.writer, "reserved_memory", 0);
     nx_json_member_u64(&answer.writer, "reserved_storage", 0);
     nx_json_member_u64(&answer.writer, "streams", count);
-    nx_json_member_u64(&answer.writer, "consumers", 0);
+    nx_json_member_u64(&answer.writer, "consumers", consumer_count);
     nx_json_key(&answer.writer, NX_STR("limits"));
     nx_json_object_begin(&answer.writer);
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {

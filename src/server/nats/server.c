@@ -43,7 +43,8 @@ struct nx_nats_server {
     struct nx_nats_jetstream *jetstream; /* NULL: not served */
     struct nx_nats_links links;
     struct nx_timer tick;
-    struct nx_timer retry;     /* the log's mailbox was full */
+    struct nx_timer wake;      /* JetStream has something to do then */
+    int64_t wake_ns;           /* monotonic; INT64_MAX: it does not run */
     struct nx_timer lame_duck; /* ends its grace, then the connections */
     int64_t lame_duck_ns;
     int64_t lame_duck_grace_ns;
@@ -109,14 +110,27 @@ static void accepted(void *data, struct nx_socket *socket) {
 
 /* The loop */
 
-static void retry_jetstream(void *data) {
-    (void)data; /* the turn ends with what is to be done */
+static void wake_jetstream(void *data) {
+    struct nx_nats_server *server = data;
+    server->wake_ns = INT64_MAX;
+    server->hub.now = nx_loop_now(server->loop);
+    nx_nats_jetstream_wake(server->jetstream, server->hub.now); /* the rest is done when the turn ends */
 }
 
 /* What the log is to write, and those who wait for it. */
 static void flush_jetstream(struct nx_nats_server *server) {
-    if (!nx_nats_jetstream_flush(server->jetstream)) {
-        nx_timer_start(server->loop, &server->retry, JETSTREAM_RETRY_MS);
+    const struct nx_now now = nx_loop_now(server->loop);
+    server->hub.now = now;
+    const bool is_done = nx_nats_jetstream_flush(server->jetstream, now);
+    int64_t due_ns = nx_nats_jetstream_due(server->jetstream);
+    if (!is_done && due_ns > now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS) {
+        due_ns = now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS;
+    }
+    if (due_ns < server->wake_ns && !server->stopping) {
+        const int64_t delay_ns = due_ns - now.monotonic_ns;
+        server->wake_ns = due_ns;
+        nx_timer_start(server->loop, &server->wake,
+                       delay_ns <= 0 ? 0 : delay_ns / NX_NS_PER_MS + (delay_ns < NX_NS_PER_S ? 1 : 0));
     }
     if (!nx_nats_jetstream_is_full(server->jetstream)) {
         nx_nats_links_resume(&server->links);
@@ -136,6 +150,7 @@ static void stop(struct nx_nats_server *server) {
     nx_listener_close(NX_TAKE(server->listener));
     nx_nats_monitor_stop(server->monitor);
     nx_timer_stop(server->loop, &server->tick);
+    nx_timer_stop(server->loop, &server->wake);
     nx_timer_stop(server->loop, &server->lame_duck);
     if (!server->is_lame_duck) {
         nx_nats_hub_announce_stop(&server->hub);
@@ -213,6 +228,17 @@ static void publish(void *data, struct nx_str account, const struct nx_nats_op *
     nx_nats_hub_publish(&server->hub, account, message);
 }
 
+static size_t deliver(void *data, struct nx_str account, struct nx_str route,
+                      const struct nx_nats_op *message) {
+    struct nx_nats_server *server = data;
+    return nx_nats_hub_deliver(&server->hub, account, route, message);
+}
+
+static bool listens(void *data, struct nx_str account, struct nx_str subject) {
+    struct nx_nats_server *server = data;
+    return nx_nats_hub_listens(&server->hub, account, subject);
+}
+
 static enum nx_status open_jetstream(struct nx_nats_server *server,
                                      const struct nx_nats_server_options *options, struct nx_error *err) {
     const struct nx_nats_jetstream_options jetstream = {
@@ -222,6 +248,8 @@ static enum nx_status open_jetstream(struct nx_nats_server *server,
         .log = options->log,
         .seed = nx_random_u64(&options->random),
         .publish = publish,
+        .deliver = deliver,
+        .listens = listens,
         .data = server,
     };
     if (!options->nats->jetstream || options->appends == NULL) {
@@ -383,7 +411,8 @@ static void init(struct nx_nats_server *server, const struct nx_nats_server_opti
     server->lame_duck_ns = time_or(nats->lame_duck_ns, lame_duck_ns);
     server->lame_duck_grace_ns = time_or(nats->lame_duck_grace_ns, lame_duck_grace_ns);
     server->tick = (struct nx_timer){ .end = tick, .data = server };
-    server->retry = (struct nx_timer){ .end = retry_jetstream, .data = server };
+    server->wake = (struct nx_timer){ .end = wake_jetstream, .data = server };
+    server->wake_ns = INT64_MAX;
     init_hub(server, nats);
     init_links(server, nats);
 }
