@@ -121,6 +121,8 @@ void nx_nats_js_consumer_take_write(struct nx_nats_js_consumer *consumer, struct
 /** A message was stored, or some were deleted. */
 void nx_nats_js_stored(struct nx_nats_js_stream *stream, struct nx_str subject, uint64_t sequence);
 void nx_nats_js_deleted(struct nx_nats_js_stream *stream);
+/** All messages up to this sequence were. */
+void nx_nats_js_deleted_until(struct nx_nats_js_stream *stream, uint64_t until);
 /** CONSUMER.MSG.NEXT: somebody wants messages. */
 void nx_nats_js_consumer_pull(struct nx_nats_js_consumer *consumer, struct nx_str reply,
                               struct nx_str request);

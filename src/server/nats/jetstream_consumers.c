@@ -5,7 +5,6 @@
 
 #include "fabric/consumer/consumer_check.h"
 #include "fabric/stream/stream_check.h"
-#include "fabric/subject/subject.h"
 #include "server/nats/jetstream_consumer.h"
 
 enum {
@@ -93,16 +92,6 @@ static bool check_subject(struct nx_nats_js_job *job, struct nx_js_error *err) {
            nx_js_fail(err, NX_JS_CONSUMER_CREATE_FILTER_SUBJECT_MISMATCH);
 }
 
-/* What can match nothing that the stream takes is no filter of it. */
-static bool check_filter(const struct nx_js_entry *entry, struct nx_str filter, struct nx_js_error *err) {
-    for (size_t i = 0; i < entry->config.subjects.count; i++) {
-        if (nx_subject_overlaps(entry->config.subjects.items[i], filter)) {
-            return true;
-        }
-    }
-    return nx_js_fail(err, NX_JS_CONSUMER_FILTER_NOT_SUBSET);
-}
-
 static bool check_config(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                          const struct nx_js_entry *entry, struct nx_js_error *err) {
     struct nx_js_consumer *config = &job->consumer_config;
@@ -112,14 +101,6 @@ static bool check_config(struct nx_nats_jetstream *jetstream, struct nx_nats_js_
     }
     if (!nx_js_consumer_check(config, &entry->config, err)) {
         return false;
-    }
-    if (config->filter_subject.len > 0 && !check_filter(entry, config->filter_subject, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < config->filter_subjects.count; i++) {
-        if (!check_filter(entry, config->filter_subjects.items[i], err)) {
-            return false;
-        }
     }
     if (config->durable_name.len == 0 && config->inactive_threshold == 0) {
         config->inactive_threshold = INACTIVE_DEFAULT_S * (int64_t)NX_NS_PER_S;
@@ -262,9 +243,13 @@ bool nx_nats_js_begin_consumer_create(struct nx_nats_jetstream *jetstream, struc
         return true;
     }
     const struct nx_json_value *config = nx_json_get(nx_json_root(doc), NX_STR("config"));
-    if (config == NULL || nx_json_kind(config) != NX_JSON_OBJECT ||
-        !read_action(nx_json_root(doc), &action)) {
-        return nx_nats_js_answer_kind(jetstream, job, NX_JS_BAD_REQUEST);
+    if (!read_action(nx_json_root(doc), &action)) {
+        (void)nx_js_fail_with(&why, NX_JS_INVALID_JSON, "unknown consumer action: \"%.*s\"",
+                              NX_STR_ARG(nx_str_slice(action, 0, 64)));
+        return nx_nats_js_answer_error(jetstream, job, &why);
+    }
+    if (config == NULL || nx_json_kind(config) != NX_JSON_OBJECT) {
+        return nx_nats_js_answer_kind(jetstream, job, NX_JS_CONSUMER_CONFIG_REQUIRED);
     }
     if (!nx_js_consumer_read(config, &job->consumer_config, &job->arena, &why)) {
         return nx_nats_js_answer_error(jetstream, job, &why);
@@ -320,8 +305,8 @@ static bool make(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job
     if (consumer == NULL) {
         return nx_nats_js_answer_kind(jetstream, job, NX_JS_INSUFFICIENT_RESOURCES);
     }
-    consumer->ledger = job->ledger;
-    consumer->next_sequence = job->ledger.delivered_stream + 1;
+    consumer->ledger = job->ledger; /* nothing is pending in it */
+    consumer->next_sequence = job->last_count > 0 ? job->last_sequence + 1 : job->ledger.delivered_stream + 1;
     consumer->pending = job->pending;
     consumer->replay_until = job->last_sequence;
     consumer->lasts = NX_TAKE(job->lasts);
@@ -340,7 +325,11 @@ static bool append_consumer(struct nx_nats_jetstream *jetstream, struct nx_nats_
         return nx_nats_js_answer_kind(jetstream, job, NX_JS_STREAM_NOT_FOUND);
     }
     const struct nx_stream_info *info = &read->infos[0];
-    uint64_t before = job->number == UINT64_MAX ? info->last_sequence : job->number - 1;
+    /* The last ones of subjects lie behind what it has: after a start in between they come with the others.
+     */
+    uint64_t before = job->last_count > 0         ? job->lasts[0] - 1
+                      : job->number == UINT64_MAX ? info->last_sequence
+                                                  : job->number - 1;
     before = before + 1 < info->first_sequence ? info->first_sequence - 1 : before;
     nx_js_ledger_init(&job->ledger, before);
     job->pending = info->count + job->last_count;

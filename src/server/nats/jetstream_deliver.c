@@ -540,6 +540,18 @@ void nx_nats_js_deleted(struct nx_nats_js_stream *stream) {
     }
 }
 
+void nx_nats_js_deleted_until(struct nx_nats_js_stream *stream, uint64_t until) {
+    for (struct nx_list_node *at = nx_list_first(&stream->consumers); at != NULL;
+         at = nx_list_next(&stream->consumers, at)) {
+        struct nx_nats_js_consumer *consumer = nx_container_of(at, struct nx_nats_js_consumer, node);
+        nx_js_ledger_drop_below(&consumer->ledger, until + 1);
+        if (consumer->next_sequence <= until) {
+            consumer->next_sequence = until + 1;
+        }
+        nx_nats_js_consumer_note(consumer, false);
+    }
+}
+
 /* Asking for messages */
 
 static bool read_pull(struct nx_str request, struct nx_nats_js_pull *pull, int64_t *expires_ns,

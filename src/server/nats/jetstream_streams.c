@@ -366,9 +366,17 @@ static bool append_purge(struct nx_nats_jetstream *jetstream, struct nx_nats_js_
     return nx_nats_js_ask_append(jetstream, job, NX_TAKE(append));
 }
 
-static void note_deleted(const struct nx_js_entry *entry) {
-    if (entry != NULL && entry->served != NULL) {
-        nx_nats_js_deleted(entry->served);
+/* What waits for its acknowledgement and is gone need not be waited for. */
+static void note_deleted(const struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                         const struct nx_append *append) {
+    const struct nx_js_entry *entry = nx_nats_js_entry_of(jetstream, job);
+    uint64_t until;
+    if (entry == NULL || entry->served == NULL || append->status != NX_OK) {
+        return;
+    }
+    nx_nats_js_deleted(entry->served);
+    if (job->subject.len == 0 && nx_str_to_u64(append->entries[0].payload, &until)) {
+        nx_nats_js_deleted_until(entry->served, until);
     }
 }
 
@@ -379,7 +387,7 @@ bool nx_nats_js_purge_go_on(struct nx_nats_jetstream *jetstream, struct nx_nats_
         is_done = append_purge(jetstream, job, (const struct nx_read *)message);
     } else {
         const struct nx_append *append = (const struct nx_append *)message;
-        note_deleted(nx_nats_js_entry_of(jetstream, job));
+        note_deleted(jetstream, job, append);
         is_done = append->status == NX_OK ? answer_purge(jetstream, job)
                                           : nx_nats_js_answer_text(jetstream, job, NX_JS_STREAM_PURGE_FAILED,
                                                                    append->error.message);
