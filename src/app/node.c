@@ -536,6 +536,8 @@ static enum nx_status open_nats(struct nx_node *node, struct nx_error *err) {
         .random = node->random,
         .appends = nx_fabric_appends(node->fabric),
         .reads = nx_fabric_reads(node->fabric),
+        .project = config->project,
+        .registry = node->registry,
         .log = node->options.log,
         .nats = &nats,
     };
@@ -678,6 +680,9 @@ enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config, st
     nx_message_release(&update->message);
     NX_TRY(status);
     NX_TRY(nx_http_server_set_registry(node->http, registry, err));
+    if (node->nats != NULL) {
+        NX_TRY(nx_nats_server_set_registry(node->nats, registry, err));
+    }
     nx_registry_unref(node->registry);
     node->registry = NX_TAKE(registry);
     reload_nats(node, config);

@@ -203,7 +203,8 @@ bool nx_nats_jetstream_take(struct nx_nats_jetstream *jetstream, struct nx_str a
         return nx_nats_js_take_ack(jetstream, account, message);
     }
     if (nx_str_starts_with(message->subject, NX_STR(API_PREFIX))) {
-        return message->reply.len > 0 && take_request(jetstream, account, message);
+        return message->reply.len > 0 && jetstream->options.has_api &&
+               take_request(jetstream, account, message);
     }
     return nx_subject_is_valid(message->subject) && nx_nats_js_take_publish(jetstream, account, message);
 }
@@ -405,7 +406,9 @@ enum nx_status nx_nats_jetstream_new(const struct nx_nats_jetstream_options *opt
     nx_list_init(&jetstream->ready);
     jetstream->due_ns = INT64_MAX;
     nx_js_catalogue_init(&jetstream->catalogue, options->seed);
-    const enum nx_status status = ask_catalogue(jetstream, 1, err);
+    jetstream->events = (struct nx_js_entry){ .config = { .name = NX_STR("EVENTS"), .max_msg_size = -1 },
+                                              .stream = "EVENTS" };
+    const enum nx_status status = options->has_api ? ask_catalogue(jetstream, 1, err) : NX_OK;
     if (status != NX_OK) {
         nx_nats_jetstream_free(jetstream);
         return status;

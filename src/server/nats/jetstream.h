@@ -14,6 +14,7 @@
 #include "io/clock.h"
 #include "io/mailbox.h"
 
+struct nx_nats_events;
 struct nx_nats_jetstream;
 
 struct nx_nats_jetstream_options {
@@ -21,7 +22,10 @@ struct nx_nats_jetstream_options {
     struct nx_mailbox *reads;
     struct nx_mailbox *answers; /* the loop's */
     const struct nx_log *log;   /* NULL: none */
-    uint64_t seed;              /* random: foreign names are hashed with it */
+    struct nx_nats_events
+        *events;   /* NULL: messages under "events." are as any other; borrowed, as the rest */
+    bool has_api;  /* else there are no streams but EVENTS, and nobody answers for them */
+    uint64_t seed; /* random: foreign names are hashed with it */
     /* Carry a message of the server's to whoever listens in this account. `block` is a whole block of headers
      * or empty; all is borrowed for the call. */
     void (*publish)(void *data, struct nx_str account, const struct nx_nats_op *message);

@@ -42,6 +42,7 @@ struct nx_nats_js_job {
     size_t size;                      /* of a publish: bytes of the message */
     unsigned phase;                   /* of a request: how often the log has answered, where it matters */
     uint64_t number;                  /* what it has to remember */
+    bool is_event;                    /* of a publish: for the project's EVENTS */
     bool changes;                     /* it changes the catalogue: nobody else may meanwhile */
     struct nx_arena arena;            /* owns what follows */
     struct nx_str account;
@@ -63,6 +64,7 @@ struct nx_nats_js_job {
 struct nx_nats_jetstream {
     struct nx_nats_jetstream_options options;
     struct nx_js_catalogue catalogue;
+    struct nx_js_entry events;      /* the project's stream EVENTS, which takes messages in its own way */
     struct nx_list waiting;         /* requests, in their order */
     struct nx_list publishes;       /* under way, in their order */
     struct nx_message_queue outbox; /* for the log's appends, in their order; sent at the end of the turn */

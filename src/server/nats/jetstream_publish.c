@@ -5,8 +5,12 @@
 
 #include "codec/headers.h"
 #include "fabric/subject/subject.h"
+#include "server/nats/events.h"
 
-enum { HEADERS_TEXT_SIZE_MAX = UINT16_MAX /* bytes of a block, as NATS has it */ };
+enum {
+    HEADERS_TEXT_SIZE_MAX = UINT16_MAX, /* bytes of a block, as NATS has it */
+    CONDITIONS_MAX = 2,                 /* of a message */
+};
 
 static void send_puback(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
                         uint64_t sequence, bool is_duplicate, const struct nx_js_error *err) {
@@ -118,7 +122,7 @@ static enum nx_status make_append(const struct nx_js_entry *entry, const struct 
     /* Where one of a subject is kept, that one takes the others' place anyhow. */
     const bool has_mark =
         nx_str_is(rollup, "all") || (rollup.len > 0 && entry->config.max_msgs_per_subject != 1);
-    NX_TRY(nx_append_new(2, 2, &append, err));
+    NX_TRY(nx_append_new(2, CONDITIONS_MAX, &append, err));
     if (has_mark) {
         const struct nx_str filter = nx_str_is(rollup, "all") ? NX_STR_EMPTY : message->subject;
         NX_TRY(nx_nats_js_add_mark(append, entry, filter, 0, true, err));
@@ -126,6 +130,16 @@ static enum nx_status make_append(const struct nx_js_entry *entry, const struct 
     NX_TRY(nx_append_add(append, &record, err));
     append->last_decides = true;
     NX_TRY(add_conditions(append, entry, message, lines, err));
+    *append_out = NX_TAKE(append);
+    return NX_OK;
+}
+
+static enum nx_status make_event(const struct nx_nats_jetstream *jetstream, const struct nx_nats_op *message,
+                                 struct nx_str lines, struct nx_append **append_out, struct nx_error *err) {
+    NX_AUTO(nx_append) *append = NULL;
+    NX_TRY(nx_nats_events_append(jetstream->options.events, message, lines, CONDITIONS_MAX,
+                                 jetstream->now.wall_ns, &append, err));
+    NX_TRY(add_conditions(append, &jetstream->events, message, lines, err));
     *append_out = NX_TAKE(append);
     return NX_OK;
 }
@@ -162,7 +176,8 @@ static bool send_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_j
     if (!check_message(entry, message, headers.lines, why)) {
         return false;
     }
-    if (make_append(entry, message, headers.lines, &append, &err) != NX_OK) {
+    if ((job->is_event ? make_event(jetstream, message, headers.lines, &append, &err)
+                       : make_append(entry, message, headers.lines, &append, &err)) != NX_OK) {
         return nx_js_fail_with(why, NX_JS_STREAM_STORE_FAILED, "%s", err.message);
     }
     return nx_nats_js_ask(jetstream, job, jetstream->options.appends, &append->message)
@@ -170,19 +185,34 @@ static bool send_append(struct nx_nats_jetstream *jetstream, struct nx_nats_js_j
                : nx_js_fail(why, NX_JS_INSUFFICIENT_RESOURCES);
 }
 
+static void note_event(const struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                       struct nx_str subject, bool is_duplicate, const struct nx_js_error *err) {
+    if (job->is_event) {
+        nx_nats_events_note(jetstream->options.events, subject, is_duplicate,
+                            err == NULL ? NULL : err->description, job->reply.len > 0,
+                            jetstream->now.monotonic_ns);
+    }
+}
+
 bool nx_nats_js_take_publish(struct nx_nats_jetstream *jetstream, struct nx_str account,
                              const struct nx_nats_op *message) {
-    const struct nx_js_entry *entry = nx_js_catalogue_taker(&jetstream->catalogue, account, message->subject);
+    const bool is_event =
+        jetstream->options.events != NULL && nx_nats_events_takes(account, message->subject);
+    const struct nx_js_entry *entry =
+        is_event ? &jetstream->events
+                 : nx_js_catalogue_taker(&jetstream->catalogue, account, message->subject);
     struct nx_js_error why = { 0 };
     struct nx_nats_js_job *job =
         entry == NULL ? NULL : nx_nats_js_job_new(NX_NATS_JS_PUBLISH, account, message);
     if (job == NULL) {
         return false;
     }
+    job->is_event = is_event;
     job->reply = entry->config.no_ack ? NX_STR_EMPTY : job->reply;
     job->name = nx_arena_copy(&job->arena, entry->config.name);
     if (job->name.ptr == NULL || !send_append(jetstream, job, entry, message, &why)) {
         send_puback(jetstream, job, 0, false, &why);
+        note_event(jetstream, job, message->subject, false, &why);
         nx_nats_js_job_free(job);
         return true;
     }
@@ -211,18 +241,19 @@ static void note_stored(struct nx_nats_jetstream *jetstream, const struct nx_nat
 void nx_nats_js_finish_publish(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                                struct nx_message *message) {
     const struct nx_append *append = (const struct nx_append *)message;
+    const struct nx_append_entry *entry = &append->entries[append->entry_count - 1];
     struct nx_js_error why = { 0 };
-    if (append->status == NX_OK) {
-        const struct nx_append_entry *entry = &append->entries[append->entry_count - 1];
+    const bool is_stored = append->status == NX_OK;
+    if (is_stored) {
         note_stored(jetstream, job, append);
-        send_puback(jetstream, job, entry->sequence, entry->duplicate, NULL);
     } else if (append->error.kind == NX_KIND_WRONG_LAST_SEQUENCE) {
         (void)nx_js_fail_with(&why, NX_JS_STREAM_WRONG_LAST_SEQUENCE, "%" PRIu64, append->found_sequence);
-        send_puback(jetstream, job, 0, false, &why);
     } else {
         (void)nx_js_fail_with(&why, NX_JS_STREAM_STORE_FAILED, "%s", append->error.message);
-        send_puback(jetstream, job, 0, false, &why);
     }
+    send_puback(jetstream, job, is_stored ? entry->sequence : 0, is_stored && entry->duplicate,
+                is_stored ? NULL : &why);
+    note_event(jetstream, job, entry->subject, entry->duplicate, is_stored ? NULL : &why);
     nx_list_remove(&jetstream->publishes, &job->node);
     jetstream->publishes_size -= job->size;
     note_publishes(jetstream);

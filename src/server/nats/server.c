@@ -9,6 +9,7 @@
 #include "codec/hex.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "server/nats/events.h"
 #include "server/nats/jetstream.h"
 #include "server/nats/link.h"
 #include "server/nats/monitor.h"
@@ -40,7 +41,8 @@ struct nx_nats_server {
     struct nx_loop *loop;
     struct nx_listener *listener;
     struct nx_nats_monitor *monitor;     /* NULL: not served */
-    struct nx_nats_jetstream *jetstream; /* NULL: not served */
+    struct nx_nats_events *events;       /* NULL: there is no log, or no project */
+    struct nx_nats_jetstream *jetstream; /* NULL: there is no log, or nothing for it */
     struct nx_nats_links links;
     struct nx_timer tick;
     struct nx_timer wake;      /* JetStream has something to do then */
@@ -61,13 +63,14 @@ struct nx_nats_server {
 };
 
 /* What the loop is told. */
-enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_LAME_DUCK, PASSWORD_COMPARED };
+enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_REGISTRY, ORDER_LAME_DUCK, PASSWORD_COMPARED };
 
 struct order {
     struct nx_message message;
     struct nx_nats_access *access; /* ORDER_ACCESS: the next ones */
     struct nx_tls_context *tls;
     bool tls_verify;
+    struct nx_registry *registry; /* ORDER_REGISTRY */
 };
 
 static void stop_when_empty(struct nx_nats_server *server) {
@@ -214,12 +217,32 @@ static void receive(void *data, struct nx_message_queue *inbox) {
             nx_nats_links_take_comparison(&server->links,
                                           nx_container_of(message, struct nx_nats_comparison, message));
             break;
+        case ORDER_REGISTRY:
+            nx_nats_events_set_registry(server->events, NX_TAKE(order->registry));
+            break;
         case ORDER_LAME_DUCK:
             become_lame_duck(server);
             break;
         }
         nx_message_release(message);
     }
+}
+
+static enum nx_status add_event_metrics(const struct nx_nats_server *server, struct nx_metrics *metrics,
+                                        struct nx_error *err) {
+    const struct nx_nats_events_counters *counters = nx_nats_events_counters(server->events);
+    const struct nx_metric_options options = {
+        .name = "nexus_nats_events_total",
+        .help = "Events that NATS clients published, by what came of them.",
+        .kind = NX_METRIC_COUNTER,
+        .labels = { "status" }
+    };
+    struct nx_metric *metric = NULL;
+    NX_TRY(nx_metrics_add(metrics, &options, &metric, err));
+    nx_metric_borrow_counter(metric, &NX_STR("published"), &counters->published);
+    nx_metric_borrow_counter(metric, &NX_STR("duplicate"), &counters->duplicate);
+    nx_metric_borrow_counter(metric, &NX_STR("refused"), &counters->refused);
+    return NX_OK;
 }
 
 /* JetStream's own messages. */
@@ -239,6 +262,18 @@ static bool listens(void *data, struct nx_str account, struct nx_str subject) {
     return nx_nats_hub_listens(&server->hub, account, subject);
 }
 
+static enum nx_status open_events(struct nx_nats_server *server, const struct nx_nats_server_options *options,
+                                  struct nx_error *err) {
+    if (options->project.len == 0 || options->appends == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(nx_nats_events_new(options->project, options->random, options->log, &server->events, err));
+    if (options->registry != NULL) {
+        nx_nats_events_set_registry(server->events, nx_registry_ref(options->registry));
+    }
+    return options->metrics == NULL ? NX_OK : add_event_metrics(server, options->metrics, err);
+}
+
 static enum nx_status open_jetstream(struct nx_nats_server *server,
                                      const struct nx_nats_server_options *options, struct nx_error *err) {
     const struct nx_nats_jetstream_options jetstream = {
@@ -246,18 +281,20 @@ static enum nx_status open_jetstream(struct nx_nats_server *server,
         .reads = options->reads,
         .answers = nx_loop_mailbox(server->loop),
         .log = options->log,
+        .events = server->events,
+        .has_api = options->nats->jetstream,
         .seed = nx_random_u64(&options->random),
         .publish = publish,
         .deliver = deliver,
         .listens = listens,
         .data = server,
     };
-    if (!options->nats->jetstream || options->appends == NULL) {
+    if (options->appends == NULL || (!jetstream.has_api && jetstream.events == NULL)) {
         return NX_OK;
     }
     NX_TRY(nx_nats_jetstream_new(&jetstream, &server->jetstream, err));
     server->hub.jetstream = server->jetstream;
-    server->hub.info.jetstream = true;
+    server->hub.info.jetstream = jetstream.has_api;
     return NX_OK;
 }
 
@@ -451,6 +488,7 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
     server->hub.info.port = server->port;
     NX_TRY(open_monitor(server, options->nats, err));
     NX_TRY(add_metrics(server, options->metrics, err));
+    NX_TRY(open_events(server, options, err));
     NX_TRY(open_jetstream(server, options, err)); /* the last before the loop, which alone can take answers */
     NX_TRY(nx_loop_start(server->loop, "nx-nats", err));
     *server_out = NX_TAKE(server);
@@ -473,6 +511,7 @@ static void order_release(struct nx_message *message) {
     struct order *order = nx_container_of(message, struct order, message);
     nx_nats_access_free(order->access);
     nx_tls_context_unref(order->tls);
+    nx_registry_unref(order->registry);
     free(order);
 }
 
@@ -511,6 +550,20 @@ enum nx_status nx_nats_server_reload(struct nx_nats_server *server, const struct
     return give_order(server, order, err);
 }
 
+enum nx_status nx_nats_server_set_registry(struct nx_nats_server *server, struct nx_registry *registry,
+                                           struct nx_error *err) {
+    if (server->events == NULL) {
+        return NX_OK;
+    }
+    struct order *order = order_new(ORDER_REGISTRY);
+    if (order == NULL) {
+        return nx_fail_memory(err);
+    }
+    order->registry = nx_registry_ref(registry);
+    nx_mailbox_send_reply(nx_loop_mailbox(server->loop), &order->message); /* as the HTTP loops get it */
+    return NX_OK;
+}
+
 bool nx_nats_server_lame_duck(struct nx_nats_server *server) {
     return give_order(server, order_new(ORDER_LAME_DUCK), NULL) == NX_OK;
 }
@@ -540,5 +593,6 @@ void nx_nats_server_close(struct nx_nats_server *server) {
     nx_nats_monitor_free(server->monitor);
     nx_nats_hub_fini(&server->hub);
     nx_nats_jetstream_free(server->jetstream);
+    nx_nats_events_free(server->events);
     free(server);
 }

@@ -18,11 +18,15 @@
 #include "server/nats/options.h"
 #include "telemetry/metric.h"
 
+struct nx_registry;
+
 struct nx_nats_server_options {
     struct nx_metrics *metrics; /* ours are added to it; borrowed for the server's life; NULL: none */
     struct nx_random random;
-    struct nx_mailbox *appends; /* the log's, for JetStream; NULL: none is served */
+    struct nx_mailbox *appends; /* the log's, for events and JetStream; NULL: none is served */
     struct nx_mailbox *reads;
+    struct nx_str project;        /* whose events clients publish; copied; empty: there are no events */
+    struct nx_registry *registry; /* of the project; taken by reference; NULL: none */
     const struct nx_log *log;
     const struct nx_nats_options *nats; /* what a person says; borrowed for the call */
 };
@@ -43,6 +47,10 @@ NX_MUST_CHECK enum nx_status nx_nats_server_open(const struct nx_nats_server_opt
 NX_MUST_CHECK enum nx_status nx_nats_server_reload(struct nx_nats_server *server,
                                                    const struct nx_nats_options *options,
                                                    struct nx_error *err);
+/** From now on the project's functions are these, and its rules for whom events are about.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_nats_server_set_registry(struct nx_nats_server *server,
+                                                         struct nx_registry *registry, struct nx_error *err);
 /** Accept no more, tell the clients to go elsewhere, and after the grace close their connections one after
  * the other until the lame duck's time is over; nx_nats_server_is_left() says when. False when that cannot
  * even be asked. */
