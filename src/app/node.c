@@ -538,6 +538,7 @@ static enum nx_status open_nats(struct nx_node *node, struct nx_error *err) {
         .reads = nx_fabric_reads(node->fabric),
         .project = config->project,
         .registry = node->registry,
+        .functions = node->functions == NULL ? NULL : nx_functions_mailbox(node->functions),
         .log = node->options.log,
         .nats = &nats,
     };
@@ -711,9 +712,10 @@ void nx_node_run(struct nx_node *node) {
 enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err) {
     struct nx_functions_stop *stop;
 
-    nx_nats_server_close(NX_TAKE(node->nats));
+    nx_nats_server_stop(node->nats);
     nx_http_server_stop(node->http, http_grace_ns);
     if (!node->functions_run) {
+        nx_nats_server_close(NX_TAKE(node->nats));
         return NX_OK;
     }
     node->functions_run = false;
@@ -724,6 +726,7 @@ enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err) {
         *err = stop->error;
     }
     nx_message_release(&stop->message);
+    nx_nats_server_close(NX_TAKE(node->nats)); /* all that its clients asked functions is answered */
     stop_exporter(node);
     return status;
 }

@@ -33,9 +33,11 @@
 enum {
     NX_NATS_OUTPUT_SIZE_MAX = 64 * 1024 * 1024, /* bytes that wait for a client: NATS's own default */
     NX_NATS_OUTPUT_SIZE_KEPT_MAX = 4 * 1024,    /* bytes of output memory that a quiet connection keeps */
-    NX_NATS_SUBSCRIPTIONS_MAX = 1000000,        /* of one connection: the default */
-    NX_NATS_PINGS_MAX = 2,                      /* unanswered: the default */
-    NX_NATS_CERTIFICATE_SIZE_MAX = 64 * 1024,   /* bytes of names */
+    NX_NATS_OWN_PENDING_SIZE_MAX =
+        1024 * 1024 * 1024,                   /* of the server's own client, in one turn of the loop */
+    NX_NATS_SUBSCRIPTIONS_MAX = 1000000,      /* of one connection: the default */
+    NX_NATS_PINGS_MAX = 2,                    /* unanswered: the default */
+    NX_NATS_CERTIFICATE_SIZE_MAX = 64 * 1024, /* bytes of names */
 };
 
 struct nx_nats_conn;
@@ -114,6 +116,11 @@ void nx_nats_hub_announce_stop(struct nx_nats_hub *hub);
  * `transport` is the transport's own. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
                                                struct nx_nats_conn **conn_out, struct nx_error *err);
+/** A client of the server's own, of the account of those who name none, which may do everything, is never
+ * pinged and not counted. Its owner feeds it operations, and reads what it is sent from its output, soon:
+ * until then nobody is cut off for what waits there. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_nats_conn_open_own(struct nx_nats_hub *hub, struct nx_nats_conn **conn_out,
+                                                   struct nx_error *err);
 /** Say INFO. */
 void nx_nats_conn_greet(struct nx_nats_conn *conn);
 /** From now on the client has time to say who it is. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/base64.h"
 #include "codec/headers.h"
 #include "codec/json.h"
 #include "codec/percent.h"
@@ -15,6 +16,7 @@
 
 enum {
     SOURCE_SIZE_MAX = 512,
+    DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX,
     HEADERS_MAX = 256,                   /* lines of one message that are looked at */
     ARENA_SIZE_MAX = 4 * 1024 * 1024,    /* for what must be decoded */
     TEXT_SIZE_MAX = NX_HEADERS_SIZE_MAX, /* of subject and de-duplication key */
@@ -121,26 +123,15 @@ static enum nx_status type_of(struct nx_str subject, struct nx_arena *arena, str
     return type_out->ptr == NULL ? nx_fail_memory(err) : NX_OK;
 }
 
-static enum nx_status read_plain(struct nx_nats_events *events, const struct nx_nats_op *op,
-                                 struct nx_str lines, int64_t now_ns, struct nx_arena *arena,
-                                 struct message *message, struct nx_error *err) {
+/* What an event has that is made of a message, but for its type and data. */
+static enum nx_status take_plain_attributes(struct nx_nats_events *events, struct nx_str lines,
+                                            int64_t now_ns, struct nx_arena *arena, struct message *message,
+                                            struct nx_error *err) {
     struct nx_cloudevent *event = &message->event;
     struct nx_str person;
     const struct nx_str id = nx_headers_value(lines, "Nats-Msg-Id");
-    nx_cloudevent_init(event);
-    NX_TRY(type_of(op->subject, arena, &event->type, err));
-    event->source = nx_str_from_c(events->source);
-    event->data = op->payload;
-    event->datacontenttype = nx_headers_value(lines, "content-type");
     event->tracestate = nx_headers_value(lines, "tracestate");
     event->baggage = nx_headers_value(lines, "baggage");
-    const bool is_json = op->payload.len > 0 && nx_json_check(op->payload, err) == NX_OK;
-    if (event->datacontenttype.len == 0 && is_json) {
-        event->datacontenttype = NX_STR("application/json");
-    } else if (nx_cloudevent_is_json_type(event->datacontenttype) && !is_json) {
-        return nx_wrap(err, NX_INVALID_ARGUMENT,
-                       "the payload is not the JSON that its content type promises");
-    }
     if (nx_headers_find(lines, NX_STR("ce-personkey"), &person)) {
         NX_TRY(nx_cloudevent_header_value(person, arena, &person, err));
         event->extensions[event->extension_count++] =
@@ -150,6 +141,25 @@ static enum nx_status read_plain(struct nx_nats_events *events, const struct nx_
     message->id_is_clients = id.len > 0;
     event->id = id.len > 0 ? id : event->id;
     return NX_OK;
+}
+
+static enum nx_status read_plain(struct nx_nats_events *events, const struct nx_nats_op *op,
+                                 struct nx_str lines, int64_t now_ns, struct nx_arena *arena,
+                                 struct message *message, struct nx_error *err) {
+    struct nx_cloudevent *event = &message->event;
+    nx_cloudevent_init(event);
+    NX_TRY(type_of(op->subject, arena, &event->type, err));
+    event->source = nx_str_from_c(events->source);
+    event->data = op->payload;
+    event->datacontenttype = nx_headers_value(lines, "content-type");
+    const bool is_json = op->payload.len > 0 && nx_json_check(op->payload, err) == NX_OK;
+    if (event->datacontenttype.len == 0 && is_json) {
+        event->datacontenttype = NX_STR("application/json");
+    } else if (nx_cloudevent_is_json_type(event->datacontenttype) && !is_json) {
+        return nx_wrap(err, NX_INVALID_ARGUMENT,
+                       "the payload is not the JSON that its content type promises");
+    }
+    return take_plain_attributes(events, lines, now_ns, arena, message, err);
 }
 
 /* It names its event itself; what NATS has for the same purpose may only say the same. */
@@ -219,6 +229,98 @@ enum nx_status nx_nats_events_append(struct nx_nats_events *events, const struct
     put_trace(events, lines, &message);
     NX_TRY(nx_append_new(1, condition_count, &append, err));
     NX_TRY(nx_event_add(append, &message.event, message.id_is_clients, events->registry, scratch, err));
+    *append_out = NX_TAKE(append);
+    return NX_OK;
+}
+
+/* Messages to functions */
+
+static bool is_credential(struct nx_str name) {
+    for (unsigned i = 0; i < NX_CREDENTIAL_COUNT; i++) {
+        if (nx_str_equal_ignore_case(name, nx_str_from_c(nx_credential_name((enum nx_credential)i)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As they stand, the first of a name; without what is somebody's credentials. */
+static void write_headers(struct nx_json_writer *writer, const struct nx_header *headers, size_t count) {
+    nx_json_key(writer, NX_STR("headers"));
+    nx_json_object_begin(writer);
+    for (size_t i = 0; i < count; i++) {
+        bool is_first = true;
+        for (size_t k = 0; k < i; k++) {
+            is_first = is_first && !nx_str_equal(headers[k].name, headers[i].name);
+        }
+        if (is_first && !is_credential(headers[i].name)) {
+            nx_json_key(writer, headers[i].name);
+            nx_json_string(writer, headers[i].value);
+        }
+    }
+    nx_json_object_end(writer);
+}
+
+static void write_body(struct nx_json_writer *writer, struct nx_str payload, struct nx_str content_type) {
+    const bool may_be_json = content_type.len == 0 || nx_cloudevent_is_json_type(content_type);
+    if (payload.len == 0) {
+        nx_json_key(writer, NX_STR("body"));
+        nx_json_null(writer);
+    } else if (may_be_json && nx_json_is_valid(payload)) {
+        nx_json_key(writer, NX_STR("body"));
+        nx_json_raw(writer, payload);
+    } else if (nx_str_is_utf8(payload)) {
+        nx_json_member_str(writer, "body", payload);
+    } else {
+        NX_AUTO(nx_buf) text;
+        nx_buf_init(&text, DATA_SIZE_MAX);
+        nx_base64_encode(&text, NX_BASE64_STANDARD, payload);
+        nx_json_member_str(writer, "body_base64", nx_buf_str(&text));
+    }
+}
+
+static enum nx_status write_call(struct nx_buf *data, const struct nx_nats_op *op, struct nx_str lines,
+                                 struct nx_error *err) {
+    struct nx_header headers[HEADERS_MAX];
+    struct nx_json_writer writer;
+    size_t count = 0;
+    NX_TRY(split_headers(lines, headers, &count, err));
+    nx_json_writer_init(&writer, data);
+    nx_json_object_begin(&writer);
+    nx_json_member_str(&writer, "subject", op->subject);
+    write_headers(&writer, headers, count);
+    write_body(&writer, op->payload, nx_headers_value(lines, "content-type"));
+    nx_json_object_end(&writer);
+    nx_json_writer_end(&writer);
+    return nx_buf_check(data, err);
+}
+
+enum nx_status nx_nats_events_call_append(struct nx_nats_events *events, const struct nx_trigger *trigger,
+                                          const struct nx_nats_op *op, int64_t now_ns,
+                                          struct nx_append **append_out, struct nx_error *err) {
+    NX_AUTO(nx_arena) arena;
+    NX_AUTO(nx_buf) data;
+    NX_AUTO(nx_append) *append = NULL;
+    struct message message = { 0 };
+    struct nx_nats_headers block = { .lines = NX_STR_EMPTY };
+    const struct nx_event_scratch scratch = { &events->headers, &events->text };
+    nx_arena_init(&arena, ARENA_SIZE_MAX);
+    nx_buf_init(&data, DATA_SIZE_MAX);
+    if (op->headers.len > 0 && !nx_nats_headers_split(op->headers, &block)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "the headers cannot be read");
+    }
+    NX_TRY(write_call(&data, op, block.lines, err));
+    struct nx_cloudevent *event = &message.event;
+    nx_cloudevent_init(event);
+    event->type = trigger->event_type;
+    event->source = nx_str_from_c(events->source);
+    event->subject = op->subject;
+    event->datacontenttype = NX_STR("application/json");
+    event->data = nx_buf_str(&data);
+    NX_TRY(take_plain_attributes(events, block.lines, now_ns, &arena, &message, err));
+    put_trace(events, block.lines, &message);
+    NX_TRY(nx_append_new(1, 0, &append, err));
+    NX_TRY(nx_event_add(append, event, message.id_is_clients, events->registry, scratch, err));
     *append_out = NX_TAKE(append);
     return NX_OK;
 }

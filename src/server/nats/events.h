@@ -39,6 +39,12 @@ NX_MUST_CHECK enum nx_status nx_nats_events_append(struct nx_nats_events *events
                                                    const struct nx_nats_op *message, struct nx_str lines,
                                                    size_t condition_count, int64_t now_ns,
                                                    struct nx_append **append_out, struct nx_error *err);
+/** The append of what a message to a function becomes: an event of the trigger's type, whose data is
+ * `{subject, headers, body}` as of an HTTP request. Errors: as nx_nats_events_append() */
+NX_MUST_CHECK enum nx_status nx_nats_events_call_append(struct nx_nats_events *events,
+                                                        const struct nx_trigger *trigger,
+                                                        const struct nx_nats_op *message, int64_t now_ns,
+                                                        struct nx_append **append_out, struct nx_error *err);
 /** What came of an event. A refusal of which nobody hears stands in the log, one a second at most.
  * `why`: NULL: it is stored. */
 void nx_nats_events_note(struct nx_nats_events *events, struct nx_str subject, bool is_duplicate,

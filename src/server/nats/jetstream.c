@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "codec/headers.h"
 #include "fabric/subject/subject.h"
+#include "platform/function/functions.h"
 #include "server/nats/jetstream_consumer.h"
 
 #define API_PREFIX "$JS.API."
@@ -62,6 +63,18 @@ bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *
     }
     jetstream->under_way++;
     return true;
+}
+
+void nx_nats_js_ask_surely(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                           struct nx_mailbox *mailbox, struct nx_message *message) {
+    message->reply_to = jetstream->options.answers;
+    message->context = job;
+    jetstream->under_way++;
+    if (mailbox == jetstream->options.appends) {
+        nx_message_queue_push(&jetstream->outbox, message);
+    } else {
+        nx_mailbox_send_reply(mailbox, message);
+    }
 }
 
 /* Requests */
@@ -492,7 +505,7 @@ bool nx_nats_jetstream_is_idle(const struct nx_nats_jetstream *jetstream) {
 
 bool nx_nats_jetstream_is_answer(const struct nx_message *message) {
     return message->kind == NX_FABRIC_APPEND || message->kind == NX_FABRIC_READ ||
-           message->kind == NX_FABRIC_DEFINE;
+           message->kind == NX_FABRIC_DEFINE || message->kind == NX_FUNCTIONS_AWAIT;
 }
 
 void nx_nats_jetstream_receive(struct nx_nats_jetstream *jetstream, struct nx_message *message,

@@ -44,6 +44,7 @@ struct nx_nats_js_job {
     uint64_t number;                  /* what it has to remember */
     bool is_event;                    /* of a publish: for the project's EVENTS */
     bool changes;                     /* it changes the catalogue: nobody else may meanwhile */
+    void *state;                      /* its api's own */
     struct nx_arena arena;            /* owns what follows */
     struct nx_str account;
     struct nx_str name;    /* of the stream, as NATS knows it */
@@ -68,7 +69,8 @@ struct nx_nats_jetstream {
     struct nx_list waiting;         /* requests, in their order */
     struct nx_list publishes;       /* under way, in their order */
     struct nx_message_queue outbox; /* for the log's appends, in their order; sent at the end of the turn */
-    size_t publishes_size;          /* bytes of those under way */
+    size_t call_count;              /* messages for functions, on their way to the log */
+    size_t publishes_size;          /* bytes of all that are under way, those included */
     bool is_full;                   /* too much is under way; until it is half of that */
     size_t request_count;           /* waiting or under way */
     uint64_t ticket;                /* of the newest publish */
@@ -107,6 +109,9 @@ const struct nx_nats_js_api *nx_nats_js_api_find(struct nx_str subject, struct n
 /** Ask the log, with the job as the context. False: it cannot be asked; the message is freed. */
 NX_MUST_CHECK bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                                   struct nx_mailbox *mailbox, struct nx_message *message);
+/** As nx_nats_js_ask(), but never refused: for what its owner bounds. */
+void nx_nats_js_ask_surely(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                           struct nx_mailbox *mailbox, struct nx_message *message);
 /** Answer with this block of headers, or none, and payload. */
 void nx_nats_js_reply(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
                       struct nx_str block, struct nx_str payload);
@@ -162,6 +167,11 @@ bool nx_nats_js_take_publish(struct nx_nats_jetstream *jetstream, struct nx_str 
                              const struct nx_nats_op *message);
 void nx_nats_js_finish_publish(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                                struct nx_message *message);
+/** Its message, of `size` bytes, is on its way to the log; or is not any more. */
+void nx_nats_js_count(struct nx_nats_jetstream *jetstream, size_t size, bool is_on_its_way);
+/** Answer as for a message that is stored, or, with `err`, is not. */
+void nx_nats_js_send_puback(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                            uint64_t sequence, bool is_duplicate, const struct nx_js_error *err);
 struct nx_nats_js_job *nx_nats_js_job_new(enum nx_nats_js_step step, struct nx_str account,
                                           const struct nx_nats_op *message);
 void nx_nats_js_job_free(struct nx_nats_js_job *job);

@@ -12,8 +12,8 @@ enum {
     CONDITIONS_MAX = 2,                 /* of a message */
 };
 
-static void send_puback(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
-                        uint64_t sequence, bool is_duplicate, const struct nx_js_error *err) {
+void nx_nats_js_send_puback(struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                            uint64_t sequence, bool is_duplicate, const struct nx_js_error *err) {
     NX_AUTO(nx_buf) text;
     struct nx_json_writer writer;
     nx_buf_init(&text, NX_NATS_JS_ANSWER_SIZE_MAX);
@@ -145,13 +145,24 @@ static enum nx_status make_event(const struct nx_nats_jetstream *jetstream, cons
 }
 
 static void note_publishes(struct nx_nats_jetstream *jetstream) {
-    const size_t count = jetstream->publishes.count;
+    const size_t count = jetstream->publishes.count + jetstream->call_count;
     const size_t size = jetstream->publishes_size;
     if (count >= NX_NATS_JS_PUBLISHES_MAX || size >= NX_NATS_JS_PUBLISHES_SIZE_MAX) {
         jetstream->is_full = true;
     } else if (count <= NX_NATS_JS_PUBLISHES_MAX / 2 && size <= NX_NATS_JS_PUBLISHES_SIZE_MAX / 2) {
         jetstream->is_full = false;
     }
+}
+
+void nx_nats_js_count(struct nx_nats_jetstream *jetstream, size_t size, bool is_on_its_way) {
+    if (is_on_its_way) {
+        jetstream->call_count++;
+        jetstream->publishes_size += size;
+    } else {
+        jetstream->call_count--;
+        jetstream->publishes_size -= size;
+    }
+    note_publishes(jetstream);
 }
 
 /* Whoever fills it is not read any more, but what was read of many is there. */
@@ -211,7 +222,7 @@ bool nx_nats_js_take_publish(struct nx_nats_jetstream *jetstream, struct nx_str 
     job->reply = entry->config.no_ack ? NX_STR_EMPTY : job->reply;
     job->name = nx_arena_copy(&job->arena, entry->config.name);
     if (job->name.ptr == NULL || !send_append(jetstream, job, entry, message, &why)) {
-        send_puback(jetstream, job, 0, false, &why);
+        nx_nats_js_send_puback(jetstream, job, 0, false, &why);
         note_event(jetstream, job, message->subject, false, &why);
         nx_nats_js_job_free(job);
         return true;
@@ -251,8 +262,8 @@ void nx_nats_js_finish_publish(struct nx_nats_jetstream *jetstream, struct nx_na
     } else {
         (void)nx_js_fail_with(&why, NX_JS_STREAM_STORE_FAILED, "%s", append->error.message);
     }
-    send_puback(jetstream, job, is_stored ? entry->sequence : 0, is_stored && entry->duplicate,
-                is_stored ? NULL : &why);
+    nx_nats_js_send_puback(jetstream, job, is_stored ? entry->sequence : 0, is_stored && entry->duplicate,
+                           is_stored ? NULL : &why);
     note_event(jetstream, job, entry->subject, entry->duplicate, is_stored ? NULL : &why);
     nx_list_remove(&jetstream->publishes, &job->node);
     jetstream->publishes_size -= job->size;

@@ -9,6 +9,7 @@
 #include "codec/hex.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "server/nats/calls.h"
 #include "server/nats/events.h"
 #include "server/nats/jetstream.h"
 #include "server/nats/link.h"
@@ -42,6 +43,7 @@ struct nx_nats_server {
     struct nx_listener *listener;
     struct nx_nats_monitor *monitor;     /* NULL: not served */
     struct nx_nats_events *events;       /* NULL: there is no log, or no project */
+    struct nx_nats_calls *calls;         /* likewise */
     struct nx_nats_jetstream *jetstream; /* NULL: there is no log, or nothing for it */
     struct nx_nats_links links;
     struct nx_timer tick;
@@ -120,11 +122,11 @@ static void wake_jetstream(void *data) {
     nx_nats_jetstream_wake(server->jetstream, server->hub.now); /* the rest is done when the turn ends */
 }
 
-/* What the log is to write, and those who wait for it. */
-static void flush_jetstream(struct nx_nats_server *server) {
+/* What the log is to write, and those who wait for it. `has_more`: it must be done again soon. */
+static void flush_jetstream(struct nx_nats_server *server, bool has_more) {
     const struct nx_now now = nx_loop_now(server->loop);
     server->hub.now = now;
-    const bool is_done = nx_nats_jetstream_flush(server->jetstream, now);
+    const bool is_done = nx_nats_jetstream_flush(server->jetstream, now) && !has_more;
     int64_t due_ns = nx_nats_jetstream_due(server->jetstream);
     if (!is_done && due_ns > now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS) {
         due_ns = now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS;
@@ -142,14 +144,21 @@ static void flush_jetstream(struct nx_nats_server *server) {
 
 static void turned(void *data) {
     struct nx_nats_server *server = data;
+    const bool has_more = server->calls != NULL && nx_nats_calls_run(server->calls);
     if (server->jetstream != NULL) {
-        flush_jetstream(server);
+        flush_jetstream(server, has_more);
     }
     nx_nats_links_flush(&server->links);
 }
 
 static void stop(struct nx_nats_server *server) {
+    if (server->stopping) {
+        return;
+    }
     server->stopping = true;
+    if (server->calls != NULL) {
+        nx_nats_calls_stop(server->calls);
+    }
     nx_listener_close(NX_TAKE(server->listener));
     nx_nats_monitor_stop(server->monitor);
     nx_timer_stop(server->loop, &server->tick);
@@ -218,6 +227,7 @@ static void receive(void *data, struct nx_message_queue *inbox) {
                                           nx_container_of(message, struct nx_nats_comparison, message));
             break;
         case ORDER_REGISTRY:
+            nx_nats_calls_set_registry(server->calls, order->registry);
             nx_nats_events_set_registry(server->events, NX_TAKE(order->registry));
             break;
         case ORDER_LAME_DUCK:
@@ -295,6 +305,26 @@ static enum nx_status open_jetstream(struct nx_nats_server *server,
     NX_TRY(nx_nats_jetstream_new(&jetstream, &server->jetstream, err));
     server->hub.jetstream = server->jetstream;
     server->hub.info.jetstream = jetstream.has_api;
+    return NX_OK;
+}
+
+static enum nx_status open_calls(struct nx_nats_server *server, const struct nx_nats_server_options *options,
+                                 struct nx_error *err) {
+    const struct nx_nats_calls_options calls = {
+        .hub = &server->hub,
+        .jetstream = server->jetstream,
+        .events = server->events,
+        .functions = options->functions,
+        .reads = options->reads,
+        .appends = options->appends,
+    };
+    if (server->events == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(nx_nats_calls_new(&calls, &server->calls, err));
+    if (options->registry != NULL) {
+        nx_nats_calls_set_registry(server->calls, options->registry);
+    }
     return NX_OK;
 }
 
@@ -490,6 +520,7 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
     NX_TRY(add_metrics(server, options->metrics, err));
     NX_TRY(open_events(server, options, err));
     NX_TRY(open_jetstream(server, options, err)); /* the last before the loop, which alone can take answers */
+    NX_TRY(open_calls(server, options, err));
     NX_TRY(nx_loop_start(server->loop, "nx-nats", err));
     *server_out = NX_TAKE(server);
     return NX_OK;
@@ -578,6 +609,12 @@ static bool ask_to_stop(struct nx_nats_server *server) {
     return true;
 }
 
+void nx_nats_server_stop(struct nx_nats_server *server) {
+    if (server != NULL && server->loop != NULL && server->port != 0) {
+        (void)ask_to_stop(server); /* without memory nx_nats_server_close() tries again */
+    }
+}
+
 void nx_nats_server_close(struct nx_nats_server *server) {
     if (server == NULL) {
         return;
@@ -590,6 +627,7 @@ void nx_nats_server_close(struct nx_nats_server *server) {
         nx_loop_close(server->loop);        /* its sockets' `closed` frees the links */
     }
     nx_nats_links_set_context(&server->links, NULL);
+    nx_nats_calls_free(server->calls);
     nx_nats_monitor_free(server->monitor);
     nx_nats_hub_fini(&server->hub);
     nx_nats_jetstream_free(server->jetstream);

@@ -27,6 +27,7 @@ struct nx_nats_server_options {
     struct nx_mailbox *reads;
     struct nx_str project;        /* whose events clients publish; copied; empty: there are no events */
     struct nx_registry *registry; /* of the project; taken by reference; NULL: none */
+    struct nx_mailbox *functions; /* dispatch's; NULL: no functions run here */
     const struct nx_log *log;
     const struct nx_nats_options *nats; /* what a person says; borrowed for the call */
 };
@@ -61,7 +62,10 @@ bool nx_nats_server_is_left(const struct nx_nats_server *server);
 uint16_t nx_nats_server_port(const struct nx_nats_server *server);
 /** The port of monitoring; 0: it is not served. */
 uint16_t nx_nats_server_http_port(const struct nx_nats_server *server);
-/** Accept no more, tell the clients, write what waits for them, and close. Blocks. NULL allowed. */
+/** Accept no more, tell the clients and whoever waits for a function, and write what waits for them. Returns
+ * at once; functions may still be asked until they have stopped. NULL allowed. */
+void nx_nats_server_stop(struct nx_nats_server *server);
+/** nx_nats_server_stop(), and close when all is done. Blocks. NULL allowed. */
 void nx_nats_server_close(struct nx_nats_server *server);
 
 NX_DEFINE_AUTO(nx_nats_server, nx_nats_server_close)
