@@ -142,3 +142,12 @@ def test_only_the_projects_own_account_has_events(start):
         clients[name].say("SUB _I.> 1\r\nPUB events.x _I.1 2\r\n{}\r\n")
     assert clients["ann"].message()[1].startswith(b"NATS/1.0 503")
     assert json.loads(clients["bob"].message()[1]) == {"stream": "EVENTS", "seq": 1}
+
+
+def test_no_stream_takes_what_is_the_projects(start):
+    js = start("nats: {jetstream: true}\n")
+    assert js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["a", "events.>"]})["error"]["err_code"] == 10065
+    assert js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["events.user.*"]})["error"]["err_code"] == 10065
+    assert js.api("STREAM.CREATE.EVENTS", {"name": "EVENTS", "subjects": ["a"]})["error"]["err_code"] == 10058
+    assert "error" not in js.api("STREAM.CREATE.A", {"name": "A", "subjects": ["event.>"]})
+    assert js.publish("events.user.created", "{}") == {"stream": "EVENTS", "seq": 1}

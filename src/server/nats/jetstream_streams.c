@@ -6,6 +6,7 @@
 
 #include "fabric/stream/stream_check.h"
 #include "fabric/subject/subject.h"
+#include "server/nats/access.h"
 
 enum {
     NAMES_MAX = 1024, /* of one page */
@@ -161,6 +162,19 @@ static bool read_config(struct nx_nats_js_job *job, const struct nx_json_value *
            check_built(&job->config, err);
 }
 
+/* Another stream takes some of these subjects, or the project's events do. */
+static bool overlaps(const struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job,
+                     const struct nx_js_entry *except) {
+    const bool has_events =
+        jetstream->options.events != NULL && nx_str_equal(job->account, nx_nats_account_default);
+    for (size_t i = 0; has_events && i < job->config.subjects.count; i++) {
+        if (nx_subject_overlaps(job->config.subjects.items[i], NX_STR("events.>"))) {
+            return true;
+        }
+    }
+    return nx_js_catalogue_overlaps(&jetstream->catalogue, job->account, &job->config, except);
+}
+
 bool nx_nats_js_begin_create(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job) {
     NX_AUTO(nx_json_doc) *doc = NULL;
     struct nx_js_error why = { 0 };
@@ -173,6 +187,10 @@ bool nx_nats_js_begin_create(struct nx_nats_jetstream *jetstream, struct nx_nats
         return nx_nats_js_answer_error(jetstream, job, &why);
     }
     const struct nx_js_entry *entry = nx_nats_js_entry_of(jetstream, job);
+    if (entry == NULL && jetstream->options.events != NULL && nx_str_is(job->name, "EVENTS") &&
+        nx_str_equal(job->account, nx_nats_account_default)) {
+        return nx_nats_js_answer_kind(jetstream, job, NX_JS_STREAM_NAME_EXIST); /* the project's own */
+    }
     if (entry != NULL) {
         return nx_js_stream_equal(&entry->config, &job->config)
                    ? nx_nats_js_ask_info(jetstream, job, nx_str_from_c(entry->stream))
@@ -181,7 +199,7 @@ bool nx_nats_js_begin_create(struct nx_nats_jetstream *jetstream, struct nx_nats
     if (jetstream->catalogue.entries.count >= NX_JS_STREAMS_MAX) {
         return nx_nats_js_answer_kind(jetstream, job, NX_JS_MAXIMUM_STREAMS_LIMIT);
     }
-    if (nx_js_catalogue_overlaps(&jetstream->catalogue, job->account, &job->config, NULL)) {
+    if (overlaps(jetstream, job, NULL)) {
         return nx_nats_js_answer_kind(jetstream, job, NX_JS_STREAM_SUBJECT_OVERLAP);
     }
     if (nx_js_catalogue_create(job->account, &job->config, &append, &err) != NX_OK) {
@@ -261,7 +279,7 @@ bool nx_nats_js_begin_update(struct nx_nats_jetstream *jetstream, struct nx_nats
                               "max_msgs_per_subject can not be raised by this server");
         return nx_nats_js_answer_error(jetstream, job, &why);
     }
-    if (nx_js_catalogue_overlaps(&jetstream->catalogue, job->account, &job->config, entry)) {
+    if (overlaps(jetstream, job, entry)) {
         return nx_nats_js_answer_kind(jetstream, job, NX_JS_STREAM_SUBJECT_OVERLAP);
     }
     return nx_nats_js_ask_info(jetstream, job, nx_str_from_c(entry->stream));
