@@ -166,7 +166,7 @@ PARTS = [
          CRASH),
     Part("refusing-disk", "a disk that fails, and one that is full", "all", tests("crash/test_refusing_disk"), CRASH),
     Part("log-sim", "the log in the simulated world", "1,000 seeds", simulation("log_sim"),
-         [*layer("fabric"), "tests/simulation/log_sim.c", "tests/simulation/seeds.h"]),
+         [*layer("fabric"), "tests/simulation/log_sim.c", "tests/simulation/log_model.h", "tests/simulation/seeds.h"]),
     Part("dispatch-sim", "dispatch and consumers in the simulated world", "1,000 seeds", simulation("dispatch_sim"),
          [*layer("platform"), "tests/simulation/dispatch_sim.c", "tests/simulation/seeds.h"]),
     Part("fidelity", "calls of each guest recorded and replayed", "10,000 of each guest",

@@ -8,6 +8,7 @@
 #include "app/templates.h"
 #include "codec/json.h"
 #include "codec/time_format.h"
+#include "platform/function/trigger.h"
 
 enum { OUTPUT_SIZE_MAX = 4 * 1024 * 1024 };
 
@@ -16,15 +17,6 @@ static const struct nx_flag flags[] = {
     { .name = "output", .value = "FORMAT", .help = "text (default) or json" },
     { .name = "schema", .help = "print the JSON Schema of nexus.yaml instead, for editors" },
 };
-
-static void describe_trigger(struct nx_buf *out, const struct nx_trigger *trigger) {
-    if (trigger->kind == NX_TRIGGER_HTTP) {
-        nx_buf_append_format(out, "%.*s %.*s", NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path));
-    } else {
-        nx_buf_append_format(out, "%sevents of type %.*s", trigger->filter == NULL ? "" : "filtered ",
-                             NX_STR_ARG(trigger->event_type));
-    }
-}
 
 /* Who may connect, without anybody's secret. */
 static void describe_nats(struct nx_buf *out, const struct nx_config *config) {
@@ -55,7 +47,7 @@ static void write_text(struct nx_buf *out, const struct nx_config *config) {
         nx_buf_append_format(out, "  function %.*s: ", NX_STR_ARG(function->name));
         for (size_t j = 0; j < function->trigger_count; j++) {
             nx_buf_append_c(out, j == 0 ? "" : ", ");
-            describe_trigger(out, &function->triggers[j]);
+            nx_trigger_describe(out, &function->triggers[j]);
         }
         nx_buf_append_format(out, "\n           code %.*s, at most ", NX_STR_ARG(function->code_path));
         nx_duration_format(out, function->timeout_ns);
@@ -69,26 +61,7 @@ static void write_text(struct nx_buf *out, const struct nx_config *config) {
 static void write_function(struct nx_json_writer *json, const struct nx_function *function) {
     nx_json_object_begin(json);
     nx_json_member_str(json, "name", function->name);
-    nx_json_key(json, NX_STR("on"));
-    nx_json_array_begin(json);
-    for (size_t i = 0; i < function->trigger_count; i++) {
-        const struct nx_trigger *trigger = &function->triggers[i];
-        nx_json_object_begin(json);
-        if (trigger->kind == NX_TRIGGER_HTTP) {
-            nx_json_member_str(json, "method", trigger->method);
-            nx_json_member_str(json, "path", trigger->path);
-            if (trigger->respond != NX_RESPOND_PUBLISHED) {
-                nx_json_member_c(json, "respond", nx_respond_name(trigger->respond));
-            }
-        }
-        nx_json_member_str(json, "type", trigger->event_type);
-        if (trigger->filter != NULL) {
-            nx_json_key(json, NX_STR("filter"));
-            nx_event_filter_write(json, trigger->filter);
-        }
-        nx_json_object_end(json);
-    }
-    nx_json_array_end(json);
+    nx_triggers_write(json, function);
     nx_json_member_str(json, "code", function->code_path);
     nx_json_member_str(json, "build", function->build_command);
     nx_json_member_i64(json, "timeout_ns", function->timeout_ns);

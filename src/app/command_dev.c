@@ -19,6 +19,7 @@
 #include "codec/time_format.h"
 #include "io/clock.h"
 #include "io/service.h"
+#include "platform/function/trigger.h"
 
 /* How often files are looked at: so that the event after a write finds the new code a tenth of a second
  * later, and never for more than a hundredth of the time where there are many. */
@@ -84,22 +85,13 @@ static void show_invocation(void *data, const struct nx_record *record) {
     (void)fflush(stdout);
 }
 
-static void append_trigger(struct nx_buf *out, const struct nx_trigger *trigger) {
-    if (trigger->kind == NX_TRIGGER_HTTP) {
-        nx_buf_append_format(out, "%.*s %.*s", NX_STR_ARG(trigger->method), NX_STR_ARG(trigger->path));
-    } else {
-        nx_buf_append_format(out, "%sevents of type %.*s", trigger->filter == NULL ? "" : "filtered ",
-                             NX_STR_ARG(trigger->event_type));
-    }
-}
-
 static void append_function(struct nx_buf *out, const struct nx_function_state *state) {
     const struct nx_function *function = state->function;
 
     nx_buf_append_format(out, "  function  %.*s: ", NX_STR_ARG(function->name));
     for (size_t i = 0; i < function->trigger_count; i++) {
         nx_buf_append_c(out, i == 0 ? "" : ", ");
-        append_trigger(out, &function->triggers[i]);
+        nx_trigger_describe(out, &function->triggers[i]);
     }
     if (state->floor <= state->start_sequence) {
         nx_buf_append_format(out, "; starts at EVENTS:%" PRIu64 "\n", state->start_sequence);

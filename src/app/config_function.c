@@ -6,6 +6,7 @@
 #include "codec/percent.h"
 #include "codec/time_format.h"
 #include "codec/word.h"
+#include "fabric/subject/subject.h"
 #include "io/clock.h"
 #include "platform/function/path_table.h"
 
@@ -256,6 +257,65 @@ static void read_event_trigger(struct nx_config_reader *reader, const struct nx_
     (void)nx_config_read_mapping(reader, node, "event", fields, sizeof fields / sizeof fields[0], trigger);
 }
 
+/* What clients publish there is no message to a function, or none of theirs. */
+static void read_subject(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_trigger *trigger = target;
+    struct nx_str subject;
+
+    if (!nx_config_read_text(reader, node, &subject)) {
+        return;
+    }
+    if (!nx_subject_is_filter(subject)) {
+        nx_config_problem(reader, node, "'%.*s' is no subject: tokens joined by dots, * and > for any",
+                          NX_STR_ARG(nx_str_slice(subject, 0, 100)));
+        return;
+    }
+    if (nx_str_starts_with(subject, NX_STR("events."))) {
+        nx_config_problem(reader, node, "messages under 'events.' are events: take them by on.event");
+        return;
+    }
+    if (nx_str_starts_with(subject, NX_STR("$")) || nx_str_starts_with(subject, NX_STR("_INBOX."))) {
+        nx_config_problem(reader, node, "subjects that begin with '$' or '_INBOX.' are not for functions");
+        return;
+    }
+    trigger->subject = subject;
+}
+
+static void read_queue(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    struct nx_trigger *trigger = target;
+    struct nx_str queue;
+
+    if (!nx_config_read_text(reader, node, &queue)) {
+        return;
+    }
+    if (!nx_subject_is_valid(queue)) {
+        nx_config_problem(reader, node, "'%.*s' cannot be the name of a queue",
+                          NX_STR_ARG(nx_str_slice(queue, 0, 100)));
+        return;
+    }
+    trigger->queue = queue;
+}
+
+static void read_nats_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
+                              void *target) {
+    static const struct nx_config_field fields[] = {
+        { .key = "subject", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_subject },
+        { .key = "queue", .kind = NX_FIELD_CUSTOM, .read = read_queue },
+        { .key = "respond", .kind = NX_FIELD_CUSTOM, .read = read_respond },
+        { .key = "wait",
+          .kind = NX_FIELD_DURATION,
+          .offset = offsetof(struct nx_trigger, wait_ns),
+          .min = 1e6,
+          .max = 3600e9,
+          .range = "between 1ms and 1h" },
+    };
+    struct nx_trigger *trigger = target;
+
+    trigger->kind = NX_TRIGGER_NATS;
+    trigger->wait_ns = 30LL * NX_NS_PER_S;
+    (void)nx_config_read_mapping(reader, node, "nats", fields, sizeof fields / sizeof fields[0], trigger);
+}
+
 /* `method: [GET, PUT]`: a trigger for each, alike in all else. */
 static void add_methods(struct nx_config_reader *reader, const struct nx_yaml_node *list,
                         struct nx_function *function, struct nx_trigger *first) {
@@ -290,6 +350,7 @@ static void read_trigger(struct nx_config_reader *reader, const struct nx_yaml_n
     static const struct nx_config_field fields[] = {
         { .key = "http", .kind = NX_FIELD_CUSTOM, .read = read_http_trigger },
         { .key = "event", .kind = NX_FIELD_CUSTOM, .read = read_event_trigger },
+        { .key = "nats", .kind = NX_FIELD_CUSTOM, .read = read_nats_trigger },
     };
 
     if (function->trigger_count == NX_FUNCTION_TRIGGERS_MAX) {
@@ -297,11 +358,11 @@ static void read_trigger(struct nx_config_reader *reader, const struct nx_yaml_n
         return;
     }
     struct nx_trigger *trigger = &function->triggers[function->trigger_count++];
-    if (!nx_config_read_mapping(reader, node, "on", fields, 2, trigger)) {
+    if (!nx_config_read_mapping(reader, node, "on", fields, sizeof fields / sizeof fields[0], trigger)) {
         return;
     }
     if (node->count != 1) {
-        nx_config_problem(reader, node, "expected one of http and event; for more make 'on' a list");
+        nx_config_problem(reader, node, "expected one of http, event and nats; for more make 'on' a list");
     }
     const struct nx_yaml_node *method = nx_yaml_get(nx_yaml_get(node, "http"), "method");
     if (method != NULL && method->kind == NX_YAML_SEQUENCE) {
@@ -585,22 +646,29 @@ static const struct nx_config_field function_fields[] = {
     { .key = "values", .kind = NX_FIELD_CUSTOM, .read = read_values },
 };
 
+static struct nx_str own_type(struct nx_config_reader *reader, const char *prefix, struct nx_str function) {
+    NX_AUTO(nx_buf) type = { 0 };
+    nx_buf_init(&type, DECODED_TYPE_SIZE_MAX);
+    nx_buf_append_format(&type, "%s.%.*s", prefix, NX_STR_ARG(function));
+    return nx_arena_copy(&reader->config->arena, nx_buf_str(&type));
+}
+
 /* An HTTP path that is no event's stores the type http.<function>; which needs the name, and to be the only
- * one. */
+ * one. A NATS subject, which may be several functions', stores nats.<function>. */
 static void finish_triggers(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                             struct nx_function *function) {
     const struct nx_yaml_node *on = nx_yaml_get(node, "on");
 
     for (size_t i = 0; i < function->trigger_count; i++) {
         struct nx_trigger *trigger = &function->triggers[i];
+        if (trigger->kind == NX_TRIGGER_NATS && trigger->subject.len > 0) {
+            trigger->event_type = own_type(reader, "nats", function->name);
+        }
         if (trigger->kind != NX_TRIGGER_HTTP || trigger->path.len == 0 ||
             nx_str_starts_with(trigger->path, NX_STR("/events/"))) {
             continue;
         }
-        NX_AUTO(nx_buf) type = { 0 };
-        nx_buf_init(&type, DECODED_TYPE_SIZE_MAX);
-        nx_buf_append_format(&type, "http.%.*s", NX_STR_ARG(function->name));
-        trigger->event_type = nx_arena_copy(&reader->config->arena, nx_buf_str(&type));
+        trigger->event_type = own_type(reader, "http", function->name);
         for (const struct nx_function *other = reader->config->functions; other <= function; other++) {
             const size_t count = other == function ? i : other->trigger_count;
             for (size_t j = 0; j < count; j++) {

@@ -340,6 +340,10 @@ static void read_tls(struct nx_config_reader *reader, const struct nx_yaml_node 
                                  &((struct nx_nats_options *)target)->tls);
 }
 
+static void read_jetstream(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
+    read_flag(reader, node, &((struct nx_nats_options *)target)->jetstream);
+}
+
 void nx_config_read_nats(struct nx_config_reader *reader, const struct nx_yaml_node *node, void *target) {
     static const struct nx_config_field fields[] = {
         { .key = "users", .kind = NX_FIELD_CUSTOM, .read = read_users },
@@ -348,6 +352,7 @@ void nx_config_read_nats(struct nx_config_reader *reader, const struct nx_yaml_n
           .kind = NX_FIELD_TEXT,
           .offset = offsetof(struct nx_nats_options, no_auth_user) },
         { .key = "tls", .kind = NX_FIELD_CUSTOM, .read = read_tls },
+        { .key = "jetstream", .kind = NX_FIELD_CUSTOM, .read = read_jetstream },
         { .key = "auth_timeout",
           .kind = NX_FIELD_DURATION,
           .offset = offsetof(struct nx_nats_options, auth_timeout_ns),

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "codec/ulid.h"
 #include "fabric/object/object.h"
+#include "fabric/stream/catalogue.h"
 #include "io/loop.h"
 #include "io/thread.h"
 #include "platform/function/invocation.h"
@@ -23,7 +24,7 @@
 enum {
     MAILBOX_COUNT_MAX = 64,
     THREADS_MAX = 4 + NX_FUNCTIONS_ACTORS_MAX,
-    STREAMS_MAX = NX_FUNCTIONS_STREAMS_COUNT,
+    STREAMS_MAX = NX_FUNCTIONS_STREAMS_COUNT + 1, /* and JetStream's */
     TICK_MS = 500,
     PATIENCE_MS = 200,
     PATH_SIZE_MAX = 4096,
@@ -180,7 +181,7 @@ static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
     struct nx_stream_config *streams = node->streams;
     struct nx_actor journal;
 
-    for (size_t i = 0; i < STREAMS_MAX; i++) {
+    for (size_t i = 0; i < NX_FUNCTIONS_STREAMS_COUNT; i++) {
         streams[i] = nx_functions_streams()[i];
         for (size_t j = 0; j < config->stream_count; j++) {
             const struct nx_config_stream *said = &config->streams[j];
@@ -191,6 +192,8 @@ static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
             }
         }
     }
+    streams[NX_FUNCTIONS_STREAMS_COUNT] =
+        (struct nx_stream_config){ .name = NX_STR(NX_JS_CATALOGUE_STREAM), .per_subject_max = 1 };
     const struct nx_fabric_options options = {
         .disk = nx_disk_system(),
         .clock = node->clock,
@@ -198,7 +201,7 @@ static enum nx_status open_fabric(struct nx_node *node, struct nx_error *err) {
         .log = node->options.log,
         .directory = config->data.ptr,
         .streams = streams,
-        .stream_count = STREAMS_MAX,
+        .stream_count = NX_FUNCTIONS_STREAMS_COUNT + (config->nats_options.jetstream ? 1 : 0),
         .disk_budget = config->disk_budget,
         .retention_waits_for = NX_FUNCTIONS_CONSUMER,
     };
@@ -560,6 +563,12 @@ static enum nx_status open_nats(struct nx_node *node, struct nx_error *err) {
     const struct nx_nats_server_options options = {
         .metrics = node->metrics,
         .random = node->random,
+        .appends = nx_fabric_appends(node->fabric),
+        .reads = nx_fabric_reads(node->fabric),
+        .project = config->project,
+        .registry = node->registry,
+        .functions = node->functions == NULL ? NULL : nx_functions_mailbox(node->functions),
+        .log = node->options.log,
         .nats = &nats,
     };
     if (config->nats.host.len == 0) {
@@ -701,6 +710,9 @@ enum nx_status nx_node_reload(struct nx_node *node, struct nx_config *config, st
     nx_message_release(&update->message);
     NX_TRY(status);
     NX_TRY(nx_http_server_set_registry(node->http, registry, err));
+    if (node->nats != NULL) {
+        NX_TRY(nx_nats_server_set_registry(node->nats, registry, err));
+    }
     nx_registry_unref(node->registry);
     node->registry = NX_TAKE(registry);
     reload_nats(node, config);
@@ -729,9 +741,10 @@ void nx_node_run(struct nx_node *node) {
 enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err) {
     struct nx_functions_stop *stop;
 
-    nx_nats_server_close(NX_TAKE(node->nats));
+    nx_nats_server_stop(node->nats);
     nx_http_server_stop(node->http, http_grace_ns);
     if (!node->functions_run) {
+        nx_nats_server_close(NX_TAKE(node->nats));
         return NX_OK;
     }
     node->functions_run = false;
@@ -742,6 +755,7 @@ enum nx_status nx_node_stop(struct nx_node *node, struct nx_error *err) {
         *err = stop->error;
     }
     nx_message_release(&stop->message);
+    nx_nats_server_close(NX_TAKE(node->nats)); /* all that its clients asked functions is answered */
     stop_exporter(node);
     return status;
 }

@@ -27,7 +27,7 @@
 #include "telemetry/metric.h"
 
 enum {
-    NX_RECORD_SIZE_MAX = 1024 * 1024,     /* bytes of subject, headers and payload together */
+    NX_RECORD_SIZE_MAX = 1024 * 1024,     /* bytes of headers and payload together */
     NX_HEADERS_SIZE_MAX = 64 * 1024,      /* bytes of one record's header block */
     NX_SUBJECT_SIZE_MAX = 1024,           /* bytes */
     NX_STREAM_NAME_SIZE_MAX = 255,        /* bytes; [A-Za-z0-9_-]+ */
@@ -35,7 +35,9 @@ enum {
     NX_APPEND_SIZE_MAX = 8 * 1024 * 1024, /* bytes of all records in one atomic append */
     NX_READ_COUNT_MAX = 4096,             /* records in one answer */
     NX_READ_SIZE_MAX = 8 * 1024 * 1024,   /* bytes in one answer, unless its first record alone is larger */
+    NX_READ_DETAILS_MAX = 100000,         /* subjects, or deleted sequences, in one answer */
     NX_PERSON_SIZE_MAX = 255,             /* bytes of what an application calls a person */
+    NX_SEQUENCE_TEXT_SIZE = 20,           /* digits of a sequence where its text has a fixed size */
 };
 
 /* Headers of records about a person, as they are read: whose key it is (an id of 32 hexadecimal digits), and
@@ -52,6 +54,12 @@ struct nx_record {
         headers; /* "K: v\r\n" lines, without the NATS/1.0 line and the closing empty line; may be empty */
     struct nx_str payload;
 };
+/** Bytes of a record as NATS counts them in its file store. */
+static inline uint64_t nx_record_size_nats(struct nx_str subject, struct nx_str headers,
+                                           struct nx_str payload) {
+    enum { FIXED = 30, HEADERS = 4 + sizeof "NATS/1.0\r\n\r\n" - 1 };
+    return FIXED + subject.len + payload.len + (headers.len == 0 ? 0 : HEADERS + headers.len);
+}
 /** The same record as codec/cloudevents reads it; borrows what `record` borrows. */
 static inline struct nx_cloudevent_record nx_record_as_event(const struct nx_record *record) {
     return (struct nx_cloudevent_record){ .stream = record->stream,
@@ -81,6 +89,7 @@ enum nx_fabric_message_kind {
     NX_FABRIC_PROTECT,        /* struct nx_protect, to the append mailbox */
     NX_FABRIC_ERASE,          /* struct nx_erase, to the read mailbox */
     NX_FABRIC_WHEN_HELD,      /* struct nx_message, to the append mailbox: see struct nx_protect */
+    NX_FABRIC_DEFINE,         /* struct nx_define, to the append mailbox */
 };
 
 /* One record to be appended. The strings are borrowed from the append's arena. */
@@ -97,6 +106,9 @@ struct nx_append_entry {
     struct nx_str person;
     struct nx_str person_key;
     struct nx_str clear;
+    /* Its payload begins with NX_SEQUENCE_TEXT_SIZE bytes that are replaced by the sequence, in decimal
+     * digits, which the stream of the next entry has before that one is written. */
+    bool says_sequence;
     /* Answer: */
     struct nx_str plain; /* of a sealed entry: the payload as it was given */
     uint64_t sequence;   /* the record's; for a duplicate the first one's */
@@ -105,7 +117,8 @@ struct nx_append_entry {
 };
 
 /* Before anything is written each condition must hold: the last record with this subject has this sequence,
- * 0: there is none. Compare-and-set, and the check that what was read is unchanged. */
+ * 0: there is none. Compare-and-set, and the check that what was read is unchanged. With an empty subject it
+ * is about the last record that the stream ever had, whether or not it is still there. */
 struct nx_append_condition {
     struct nx_str stream;
     struct nx_str subject;
@@ -136,7 +149,19 @@ struct nx_append {
      * above. */
     enum nx_status status;
     struct nx_error error;
-    uint64_t waits_for; /* the journal's own while it has the append */
+    uint64_t found_sequence; /* wrong-last-sequence: what the condition that failed should have said */
+    uint64_t waits_for;      /* the journal's own while it has the append, as the next one */
+    struct nx_append_room {
+        bool is_asked;
+        bool is_known;
+        uint64_t generation;    /* of what the journal knows of subjects, when it was asked */
+        uint64_t last_sequence; /* of the stream, as of the answer; as the others */
+        uint64_t count;
+        uint64_t size;
+        uint64_t subject_count;
+        uint64_t oldest_size; /* of that subject */
+    } room;
+    bool is_asked_again; /* a condition that failed was looked into once more */
 };
 
 /** Room for this many entries and conditions. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
@@ -158,6 +183,19 @@ enum nx_read_kind {
     NX_READ_BY_REFERENCE, /* every record whose header Nexus-Event is `key` ("EVENTS:17"), oldest first */
     NX_READ_SCAN,         /* records of `stream` in order, see below */
     NX_READ_INFO,         /* what `stream` holds; empty: every stream */
+    /* How many records of `stream`, one of JetStream's, match one of the filters in `subject`, and lie within
+     * from_sequence and to_sequence (0: no end). With `keep` the newest so many of them are left out, and
+     * to_sequence is set to before them. infos[0].count. */
+    NX_READ_COUNT,
+    NX_READ_LASTS, /* likewise: `deleted` has the sequence of the newest record of each subject that matches
+                    */
+    NX_READ_ROOM,  /* the journal's own, of JetStream's: `infos` has what `stream` holds, then the count
+                      of `subject` and the size of its oldest record, as NATS counts */
+};
+
+struct nx_subject_count {
+    struct nx_str subject;
+    uint64_t count;
 };
 
 struct nx_stream_info {
@@ -165,7 +203,7 @@ struct nx_stream_info {
     uint64_t first_sequence; /* 0 when empty; else of the oldest record still there */
     uint64_t last_sequence;  /* of the newest record ever; 0: none yet */
     uint64_t count;
-    uint64_t size; /* bytes on disk, about */
+    uint64_t size; /* bytes on disk, about; of JetStream's streams exactly what NATS counts */
     int64_t first_time_ns;
     int64_t last_time_ns;
 };
@@ -175,7 +213,8 @@ struct nx_read {
     struct nx_arena arena;     /* owns every string: those of the question and those of the answer */
     enum nx_read_kind kind;
     struct nx_str stream;
-    struct nx_str subject; /* NX_READ_LAST: exact; NX_READ_SCAN: filter with NATS's * and >, empty: all */
+    struct nx_str subject; /* NX_READ_LAST: exact; else filters with NATS's * and >, separated by spaces;
+                              empty: all */
     struct nx_str key;
     /* NX_READ_SCAN: from_sequence <= sequence <= to_sequence (0: no end), from_time_ns <= time < to_time_ns
      * (0: no end), at most count_max records and size_max bytes. Backward starts at the end of the range.
@@ -185,6 +224,7 @@ struct nx_read {
     uint64_t to_sequence;
     int64_t from_time_ns;
     int64_t to_time_ns;
+    uint64_t keep;    /* NX_READ_COUNT */
     size_t count_max; /* 0: NX_READ_COUNT_MAX */
     size_t size_max;  /* 0: NX_READ_SIZE_MAX */
     bool backward;
@@ -202,6 +242,16 @@ struct nx_read {
     uint64_t lost_count; /* scan: records known to have been destroyed in what was walked over */
     struct nx_stream_info *infos;
     size_t info_count;
+    /* NX_READ_INFO of one of JetStream's streams, where it is asked for: the subjects that match `subject`,
+     * in the order of their bytes, and the sequences between the first and the last that are not there.
+     * NX_RESOURCE_EXHAUSTED kind too-large: more than NX_READ_DETAILS_MAX. */
+    bool with_subjects; /* also counts them: subject_total, where that is not too much work */
+    bool with_deleted;
+    struct nx_subject_count *subjects;
+    size_t subject_count;
+    uint64_t subject_total; /* of the whole stream; 0: not known */
+    uint64_t *deleted;
+    size_t deleted_count;
 };
 
 /** Errors: NX_RESOURCE_EXHAUSTED (out of memory). Set the question's fields, strings by
@@ -223,6 +273,40 @@ struct nx_protect {
     char stream[NX_STREAM_NAME_SIZE_MAX + 1];
     char consumer[NX_STREAM_NAME_SIZE_MAX + 1];
 };
+
+/* From now on the stream exists and has these limits, which are exact: what exceeds one of them is not shown
+ * once it does. With the stream JS_<id> come two more: JSM_<id>, where what is deleted of it is said, and
+ * JSC_<id>; both keep one record of a subject. Records of JSM_<id> are marks, which the fabric understands:
+ *   seq.<sequence>               that record is deleted
+ *   subject.<digest>             so are all up to a sequence that match a filter; payload "<sequence>
+ * <filter>" all                          so are all up to the sequence in the payload Only for those whose
+ * names begin as JetStream's do (nx_stream_name_is_jetstream()): all others are declared when the log is
+ * opened. What the log holds of one that was not defined since then is read, and nothing of it leaves,
+ * neither records nor de-duplication keys. Not on disk: said again after each start. The answer comes from
+ * the library: reads that are sent behind it see the stream so. */
+struct nx_define {
+    struct nx_message message; /* first; kind NX_FABRIC_DEFINE */
+    char stream[NX_STREAM_NAME_SIZE_MAX + 1];
+    int64_t age_max_ns; /* as in struct nx_stream_config */
+    uint64_t size_max;  /* bytes as NATS counts them: nx_record_size_nats() */
+    uint64_t count_max;
+    uint64_t per_subject_max;
+    /* What would exceed count_max or size_max is refused (NX_RESOURCE_EXHAUSTED, in NATS's words), instead of
+     * the oldest leaving; with `refuses_subject` what would exceed per_subject_max too. */
+    bool refuses_new;
+    bool refuses_subject;
+    int64_t dedup_window_ns;
+    bool is_unsynced;        /* appends that only go to such streams are answered before they are synced */
+    uint64_t first_sequence; /* nothing below is shown or kept; never lowered; 0: leave it as it is */
+    bool is_gone;            /* nothing at all is shown or kept, and nothing more is taken */
+    /* Answer. NX_INVALID_ARGUMENT: not such a name; NX_RESOURCE_EXHAUSTED: no memory, or too many streams. */
+    enum nx_status status;
+    struct nx_error error;
+};
+/** A definition without limits. Errors: NX_INVALID_ARGUMENT (the name), NX_RESOURCE_EXHAUSTED (out of memory)
+ */
+NX_MUST_CHECK enum nx_status nx_define_new(struct nx_str stream, struct nx_define **define_out,
+                                           struct nx_error *err);
 
 /* Destroy the key of a person: nothing that was sealed with it can be read any more, by anybody. An audit
  * record says which key it was, not whose. An event about the same person that comes later gets a new key. */

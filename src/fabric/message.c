@@ -71,7 +71,7 @@ static enum nx_status check_entry(const struct nx_append *append, const struct n
                             NX_HEADERS_SIZE_MAX);
     }
     if (entry->payload.len > NX_RECORD_SIZE_MAX ||
-        entry->subject.len + entry->headers.len + entry->payload.len > NX_RECORD_SIZE_MAX) {
+        entry->headers.len + entry->payload.len > NX_RECORD_SIZE_MAX) {
         return nx_fail_kind(err, NX_KIND_TOO_LARGE, "a record takes at most %d bytes", NX_RECORD_SIZE_MAX);
     }
     return NX_OK;
@@ -107,7 +107,7 @@ enum nx_status nx_append_add(struct nx_append *append, const struct nx_append_en
                    : nx_fail_memory(err);
     }
     struct nx_append_entry *copy = &append->entries[append->entry_count];
-    *copy = (struct nx_append_entry){ 0 };
+    *copy = (struct nx_append_entry){ .says_sequence = entry->says_sequence };
     if (key_size > 0) {
         /* A digest, so that nobody can make up another key that passes for this one. */
         const struct nx_digest digest = nx_digest_of(entry->dedup_key);
@@ -135,7 +135,8 @@ enum nx_status nx_append_add_condition(struct nx_append *append, const struct nx
         return nx_fail_kind(err, NX_KIND_TOO_LARGE, "this append has room for %zu conditions",
                             append->condition_count_max);
     }
-    if (!nx_stream_name_is_valid(condition->stream) || !nx_subject_is_valid(condition->subject)) {
+    if (!nx_stream_name_is_valid(condition->stream) ||
+        (condition->subject.len > 0 && !nx_subject_is_valid(condition->subject))) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be a subject of a stream",
                        NX_STR_ARG(nx_str_slice(condition->subject, 0, 128)));
     }
@@ -172,6 +173,26 @@ void nx_read_free(struct nx_read *read) {
     }
     nx_arena_fini(&read->arena);
     free(read);
+}
+
+static void release_define(struct nx_message *message) {
+    free(message);
+}
+
+enum nx_status nx_define_new(struct nx_str stream, struct nx_define **define_out, struct nx_error *err) {
+    if (!nx_stream_name_is_jetstream(stream) || !nx_stream_name_is_valid(stream)) {
+        return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' is no stream that can be defined",
+                       NX_STR_ARG(nx_str_slice(stream, 0, 64)));
+    }
+    struct nx_define *define = calloc(1, sizeof *define);
+    if (define == NULL) {
+        return nx_fail_memory(err);
+    }
+    define->message.kind = NX_FABRIC_DEFINE;
+    define->message.release = release_define;
+    memcpy(define->stream, stream.ptr, stream.len);
+    *define_out = define;
+    return NX_OK;
 }
 
 static void release_erase(struct nx_message *message) {

@@ -9,7 +9,8 @@
  * stream with a limit by subject exactly the newest are there; of one with a limit in bytes the newest,
  * without a gap, and with each what stands in the stream that goes with it; and a key that came again within
  * its stream's window was told so, whatever happened in between. What is about a person can be read until
- * they are forgotten and never again afterwards, and no file ever holds it in clear. */
+ * they are forgotten and never again afterwards, and no file ever holds it in clear. One stream is not
+ * declared: each life defines it anew, and what stood in it before is there until then, and after. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,14 +19,14 @@
 #include "fabric/fabric.h"
 #include "files.h"
 #include "io/sim.h"
+#include "log_model.h"
 #include "seeds.h"
 
 enum {
-    STREAMS = 7,
+    STREAMS = 8,
     AUDIT = STREAMS,    /* what erasures leave */
-    CHOSEN_STREAMS = 6, /* by the client; the last one goes with another */
+    CHOSEN_STREAMS = 7, /* by the client; the last one goes with another */
     SUBJECTS = 8,
-    ENTRIES_MAX = 4,
     APPENDS_MAX = 4096,
     OPEN_MAX = 24,
     LIVES = 5,
@@ -37,55 +38,15 @@ enum {
     DISK_SIZE = 64 * 1024 * 1024,
 };
 
-static const char *const names[STREAMS + 1] = { "EVENTS", "INVOCATIONS", "KV_a",     "LOGS",
-                                                "KV_b",   "HISTORY",     "OBJ_logs", "AUDIT" };
-enum { EVENTS = 0, KV_CONDITIONS = 2, LOGS = 3, KV_NEWEST = 4, HISTORY = 5, OF_LOGS = 6 };
+static const char *const names[STREAMS + 1] = { "EVENTS",  "INVOCATIONS", "KV_a",     "LOGS", "KV_b",
+                                                "HISTORY", "JS_7",        "OBJ_logs", "AUDIT" };
+enum { EVENTS = 0, KV_CONDITIONS = 2, LOGS = 3, KV_NEWEST = 4, HISTORY = 5, DEFINED = 6, OF_LOGS = 7 };
 /* How many records of a subject each keeps. */
-static const uint64_t kept_of_subject[STREAMS] = { 0, 0, 0, 0, 1, 3, 0 };
-static const int64_t window_ns[STREAMS] = { 2 * 3600 * (int64_t)NX_NS_PER_S, 120 * (int64_t)NX_NS_PER_S,
-                                            120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
-                                            120 * (int64_t)NX_NS_PER_S,      120 * (int64_t)NX_NS_PER_S,
-                                            120 * (int64_t)NX_NS_PER_S };
+static const uint64_t kept_of_subject[STREAMS] = { 0, 0, 0, 0, 1, 3, 0, 0 };
+static const int64_t window_ns[STREAMS] = { [0] = 2 * 3600 * (int64_t)NX_NS_PER_S,
+                                            [1 ... STREAMS - 1] = 120 * (int64_t)NX_NS_PER_S };
 #define SECRET "what only this person may be told"
 #define MARKER_KEPT_NS (24 * 3600 * (int64_t)NX_NS_PER_S)
-
-enum outcome { UNKNOWN, WRITTEN, REFUSED };
-
-struct model_entry {
-    int stream;
-    int subject; /* number */
-    int key;     /* 0: none */
-    int person;  /* 0: about nobody */
-    bool is_deletion;
-    bool was_withheld; /* once: for ever */
-    uint64_t open_at;  /* tick: it was read then, so no earlier erasure has met it */
-    bool duplicate;
-    bool may_have_been; /* it was never answered, and if it was written, newer ones took its place */
-    uint64_t sequence;  /* 0: not known */
-    int64_t time_ns;
-    int seen; /* how often the last reading found it */
-};
-
-struct model_append {
-    enum outcome outcome;
-    int life;
-    uint64_t sent; /* in the order of what the client did and was told */
-    uint64_t answered;
-    int entry_count;
-    struct model_entry entries[ENTRIES_MAX];
-    bool has_condition; /* on the first entry's subject */
-    uint64_t condition;
-};
-
-/* Not known: it was never answered, or the disk refused. */
-enum erasing { ERASING_UNKNOWN, ERASING_DONE, ERASING_NOBODY };
-
-struct model_erasure {
-    int person;
-    enum erasing state;
-    uint64_t sent;
-    uint64_t answered; /* 0: not yet */
-};
 
 struct run {
     uint64_t seed;
@@ -161,8 +122,10 @@ static void choose(struct run *run, struct model_append *model) {
         entry->stream = (int)nx_sim_below(sim, CHOSEN_STREAMS);
         entry->subject = (int)nx_sim_below(sim, SUBJECTS);
         entry->is_deletion = entry->stream == KV_NEWEST && nx_sim_chance(sim, 200000);
-        entry->person =
-            !entry->is_deletion && nx_sim_chance(sim, 150000) ? 1 + (int)nx_sim_below(sim, PEOPLE) : 0;
+        /* What clients of JetStream store is about nobody: what they call so is their own. */
+        entry->person = !entry->is_deletion && entry->stream != DEFINED && nx_sim_chance(sim, 150000)
+                            ? 1 + (int)nx_sim_below(sim, PEOPLE)
+                            : 0;
         /* With its record a key goes too: where size alone decides, nothing can be promised. */
         entry->key =
             entry->stream != LOGS && nx_sim_chance(sim, 200000) ? 1 + (int)nx_sim_below(sim, KEYS) : 0;
@@ -371,7 +334,7 @@ static int64_t client_step(void *state, struct nx_now now, struct nx_message_que
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
         if (message->kind == NX_FABRIC_ERASE) {
             take_erased(run, (struct nx_erase *)message);
-        } else {
+        } else if (message->kind == NX_FABRIC_APPEND) {
             take_answer(run, (struct nx_append *)message);
         }
         nx_message_release(message);
@@ -716,6 +679,15 @@ static void choose_faults(struct run *run) {
     }
 }
 
+/* Before the first append of a life: then it is known when they come. */
+static void define_stream(struct run *run) {
+    struct nx_define *define = NULL;
+    EXPECT(run, nx_define_new(nx_str_from_c(names[DEFINED]), &define, NULL) == NX_OK, "no memory");
+    define->dedup_window_ns = window_ns[DEFINED];
+    define->message.reply_to = run->mailbox;
+    EXPECT(run, nx_mailbox_send(nx_fabric_appends(run->fabric), &define->message), "the mailbox is full");
+}
+
 static void live(struct run *run) {
     struct nx_actor actors[3];
     run->goal = run->append_count + 20 + (int)nx_sim_below(run->sim, 700);
@@ -729,6 +701,7 @@ static void live(struct run *run) {
         nx_sim_add(run->sim, &actors[i]);
     }
     choose_faults(run);
+    define_stream(run);
     const struct nx_sim_limits limits = { .is_done = is_quiet, .data = run, .step_count = 200000 };
     const enum nx_sim_end end = nx_sim_run(run->sim, &limits);
     EXPECT(run, end == NX_SIM_DONE || end == NX_SIM_CRASHED, "ended by %d, %d open", (int)end,
@@ -761,21 +734,25 @@ static uint64_t run_seed(uint64_t seed) {
         exit(1);
     }
     run.sim = sim;
+    size_t declared = 0;
     for (int i = 0; i < STREAMS; i++) {
-        run.streams[i] =
+        if (i == DEFINED) {
+            continue;
+        }
+        run.streams[declared++] =
             (struct nx_stream_config){ .name = nx_str_from_c(names[i]),
                                        .per_subject_max = kept_of_subject[i],
                                        .dedup_window_ns = window_ns[i],
                                        .size_max = i == LOGS ? 16 * 1024 : 0,
                                        .goes_with = i == OF_LOGS ? NX_STR("LOGS") : NX_STR_EMPTY };
     }
-    run.streams[AUDIT] = (struct nx_stream_config){ .name = nx_str_from_c(names[AUDIT]) };
+    run.streams[declared++] = (struct nx_stream_config){ .name = nx_str_from_c(names[AUDIT]) };
     run.options = (struct nx_fabric_options){ .disk = nx_sim_disk(sim),
                                               .clock = nx_sim_clock(sim),
                                               .random = nx_sim_random(sim),
                                               .directory = "/data",
                                               .streams = run.streams,
-                                              .stream_count = STREAMS + 1,
+                                              .stream_count = declared,
                                               .segment_size = (uint64_t)16 * 1024 << nx_sim_below(sim, 3) };
     /* In every other seed what waits to be sealed meets its limit now and then. */
     run.options.unsealed_max = seed % 2 == 0 ? 0 : (4 + nx_sim_below(sim, 8)) * run.options.segment_size;

@@ -86,6 +86,7 @@ static enum nx_status recover_all(struct nx_fabric *fabric, struct nx_wal_tracke
     struct run_witness witness = { .fabric = fabric, .tracker = tracker, .now_ns = now_ns };
     uint64_t next_segment;
     NX_TRY(nx_library_open_runs(&fabric->library, &fabric->report, see_run, &witness, &next_segment, err));
+    NX_TRY(nx_library_read_marks(&fabric->library, err));
     nx_library_recent_keys(&fabric->library, now_ns, see_key, &witness);
     if (witness.failed) {
         return nx_fail_memory(err);

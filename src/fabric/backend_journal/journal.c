@@ -1,16 +1,16 @@
 #include "fabric/backend_journal/journal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/subject/subject.h"
 
 enum {
-    BATCH_SIZE_MAX = 8 * 1024 * 1024, /* bytes after which a batch is written though more is waiting */
-    NOTICES_MAX = 256,                /* under way to the library */
-    NOTICE_SIZE = 256 * 1024,         /* bytes that the library is told of though nobody waits for them */
-    NOTICE_DELAY_MS = 100,            /* and when, however few they are */
+    NOTICES_MAX = 256,        /* under way to the library */
+    NOTICE_SIZE = 256 * 1024, /* bytes that the library is told of though nobody waits for them */
+    NOTICE_DELAY_MS = 100,    /* and when, however few they are */
     DEDUP_WINDOW_DEFAULT_S = 120,
 };
 
@@ -21,6 +21,7 @@ static void stream_free(struct nx_journal_stream *stream) {
         return;
     }
     nx_dedup_fini(&stream->dedup);
+    free(stream->refuses);
     free(stream->announcement);
     free(stream);
 }
@@ -38,8 +39,8 @@ static bool make_announcement(struct nx_journal_stream *stream, struct nx_str na
     return true;
 }
 
-static enum nx_status add_stream(struct nx_journal *journal, struct nx_str name,
-                                 struct nx_journal_stream **stream_out, struct nx_error *err) {
+enum nx_status nx_journal_add_stream(struct nx_journal *journal, struct nx_str name,
+                                     struct nx_journal_stream **stream_out, struct nx_error *err) {
     struct nx_journal_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) {
         return nx_fail_memory(err);
@@ -59,16 +60,16 @@ static enum nx_status add_stream(struct nx_journal *journal, struct nx_str name,
 static enum nx_status find_stream(struct nx_journal *journal, struct nx_str name,
                                   struct nx_journal_stream **stream_out, struct nx_error *err) {
     struct nx_journal_stream *stream = nx_map_get(&journal->streams, name);
-    if (stream != NULL) {
+    if (stream != NULL && !stream->is_gone) {
         *stream_out = stream;
         return NX_OK;
     }
-    if (!nx_stream_is_bucket(name)) {
+    if (stream != NULL || !nx_stream_is_bucket(name)) {
         return nx_fail(err, NX_NOT_FOUND, "there is no stream '%.*s'", NX_STR_ARG(name));
     }
-    NX_TRY(add_stream(journal, name, stream_out, err));
+    NX_TRY(nx_journal_add_stream(journal, name, stream_out, err));
     nx_assert(*stream_out != NULL);
-    nx_stream_bucket_config(&(*stream_out)->config, (*stream_out)->name);
+    nx_stream_undeclared_config(&(*stream_out)->config, (*stream_out)->name);
     return NX_OK;
 }
 
@@ -114,7 +115,7 @@ enum nx_status nx_journal_init(struct nx_journal *journal, const struct nx_fabri
             return nx_fail(err, NX_INVALID_ARGUMENT, "'%.*s' cannot be the name of a stream",
                            NX_STR_ARG(nx_str_slice(options->streams[i].name, 0, 64)));
         }
-        NX_TRY(add_stream(journal, options->streams[i].name, &stream, err));
+        NX_TRY(nx_journal_add_stream(journal, options->streams[i].name, &stream, err));
         stream->config = options->streams[i];
         nx_journal_note_age(journal, stream->config.age_max_ns);
     }
@@ -154,10 +155,8 @@ enum nx_status nx_journal_see_stream(struct nx_journal *journal, uint32_t number
     }
     struct nx_journal_stream *named = nx_map_get(&journal->streams, name);
     if (named == NULL) {
-        NX_TRY(add_stream(journal, name, &named, err));
-        if (nx_stream_is_bucket(name)) {
-            nx_stream_bucket_config(&named->config, named->name);
-        }
+        NX_TRY(nx_journal_add_stream(journal, name, &named, err));
+        nx_stream_undeclared_config(&named->config, named->name);
     }
     if (stream != NULL) { /* it had a makeshift name until now */
         named->last_sequence = stream->last_sequence;
@@ -171,7 +170,7 @@ enum nx_status nx_journal_see_stream(struct nx_journal *journal, uint32_t number
     return give_number(journal, named, number, err);
 }
 
-static int64_t window_of(const struct nx_journal_stream *stream) {
+int64_t nx_journal_window(const struct nx_journal_stream *stream) {
     return stream->config.dedup_window_ns > 0 ? stream->config.dedup_window_ns
                                               : (int64_t)DEDUP_WINDOW_DEFAULT_S * NX_NS_PER_S;
 }
@@ -187,7 +186,8 @@ enum nx_status nx_journal_see_record(struct nx_journal *journal, const struct nx
     if (frame->header.time_ns > stream->last_time_ns) {
         stream->last_time_ns = frame->header.time_ns;
     }
-    if ((frame->header.flags & NX_FRAME_DEDUP) != 0 && frame->header.time_ns >= now_ns - window_of(stream)) {
+    if ((frame->header.flags & NX_FRAME_DEDUP) != 0 &&
+        frame->header.time_ns >= now_ns - nx_journal_window(stream)) {
         struct nx_dedup_entry entry = { .sequence = frame->header.sequence,
                                         .time_ns = frame->header.time_ns };
         memcpy(entry.key, frame->body, sizeof entry.key);
@@ -212,7 +212,7 @@ bool nx_journal_see_key(struct nx_journal *journal, uint32_t number, struct nx_s
                         int64_t time_ns, int64_t now_ns) {
     struct nx_journal_stream *stream = numbered(journal, number);
     struct nx_dedup_entry entry = { .sequence = sequence, .time_ns = time_ns };
-    if (stream == NULL || key.len != sizeof entry.key || time_ns < now_ns - window_of(stream)) {
+    if (stream == NULL || key.len != sizeof entry.key || time_ns < now_ns - nx_journal_window(stream)) {
         return true;
     }
     if (nx_dedup_reserve(&stream->dedup, 1, NULL) != NX_OK) {
@@ -489,7 +489,7 @@ static bool is_duplicate(struct nx_journal_stream *stream, struct nx_append_entr
     if (entry->dedup_key.len == 0) {
         return false;
     }
-    nx_dedup_expire(&stream->dedup, now.wall_ns - window_of(stream));
+    nx_dedup_expire(&stream->dedup, now.wall_ns - nx_journal_window(stream));
     const struct nx_dedup_entry *seen = nx_dedup_find(&stream->dedup, (const uint8_t *)entry->dedup_key.ptr);
     if (seen == NULL) {
         return false;
@@ -513,6 +513,16 @@ static bool is_decided(struct nx_journal_stream **streams, struct nx_append *app
     return true;
 }
 
+/* The entry tells of the one behind it. */
+static void say_sequence(struct nx_append_entry *entry, const struct nx_journal_stream *next) {
+    char text[NX_SEQUENCE_TEXT_SIZE + 1];
+    if (entry->payload.len >= NX_SEQUENCE_TEXT_SIZE) {
+        (void)snprintf(text, sizeof text, "%0*" PRIu64, NX_SEQUENCE_TEXT_SIZE, next->last_sequence);
+        memcpy((char *)(uintptr_t)entry->payload.ptr, text,
+               NX_SEQUENCE_TEXT_SIZE); /* the append's own bytes */
+    }
+}
+
 /* Sequences, times and duplicates. Returns the index behind the last record that is to be written. */
 static size_t number_records(struct nx_journal *journal, struct nx_journal_stream **streams,
                              struct nx_append *append, struct nx_now now) {
@@ -525,6 +535,9 @@ static size_t number_records(struct nx_journal *journal, struct nx_journal_strea
         struct nx_journal_stream *stream = streams[i];
         if (is_duplicate(stream, entry, now)) {
             continue;
+        }
+        if (entry->says_sequence && i + 1 < append->entry_count) {
+            say_sequence(entry, streams[i + 1]);
         }
         stream->last_time_ns = now.wall_ns > stream->last_time_ns ? now.wall_ns : stream->last_time_ns;
         stream->last_sequence++;
@@ -540,6 +553,7 @@ static size_t number_records(struct nx_journal *journal, struct nx_journal_strea
             }
         }
         nx_journal_note_subject(journal, stream, entry->subject, entry->sequence);
+        nx_journal_note_amount(journal, stream, entry);
         journal->batch_needs_sync = journal->batch_needs_sync || stream->config.sync == NX_SYNC_ALWAYS;
         end = i + 1;
     }
@@ -573,31 +587,6 @@ static enum nx_status write_records(struct nx_journal *journal, struct nx_journa
     return NX_OK;
 }
 
-static uint64_t append_size(const struct nx_append *append) {
-    uint64_t size = 0;
-    for (size_t i = 0; i < append->entry_count; i++) {
-        const struct nx_append_entry *entry = &append->entries[i];
-        size += nx_wal_entry_size(entry->dedup_key.len + entry->subject.len + entry->headers.len +
-                                  entry->payload.len);
-        size += nx_frame_size(sizeof(uint64_t) + entry->stream.len); /* if it is the stream's first */
-    }
-    return size;
-}
-
-/* Make the open segment and the batch able to take so many more bytes. */
-static enum nx_status make_room(struct nx_journal *journal, uint64_t size, struct nx_now now,
-                                struct nx_error *err) {
-    const uint64_t wanted = nx_wal_batch_size(journal->wal) + size;
-    if (wanted <= nx_wal_room(journal->wal) && !journal->must_checkpoint) {
-        if (wanted > BATCH_SIZE_MAX) {
-            nx_journal_commit(journal, now);
-        }
-        return NX_OK;
-    }
-    nx_journal_commit(journal, now);
-    return nx_journal_roll(journal, size, err);
-}
-
 static enum nx_status check_open(const struct nx_journal *journal, const struct nx_append *append,
                                  struct nx_error *err) {
     if (append->entry_count > NX_APPEND_ENTRIES_MAX) {
@@ -617,7 +606,8 @@ static enum nx_status check_open(const struct nx_journal *journal, const struct 
 /* A limit that passes by itself: whoever waits for it waits behind those who wait already. */
 static void stall_or_refuse(struct nx_journal *journal, struct nx_append *append, enum nx_status status,
                             const struct nx_error *err, struct nx_now now) {
-    if (err->kind == NX_KIND_OVERLOADED && nx_journal_stall(journal, append, append_size(append), now)) {
+    if (err->kind == NX_KIND_OVERLOADED &&
+        nx_journal_stall(journal, append, nx_journal_append_size(append), now)) {
         return;
     }
     if (err->kind == NX_KIND_OVERLOADED) {
@@ -626,11 +616,22 @@ static void stall_or_refuse(struct nx_journal *journal, struct nx_append *append
     refuse(append, status, err);
 }
 
+/* Until what has been asked so far is answered. */
+static void park(struct nx_journal *journal, struct nx_append *append) {
+    append->waits_for = journal->asks_made;
+    nx_message_queue_push(&journal->parked, &append->message);
+}
+
 static void stage(struct nx_journal *journal, struct nx_append *append, struct nx_now now) {
     struct nx_error err = { 0 };
     struct nx_journal_stream *streams[NX_APPEND_ENTRIES_MAX];
     bool must_wait = false;
-    if (journal->stalled.count > 0 && nx_journal_stall(journal, append, append_size(append), now)) {
+    if (append->room.is_asked) {
+        park(journal, append); /* the answer will be written into it */
+        return;
+    }
+    if (journal->stalled.count > 0 &&
+        nx_journal_stall(journal, append, nx_journal_append_size(append), now)) {
         return;
     }
     enum nx_status status = check_open(journal, append, &err);
@@ -640,17 +641,19 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
     if (status == NX_OK) {
         status = nx_journal_check_conditions(journal, append, &must_wait, &err);
     }
+    if (status == NX_OK && !must_wait) {
+        status = nx_journal_check_amount(journal, streams, append, &must_wait, &err);
+    }
     if (status == NX_OK && must_wait) {
-        append->waits_for = journal->asks_made;
-        nx_message_queue_push(&journal->parked, &append->message);
+        park(journal, append);
         return;
     }
-    const uint64_t size = append_size(append);
+    const uint64_t size = nx_journal_append_size(append);
     if (status == NX_OK && append->makes_room) {
         status = nx_journal_check_large(journal, size, &err);
     }
     if (status == NX_OK) {
-        status = make_room(journal, size, now, &err);
+        status = nx_journal_make_room(journal, size, now, &err);
     }
     if (status == NX_OK) {
         status = write_records(journal, streams, append, now, &err);
@@ -680,15 +683,6 @@ static void retry_stalled(struct nx_journal *journal, struct nx_now now) {
 
 /* ---- the actor ---- */
 
-static void protect(struct nx_journal *journal, struct nx_message *message) {
-    const struct nx_protect *wish = (const struct nx_protect *)message;
-    struct nx_journal_stream *stream = nx_map_get(&journal->streams, nx_str_from_c(wish->stream));
-    if (stream != NULL && wish->from_sequence != UINT64_MAX) {
-        stream->is_protected = true;
-    }
-    nx_mailbox_send_reply(journal->library, message); /* one for each that came through our bounded mailbox */
-}
-
 static void handle(struct nx_journal *journal, struct nx_message *message, struct nx_now now) {
     switch (message->kind) {
     case NX_FABRIC_APPEND:
@@ -699,7 +693,10 @@ static void handle(struct nx_journal *journal, struct nx_message *message, struc
         }
         break;
     case NX_FABRIC_PROTECT:
-        protect(journal, message);
+        nx_journal_protect(journal, message);
+        break;
+    case NX_FABRIC_DEFINE:
+        nx_journal_define(journal, (struct nx_define *)message, now);
         break;
     case NX_FABRIC_WHEN_HELD:
         nx_mailbox_send_reply(journal->library, message); /* behind the wishes that were told before it */

@@ -34,8 +34,12 @@ struct nx_journal_stream {
     int64_t last_time_ns;
     uint64_t void_from; /* the newest sequences, from this one on, hold nothing; 0: not so */
     struct nx_dedup dedup;
-    bool is_tracked;   /* `subjects` has every subject appended since this was set */
-    bool is_protected; /* a consumer wants its records kept */
+    bool is_tracked;            /* `subjects` has every subject appended since this was set */
+    bool is_protected;          /* a consumer wants its records kept */
+    bool is_gone;               /* it takes nothing more: see struct nx_define */
+    bool may_lose;              /* records leave by limits or by marks, which the journal is not told */
+    struct nx_define *refuses;  /* owned: its limits, where they refuse what is new; else NULL */
+    struct nx_append_room room; /* of those: the last answer, with what was added since; may be too much */
 };
 
 struct nx_journal {

@@ -13,6 +13,8 @@ enum {
 
 /* How long a run keeps de-duplication keys at least, so that a window can be made longer. */
 #define NX_DEDUP_KEPT_NS (600 * (int64_t)NX_NS_PER_S)
+/* And those of a stream that is still to be defined: no definition can say more. */
+#define NX_DEDUP_UNDEFINED_NS (3600 * (int64_t)NX_NS_PER_S)
 
 /** Write what is in the batch, if anything, and answer. */
 void nx_journal_commit(struct nx_journal *journal, struct nx_now now);
@@ -20,6 +22,11 @@ void nx_journal_commit(struct nx_journal *journal, struct nx_now now);
  * are shown on the board too. */
 NX_MUST_CHECK enum nx_status nx_journal_roll(struct nx_journal *journal, uint64_t append_size,
                                              struct nx_error *err);
+/** Bytes of the log that an append takes at most. */
+uint64_t nx_journal_append_size(const struct nx_append *append);
+/** Make the open segment and the batch able to take so many more bytes. Errors: as nx_journal_roll() */
+NX_MUST_CHECK enum nx_status nx_journal_make_room(struct nx_journal *journal, uint64_t size,
+                                                  struct nx_now now, struct nx_error *err);
 /** Bytes of a segment that takes this checkpoint and this append; 0: one of the usual size does. */
 uint64_t nx_journal_segment_size(const struct nx_journal *journal, uint64_t checkpoint_size,
                                  uint64_t append_size);
@@ -52,12 +59,36 @@ void nx_journal_retry_refused(struct nx_journal *journal, struct nx_now now);
 uint64_t nx_segment_size_for(uint64_t disk_budget);
 /** Check every condition; `*must_wait_out`: some subject's last sequence has been asked for.
  * Errors: NX_FAILED_PRECONDITION kind wrong-last-sequence; NX_RESOURCE_EXHAUSTED (out of memory) */
-NX_MUST_CHECK enum nx_status nx_journal_check_conditions(struct nx_journal *journal,
-                                                         const struct nx_append *append, bool *must_wait_out,
-                                                         struct nx_error *err);
+NX_MUST_CHECK enum nx_status nx_journal_check_conditions(struct nx_journal *journal, struct nx_append *append,
+                                                         bool *must_wait_out, struct nx_error *err);
 /** A record with this subject gets this sequence. */
 void nx_journal_note_subject(struct nx_journal *journal, struct nx_journal_stream *stream,
                              struct nx_str subject, uint64_t sequence);
+/* journal_amount.c: streams that refuse what would be too much, and those of which records are deleted. */
+
+/** Check what is to be added against its stream's limits; as nx_journal_check_conditions().
+ * Errors: NX_RESOURCE_EXHAUSTED in NATS's words, or out of memory */
+NX_MUST_CHECK enum nx_status nx_journal_check_amount(struct nx_journal *journal,
+                                                     struct nx_journal_stream **streams,
+                                                     struct nx_append *append, bool *must_wait_out,
+                                                     struct nx_error *err);
+/** This entry is about to be written. */
+void nx_journal_note_amount(struct nx_journal *journal, struct nx_journal_stream *stream,
+                            const struct nx_append_entry *entry);
+void nx_journal_take_room(struct nx_append *append, const struct nx_read *read);
+/** The last sequence of a subject, as far as it is known; 0: it is not, or there is none. */
+uint64_t nx_journal_known_last(const struct nx_journal *journal, struct nx_str stream, struct nx_str subject);
+/** Last sequences may be others than those which are known. */
+void nx_journal_forget_subjects(struct nx_journal *journal);
+/* journal_define.c: what others tell of streams, passed on to the library. */
+void nx_journal_protect(struct nx_journal *journal, struct nx_message *message);
+void nx_journal_define(struct nx_journal *journal, struct nx_define *define, struct nx_now now);
+/** A stream that is not there. Errors: NX_RESOURCE_EXHAUSTED (out of memory, too many) */
+NX_MUST_CHECK enum nx_status nx_journal_add_stream(struct nx_journal *journal, struct nx_str name,
+                                                   struct nx_journal_stream **stream_out,
+                                                   struct nx_error *err);
+/** For how long the stream remembers de-duplication keys. */
+int64_t nx_journal_window(const struct nx_journal_stream *stream);
 /** The library's answer to a question of ours. */
 void nx_journal_take_answer(struct nx_journal *journal, struct nx_read *read);
 /** Send what was to be asked, now that everything before it is committed. */
@@ -67,7 +98,10 @@ NX_MUST_CHECK enum nx_status nx_journal_directory(const char *data_directory, ch
                                                   struct nx_error *err);
 /** True for KV_… and OBJ_…, which need not be declared. */
 bool nx_stream_is_bucket(struct nx_str name);
-/** The configuration of such a stream; `name` is borrowed. */
-void nx_stream_bucket_config(struct nx_stream_config *config_out, struct nx_str name);
+/** The configuration of a stream that was not declared; `name` is borrowed. Of one that is still to be
+ * defined nothing leaves. */
+void nx_stream_undeclared_config(struct nx_stream_config *config_out, struct nx_str name);
+/** Take over what a definition says. */
+void nx_stream_config_define(struct nx_stream_config *config, const struct nx_define *define);
 /** True when the configuration has no filters, or one that matches. */
 bool nx_stream_takes(const struct nx_stream_config *config, struct nx_str subject);

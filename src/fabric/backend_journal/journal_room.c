@@ -18,6 +18,8 @@
 #include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
 
+enum { BATCH_SIZE_MAX = 8 * 1024 * 1024 /* bytes after which a batch is written though more is waiting */ };
+
 enum {
     UNSEALED_SEGMENTS_MAX = 16,           /* of full size: what may wait to be sealed */
     UNSEALED_SIZE_MIN = 32 * 1024 * 1024, /* bytes: it may be so much in any case */
@@ -250,4 +252,28 @@ bool nx_journal_must_roll(struct nx_journal *journal, int64_t now_ns) {
         return false;
     }
     return true;
+}
+
+uint64_t nx_journal_append_size(const struct nx_append *append) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < append->entry_count; i++) {
+        const struct nx_append_entry *entry = &append->entries[i];
+        size += nx_wal_entry_size(entry->dedup_key.len + entry->subject.len + entry->headers.len +
+                                  entry->payload.len);
+        size += nx_frame_size(sizeof(uint64_t) + entry->stream.len); /* if it is the stream's first */
+    }
+    return size;
+}
+
+enum nx_status nx_journal_make_room(struct nx_journal *journal, uint64_t size, struct nx_now now,
+                                    struct nx_error *err) {
+    const uint64_t wanted = nx_wal_batch_size(journal->wal) + size;
+    if (wanted <= nx_wal_room(journal->wal) && !journal->must_checkpoint) {
+        if (wanted > BATCH_SIZE_MAX) {
+            nx_journal_commit(journal, now);
+        }
+        return NX_OK;
+    }
+    nx_journal_commit(journal, now);
+    return nx_journal_roll(journal, size, err);
 }

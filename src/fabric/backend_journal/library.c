@@ -1,6 +1,7 @@
 #include "fabric/backend_journal/library.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
@@ -24,9 +25,26 @@ static void stream_free(struct nx_library_stream *stream) {
         stream->protections = (struct nx_protect *)(void *)wish->next;
         nx_message_release(wish);
     }
+    nx_message_queue_release(&stream->infos);
+    nx_library_marks_free(stream->marks);
+    free(stream->defined);
     free((void *)(uintptr_t)stream->name.ptr);
     free(stream->lost);
     free(stream);
+}
+
+static enum nx_status add_stream(struct nx_library *library, struct nx_str name,
+                                 const struct nx_stream_config *config, struct nx_library_stream **stream_out,
+                                 struct nx_error *err);
+
+/* The stream of which this one has the marks. */
+static enum nx_status find_marked(struct nx_library *library, struct nx_library_stream *stream,
+                                  struct nx_error *err) {
+    char name[NX_STREAM_NAME_SIZE_MAX + 1];
+    (void)snprintf(name, sizeof name, "JS_%.*s", NX_STR_ARG(nx_str_slice(stream->name, 4, stream->name.len)));
+    stream->marked = nx_map_get(&library->streams, nx_str_from_c(name));
+    return stream->marked != NULL ? NX_OK
+                                  : add_stream(library, nx_str_from_c(name), NULL, &stream->marked, err);
 }
 
 static enum nx_status add_stream(struct nx_library *library, struct nx_str name,
@@ -50,11 +68,11 @@ static enum nx_status add_stream(struct nx_library *library, struct nx_str name,
     }
     if (config != NULL) {
         stream->config = *config;
-    } else if (nx_stream_is_bucket(name)) {
-        nx_stream_bucket_config(&stream->config, stream->name);
+    } else {
+        nx_stream_undeclared_config(&stream->config, stream->name);
     }
     *stream_out = stream;
-    return NX_OK;
+    return nx_str_starts_with(name, NX_STR("JSM_")) ? find_marked(library, stream, err) : NX_OK;
 }
 
 enum nx_status nx_library_init(struct nx_library *library, const struct nx_fabric_options *options,
@@ -111,6 +129,50 @@ void nx_library_fini(struct nx_library *library) {
     nx_message_queue_release(&library->erasing);
     nx_wal_tracker_fini(&library->tracker);
     *library = (struct nx_library){ 0 };
+}
+
+static enum nx_status define_one(struct nx_library *library, const struct nx_define *define, int64_t now_ns,
+                                 struct nx_error *err) {
+    const struct nx_str name = nx_str_from_c(define->stream);
+    struct nx_library_stream *stream = nx_map_get(&library->streams, name);
+    if (stream == NULL) {
+        NX_TRY(add_stream(library, name, NULL, &stream, err));
+    }
+    if (stream->defined == NULL) {
+        stream->defined = calloc(1, sizeof *stream->defined);
+        if (stream->defined == NULL) {
+            return nx_fail_memory(err);
+        }
+    }
+    *stream->defined = *define; /* the message in it is of no meaning */
+    nx_stream_config_define(&stream->config, define);
+    const uint64_t first = define->is_gone ? stream->last_sequence + 1 : define->first_sequence;
+    if (first > stream->first_sequence) {
+        nx_library_expire_before(stream, first);
+    }
+    /* The limit of a subject may be another one. */
+    stream->is_counted = false;
+    stream->live = (struct nx_library_live){ .is_wanted = stream->marked == NULL };
+    stream->has_expiry = false;
+    library->expiry_ns = 0;
+    (void)nx_library_keep_limits_of(library, stream, now_ns);
+    library->info_generation = 0;
+    library->retention_at_ns = 0;
+    return NX_OK;
+}
+
+/* A stream of JetStream's, with those beside it. */
+enum nx_status nx_library_define(struct nx_library *library, const struct nx_define *define, int64_t now_ns,
+                                 struct nx_error *err) {
+    struct nx_define beside = { .is_gone = define->is_gone, .per_subject_max = 1 };
+    NX_TRY(define_one(library, define, now_ns, err));
+    if (!nx_str_starts_with(nx_str_from_c(define->stream), NX_STR("JS_"))) {
+        return NX_OK;
+    }
+    (void)snprintf(beside.stream, sizeof beside.stream, "JSM_%.250s", define->stream + 3);
+    NX_TRY(define_one(library, &beside, now_ns, err));
+    (void)snprintf(beside.stream, sizeof beside.stream, "JSC_%.250s", define->stream + 3);
+    return define_one(library, &beside, now_ns, err);
 }
 
 static enum nx_status give_number(struct nx_library *library, struct nx_library_stream *stream,
@@ -232,6 +294,13 @@ static void note_news(struct nx_library *library, struct nx_library_stream *stre
     }
 }
 
+/* Whether more than the newest record of a subject may be asked for: always of a client's stream, for its
+ * definition comes later, and may change. */
+static bool keeps_history(const struct nx_library_stream *stream) {
+    return stream->config.per_subject_max > 1 ||
+           (stream->config.per_subject_max == 0 && nx_str_starts_with(stream->name, NX_STR("JS_")));
+}
+
 enum nx_status nx_library_see_record(struct nx_library *library, const struct nx_segment *segment,
                                      const struct nx_frame *frame, struct nx_error *err) {
     struct nx_library_stream *stream = nx_library_numbered(library, frame->header.stream);
@@ -241,9 +310,16 @@ enum nx_status nx_library_see_record(struct nx_library *library, const struct nx
     }
     NX_TRY(obtain_tail(library, segment->number, &tail, err));
     const bool is_one_more = nx_library_is_one_more(library, stream, frame);
-    NX_TRY(nx_tail_add(tail, frame, stream->config.per_subject_max > 1, err));
+    if (stream->marked != NULL) {
+        struct nx_stored mark;
+        nx_stored_of_frame(frame, &mark); /* taken again it would change nothing */
+        NX_TRY(nx_library_take_mark(library, stream->marked, mark.subject, mark.payload, err));
+        library->expiry_ns = 0;
+    }
+    NX_TRY(nx_tail_add(tail, frame, keeps_history(stream), err));
     stream->current_count += is_one_more ? 1 : 0;
     stream->last_sequence = frame->header.sequence;
+    nx_library_note_added(library, stream, frame);
     note_news(library, stream);
     return NX_OK;
 }
@@ -425,6 +501,21 @@ static bool may_park(const struct nx_library *library, struct nx_read *read) {
     return false;
 }
 
+/* What a client's stream holds, exactly; the answer may have to wait. False: it is another stream. */
+static bool answer_counted(struct nx_library *library, struct nx_read *read) {
+    struct nx_library_stream *stream =
+        read->stream.len == 0 ? NULL : nx_map_get(&library->streams, read->stream);
+    if (stream == NULL || stream->defined == NULL || stream->marked != NULL) {
+        return false;
+    }
+    if (nx_library_answer_exact(library, stream, read)) {
+        nx_message_reply(&read->message);
+    } else {
+        nx_message_queue_push(&stream->infos, &read->message);
+    }
+    return true;
+}
+
 /* `behind`: why what was committed could not be taken in, or NULL. Then nothing is answered from what is
  * known: a record that the asker saw acknowledged may be missing in it. */
 static void handle_read(struct nx_library *library, struct nx_read *read, const struct nx_error *behind,
@@ -434,6 +525,9 @@ static void handle_read(struct nx_library *library, struct nx_read *read, const 
         read->status = behind->status;
         read->error = *behind;
         nx_message_reply(&read->message);
+        return;
+    }
+    if ((read->kind == NX_READ_INFO || read->kind == NX_READ_ROOM) && answer_counted(library, read)) {
         return;
     }
     if (read->kind != NX_READ_SCAN || !read->wait || read->backward) {
@@ -447,6 +541,18 @@ static void handle_read(struct nx_library *library, struct nx_read *read, const 
         return;
     }
     park(library, stream, read);
+}
+
+/* `behind`: as for reads. */
+static void handle_define(struct nx_library *library, struct nx_define *define, const struct nx_error *behind,
+                          struct nx_now now) {
+    if (behind != NULL) {
+        define->status = behind->status;
+        define->error = *behind;
+    } else {
+        define->status = nx_library_define(library, define, now.wall_ns, &define->error);
+    }
+    nx_message_reply(&define->message);
 }
 
 /* The further sealing is behind, the larger its part of each step: what is not sealed is read at the next
@@ -474,6 +580,8 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
             handle_read(library, (struct nx_read *)message, is_behind ? &err : NULL, now);
         } else if (message->kind == NX_FABRIC_PROTECT) {
             nx_library_protect(library, (struct nx_protect *)message);
+        } else if (message->kind == NX_FABRIC_DEFINE) {
+            handle_define(library, (struct nx_define *)message, is_behind ? &err : NULL, now);
         } else if (message->kind == NX_FABRIC_APPEND) {
             nx_library_take_append(library, (struct nx_append *)message);
         } else if (message->kind == NX_FABRIC_ERASE) {
@@ -492,11 +600,13 @@ int64_t nx_library_step(void *state, struct nx_now now, struct nx_message_queue 
     look_at_all_parked(library, now.monotonic_ns);
     nx_library_note_keys(library); /* reads may have found it out too */
     const int64_t seal_ns = seal(library, now);
+    const int64_t limit_ns = nx_library_keep_limits(library, now);
     const int64_t retain_ns = nx_library_retain(library, now);
     const int64_t merge_ns = nx_library_merge(library, now);
     nx_library_publish_sizes(library);
     int64_t again_ns = seal_ns < retain_ns ? seal_ns : retain_ns;
     again_ns = merge_ns < again_ns ? merge_ns : again_ns;
+    again_ns = limit_ns < again_ns ? limit_ns : again_ns;
     if (is_behind && again_ns > now.monotonic_ns + RETRY_NS) {
         again_ns = now.monotonic_ns + RETRY_NS;
     }

@@ -23,6 +23,17 @@ struct nx_library_gap {
     uint64_t last;
 };
 
+/* How much of a stream is shown: counted once, a piece at a time, and kept up from then on. */
+struct nx_library_live {
+    bool is_wanted;
+    bool is_known;
+    uint64_t next; /* while it is counted: sequences below this one are */
+    uint64_t count;
+    uint64_t size; /* bytes as NATS counts them */
+};
+
+struct nx_library_marks;
+
 struct nx_library_stream {
     uint32_t number;    /* 0: declared, nothing in the log yet */
     struct nx_str name; /* owned */
@@ -32,7 +43,15 @@ struct nx_library_stream {
     bool is_followed; /* another stream's records go with these, and some are stored */
     bool is_counted;  /* somebody asked how many records are current: the number is kept up from then on */
     uint64_t current_count;
-    struct nx_library_gap *lost; /* sequences known to be destroyed, ascending */
+    /* Of JetStream's: */
+    struct nx_define *defined; /* the limits, which are exact; owned; NULL: nobody has said them yet */
+    struct nx_library_live live;
+    struct nx_library_marks *marks;   /* what was deleted; NULL: nothing */
+    struct nx_library_stream *marked; /* of JSM_<id>: JS_<id>; else NULL */
+    struct nx_message_queue infos;    /* reads that wait until it is counted */
+    bool owes_first;                  /* something was deleted, and limits have raised the first sequence */
+    bool has_expiry;                  /* library.expiry_ns is no later than its next record's end */
+    struct nx_library_gap *lost;      /* sequences known to be destroyed, ascending */
     size_t lost_count;
     size_t lost_capacity;
     size_t lost_sealed;                     /* of them stand in runs */
@@ -116,6 +135,7 @@ struct nx_library {
     struct nx_library_stream *news;    /* those with records since their parked scans were looked at */
     int64_t next_deadline_ns;          /* of the parked scans, the earliest */
     size_t parked_count;
+    int64_t expiry_ns; /* monotonic: when the next record of JetStream's streams gets too old */
     struct nx_vault vault;
     struct nx_mailbox *appends; /* the journal's; borrowed, as our own */
     struct nx_mailbox *reads;
@@ -149,6 +169,10 @@ nx_library_open_runs(struct nx_library *library, struct nx_buf *report,
                      enum nx_status (*see)(void *data, const struct nx_extent *extent, struct nx_str name,
                                            struct nx_error *err),
                      void *data, uint64_t *next_segment_out, struct nx_error *err);
+/** Take in what the runs say was deleted of JetStream's streams. Errors: NX_RESOURCE_EXHAUSTED (out of
+ * memory)
+ */
+NX_MUST_CHECK enum nx_status nx_library_read_marks(struct nx_library *library, struct nx_error *err);
 /** Walk over the de-duplication keys that the runs keep and that may still be in a window. */
 void nx_library_recent_keys(struct nx_library *library, int64_t now_ns,
                             void (*visit)(void *data, const struct nx_stored *stored), void *data);

@@ -51,17 +51,70 @@ static inline void nx_library_expire_before(struct nx_library_stream *stream, ui
     stream->first_sequence = first_sequence;
     stream->sealed_generation = 0;
 }
+/** Keep the stream as the definition says. Errors: NX_RESOURCE_EXHAUSTED (out of memory, too many) */
+NX_MUST_CHECK enum nx_status nx_library_define(struct nx_library *library, const struct nx_define *define,
+                                               int64_t now_ns, struct nx_error *err);
 /** The sequence from which on a record can match the filter: runs whose subjects do not are passed over.
  * `*until_out`: up to there it need not be asked again. */
 uint64_t nx_library_skip(const struct nx_library *library, const struct nx_library_stream *stream,
                          uint64_t sequence, struct nx_str filter, uint64_t *until_out);
 /** How many of the sequences `first` to `last` are known to be destroyed. */
 uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_t first, uint64_t last);
-/** Walk over all records with this key, the oldest first, until `visit` returns false. */
+/** Walk over all records with this key, those of JetStream's streams left out, the oldest first, until
+ * `visit` returns false. */
 void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, struct nx_str key,
                      bool (*visit)(void *data, const struct nx_library_stream *stream,
                                    const struct nx_stored *stored),
                      void *data);
+/* Of JetStream's streams: library_marks.c, what was deleted one by one, and library_limits.c, the rest. */
+
+/** True when the record was deleted. */
+bool nx_library_is_deleted(const struct nx_library_stream *stream, uint64_t sequence, struct nx_str subject);
+/** True when it was, and bringing back older ones of its subject is no danger when it leaves the disk. */
+bool nx_library_may_forget(const struct nx_library_stream *stream, const struct nx_stored *stored);
+/** The first sequence from this one on that was not deleted by its number. */
+uint64_t nx_library_skip_deleted(const struct nx_library_stream *stream, uint64_t sequence);
+/** Take in a record of the stream's JSM_<id>; what is no mark is passed over.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_library_take_mark(struct nx_library *library,
+                                                  struct nx_library_stream *stream, struct nx_str subject,
+                                                  struct nx_str payload, struct nx_error *err);
+void nx_library_marks_free(struct nx_library_marks *marks); /* NULL allowed */
+/** The stored records of a subject, newest first, whether or not they are shown: `walk` starts zeroed. */
+struct nx_library_walk {
+    size_t place; /* of the segments from the newest on, then of the runs */
+    uint32_t cursor;
+    uint64_t below;
+};
+bool nx_library_older_of_subject(const struct nx_library *library, const struct nx_library_stream *stream,
+                                 struct nx_str subject, struct nx_library_walk *walk,
+                                 struct nx_stored *stored_out);
+/** The record is not shown any more, and was until now. */
+void nx_library_note_left(struct nx_library_stream *stream, const struct nx_stored *stored);
+/** The record was added to the stream, which is one of JetStream's. */
+void nx_library_note_added(struct nx_library *library, struct nx_library_stream *stream,
+                           const struct nx_frame *frame);
+/** Raise the first sequence to this one; what leaves is counted. */
+void nx_library_raise_first(struct nx_library *library, struct nx_library_stream *stream, uint64_t first);
+/** Hold the stream to its limits. Returns the wall time at which it is to be looked at again. */
+int64_t nx_library_keep_limits_of(struct nx_library *library, struct nx_library_stream *stream,
+                                  int64_t now_ns);
+/** Hold all streams to their limits, count what is to be counted. Returns when to be called again. */
+int64_t nx_library_keep_limits(struct nx_library *library, struct nx_now now);
+/** What is shown of a stream that is counted. */
+void nx_library_fill_exact(struct nx_library *library, struct nx_library_stream *stream,
+                           struct nx_stream_info *info);
+/** Answer NX_READ_COUNT. */
+void nx_library_answer_count(struct nx_library *library, struct nx_library_stream *stream,
+                             struct nx_read *read);
+/** Answer NX_READ_LASTS. */
+void nx_library_answer_lasts(struct nx_library *library, struct nx_library_stream *stream,
+                             struct nx_read *read);
+/** True when one of the filters, separated by spaces, matches; also when there are none. */
+bool nx_library_matches(struct nx_str filters, struct nx_str subject);
+/** Answer NX_READ_INFO of a stream that is counted. False: it is not yet. */
+bool nx_library_answer_exact(struct nx_library *library, struct nx_library_stream *stream,
+                             struct nx_read *read);
 /** Answer a scan from read->next_sequence on. False: nothing to answer with yet, and it may wait. */
 bool nx_library_scan(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read);
 /** Prepare a scan: check it, find its stream and its start. False when it is answered already. */

@@ -180,6 +180,19 @@ void nx_library_info(const struct nx_library *library, struct nx_library_stream 
     }
 }
 
+bool nx_library_matches(struct nx_str filters, struct nx_str subject) {
+    struct nx_str filter;
+    if (filters.len == 0) {
+        return true;
+    }
+    while (nx_str_split(&filters, ' ', &filter)) {
+        if (nx_subject_matches(filter, subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t nx_library_skip(const struct nx_library *library, const struct nx_library_stream *stream,
                          uint64_t sequence, struct nx_str filter, uint64_t *until_out) {
     for (size_t i = 0; i < library->run_count; i++) {
@@ -187,7 +200,7 @@ uint64_t nx_library_skip(const struct nx_library *library, const struct nx_libra
         if (!nx_run_extent(library->runs[i], stream->number, &extent) || extent.last_sequence < sequence) {
             continue;
         }
-        if (nx_run_may_match(library->runs[i], stream->number, filter, nx_subject_matches)) {
+        if (nx_run_may_match(library->runs[i], stream->number, filter, nx_library_matches)) {
             *until_out = extent.last_sequence;
             return sequence;
         }
@@ -205,6 +218,11 @@ uint64_t nx_library_lost_between(const struct nx_library_stream *stream, uint64_
         count += from <= to ? to - from + 1 : 0;
     }
     return count;
+}
+
+/* Headers of messages from outside name nothing here. */
+static bool is_ours(const struct nx_library_stream *stream) {
+    return !nx_stream_name_is_jetstream(stream->name);
 }
 
 /* A segment's index gives the newest first; they are put in order here, as many as an answer takes. */
@@ -230,7 +248,7 @@ static bool visit_tail(const struct nx_library *library, const struct nx_tail *t
             continue;
         }
         const struct nx_library_stream *stream = nx_library_numbered(library, stored.stream);
-        if (stream != NULL && stored.sequence >= stream->first_sequence &&
+        if (stream != NULL && is_ours(stream) && stored.sequence >= stream->first_sequence &&
             nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
             return false;
         }
@@ -247,7 +265,7 @@ void nx_library_find(const struct nx_library *library, enum nx_key_kind kind, st
         struct nx_stored stored;
         while (nx_run_find(library->runs[i], library->cache, kind, key, &cursor, &stored)) {
             const struct nx_library_stream *stream = nx_library_numbered(library, stored.stream);
-            if (stream != NULL && stored.sequence >= stream->first_sequence &&
+            if (stream != NULL && is_ours(stream) && stored.sequence >= stream->first_sequence &&
                 nx_library_is_current(library, stream, &stored) && !visit(data, stream, &stored)) {
                 return;
             }

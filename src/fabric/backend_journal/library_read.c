@@ -142,6 +142,23 @@ static void answer_sequence(struct nx_library *library, struct nx_read *read) {
                            NX_STR_ARG(stream->name), sequence);
 }
 
+/* Where some were deleted. */
+static bool find_last(const struct nx_library *library, const struct nx_library_stream *stream,
+                      struct nx_str subject, struct nx_stored *stored_out) {
+    struct nx_library_walk walk = { 0 };
+    const uint64_t limit = stream->config.per_subject_max;
+    for (uint64_t newer = 0; limit == 0 || newer < limit; newer++) {
+        if (!nx_library_older_of_subject(library, stream, subject, &walk, stored_out) ||
+            stored_out->sequence < stream->first_sequence) {
+            return false;
+        }
+        if (!nx_library_is_deleted(stream, stored_out->sequence, subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void answer_last(struct nx_library *library, struct nx_read *read) {
     const struct nx_library_stream *stream = nx_map_get(&library->streams, read->stream);
     struct answer answer = answer_of(library, read);
@@ -150,7 +167,13 @@ static void answer_last(struct nx_library *library, struct nx_read *read) {
         fail_no_stream(read);
         return;
     }
-    const uint64_t sequence = nx_library_last_of_subject(library, stream, read->subject);
+    if (stream->marks != NULL && find_last(library, stream, read->subject, &stored)) {
+        add(&answer, stream, &stored);
+        finish(&answer);
+        return;
+    }
+    const uint64_t sequence =
+        stream->marks != NULL ? 0 : nx_library_last_of_subject(library, stream, read->subject);
     if (sequence == 0) {
         read->status = nx_fail(&read->error, NX_NOT_FOUND, "stream '%.*s' has no record '%.*s'",
                                NX_STR_ARG(stream->name), NX_STR_ARG(nx_str_slice(read->subject, 0, 128)));
@@ -189,8 +212,12 @@ static void answer_key(struct nx_library *library, struct nx_read *read, enum nx
 
 static bool copy_info(struct nx_library *library, struct nx_library_stream *stream, struct nx_read *read) {
     struct nx_stream_info *info = &read->infos[read->info_count++];
-    nx_library_info(library, stream, info);
-    if (stream->config.per_subject_max > 0) {
+    if (stream->live.is_known) {
+        nx_library_fill_exact(library, stream, info);
+    } else {
+        nx_library_info(library, stream, info);
+    }
+    if (!stream->live.is_known && stream->config.per_subject_max > 0) {
         info->count = nx_library_count_current(library, stream);
     }
     info->name = nx_arena_copy(&read->arena, stream->name);
@@ -239,10 +266,14 @@ bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
         fail_no_stream(read);
         return false;
     }
-    if (read->subject.len > 0 && !nx_subject_is_filter(read->subject)) {
-        read->status = nx_fail(&read->error, NX_INVALID_ARGUMENT, "'%.*s' cannot be a filter of subjects",
-                               NX_STR_ARG(nx_str_slice(read->subject, 0, 128)));
-        return false;
+    struct nx_str filters = read->subject;
+    struct nx_str filter;
+    while (filters.len > 0 && nx_str_split(&filters, ' ', &filter)) {
+        if (!nx_subject_is_filter(filter)) {
+            read->status = nx_fail(&read->error, NX_INVALID_ARGUMENT, "'%.*s' cannot be a filter of subjects",
+                                   NX_STR_ARG(nx_str_slice(filter, 0, 128)));
+            return false;
+        }
     }
     uint64_t from = read->from_sequence == 0 ? 1 : read->from_sequence;
     if (read->from_time_ns > 0) {
@@ -268,7 +299,7 @@ bool nx_library_scan_begin(struct nx_library *library, struct nx_read *read,
 /* Records of streams that keep only some of a subject are hidden once there are newer ones. */
 static bool is_wanted(const struct nx_library *library, const struct nx_library_stream *stream,
                       const struct nx_read *read, const struct nx_stored *stored) {
-    if (read->subject.len > 0 && !nx_subject_matches(read->subject, stored->subject)) {
+    if (!nx_library_matches(read->subject, stored->subject)) {
         return false;
     }
     return nx_library_is_current(library, stream, stored);
@@ -295,6 +326,7 @@ bool nx_library_scan(struct nx_library *library, struct nx_library_stream *strea
     for (size_t walked = 0; walked < WALK_MAX && !answer.failed; walked++) {
         struct nx_stored stored;
         skip(library, stream, read, &checked_until);
+        read->next_sequence = nx_library_skip_deleted(stream, read->next_sequence);
         const enum nx_stored_found found =
             nx_library_at_or_after(library, stream, read->next_sequence, &stored);
         const uint64_t reached = found == NX_STORED_NONE ? stream->last_sequence + 1 : stored.sequence;
@@ -351,6 +383,19 @@ static void scan_backward(struct nx_library *library, const struct nx_library_st
     finish(&answer);
 }
 
+static void answer_count(struct nx_library *library, struct nx_read *read) {
+    struct nx_library_stream *counted = nx_map_get(&library->streams, read->stream);
+    if (counted == NULL) {
+        fail_no_stream(read);
+        return;
+    }
+    if (read->kind == NX_READ_LASTS) {
+        nx_library_answer_lasts(library, counted, read);
+    } else {
+        nx_library_answer_count(library, counted, read);
+    }
+}
+
 void nx_library_answer(struct nx_library *library, struct nx_read *read) {
     struct nx_library_stream *stream;
     read->record_count = 0;
@@ -380,6 +425,12 @@ void nx_library_answer(struct nx_library *library, struct nx_read *read) {
     case NX_READ_INFO:
         answer_info(library, read);
         return;
+    case NX_READ_COUNT:
+    case NX_READ_LASTS:
+        answer_count(library, read);
+        return;
+    case NX_READ_ROOM: /* of streams that are not JetStream's */
+        break;
     }
     read->status = nx_fail(&read->error, NX_INVALID_ARGUMENT, "unknown kind of read");
 }

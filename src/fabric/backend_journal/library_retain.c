@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "fabric/backend_journal/journal_internal.h"
 #include "fabric/backend_journal/library_internal.h"
+#include "fabric/subject/subject.h"
 
 enum {
     PERIOD_S = 10,
@@ -176,8 +177,8 @@ static void retain_stream(const struct nx_library *library, struct nx_library_st
         retain_follower(library, stream);
         return;
     }
-    if (config->age_max_ns == 0 && config->size_max == 0) {
-        return;
+    if (stream->defined != NULL || (config->age_max_ns == 0 && config->size_max == 0)) {
+        return; /* a client's stream: library_limits.c */
     }
     nx_library_info(library, stream, &info);
     uint64_t size = info.size;
@@ -391,14 +392,16 @@ static struct nx_library_stream *rather(struct nx_library_stream *held, struct n
     return held == NULL || (is_held_by_reader(held) && !is_held_by_reader(stream)) ? stream : held;
 }
 
-/* Keys are values, not history; objects are named by records that stay, or go with those that name them. */
+/* Keys are values, not history; objects are named by records that stay, or go with those that name them; a
+ * client's stream is not ours to shorten, nor what says which there are. */
 static bool is_for_good(const struct nx_library *library, const struct nx_library_stream *stream,
                         size_t run) {
     const struct nx_library_stream *leader = leader_of(library, stream);
     if (stream->config.goes_with.len > 0) {
         return leader == NULL || leader->number == 0 || !is_gone_up_to(library, leader, run);
     }
-    return stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_"));
+    return stream->config.per_subject_max > 0 || nx_str_starts_with(stream->name, NX_STR("OBJ_")) ||
+           nx_stream_name_is_jetstream(stream->name) || nx_str_is(stream->name, "JETSTREAM");
 }
 
 /* The oldest part of this run that may leave, and its stream; NULL: none. `*held`: one that may not. */

@@ -44,6 +44,9 @@ static uint64_t count_newer(const struct nx_library *library, const struct nx_li
 bool nx_library_is_current(const struct nx_library *library, const struct nx_library_stream *stream,
                            const struct nx_stored *stored) {
     const uint64_t limit = stream->config.per_subject_max;
+    if (stream->marks != NULL && nx_library_is_deleted(stream, stored->sequence, stored->subject)) {
+        return false;
+    }
     return limit == 0 || count_newer(library, stream, 0, stored, limit, false) < limit;
 }
 
@@ -53,10 +56,14 @@ bool nx_library_is_dropped(const struct nx_library *library, const struct nx_lib
     if (stored->sequence < stream->first_sequence) {
         return true;
     }
+    const bool is_forgotten = stream->marks != NULL && nx_library_may_forget(stream, stored);
     /* Nobody is shown it, but its key must be found again after a start. */
-    if (limit == 0 ||
+    if ((limit == 0 && !is_forgotten) ||
         (stored->dedup.len > 0 && stored->time_ns > now_ns - nx_library_dedup_kept_ns(stream))) {
         return false;
+    }
+    if (is_forgotten) {
+        return true;
     }
     /* What is not synced yet must not push out what is. */
     const bool runs_only = stream->config.sync != NX_SYNC_ALWAYS;

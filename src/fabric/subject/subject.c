@@ -60,6 +60,23 @@ bool nx_subject_matches(struct nx_str filter, struct nx_str subject) {
     return !nx_str_split(&subject, '.', &have);
 }
 
+bool nx_subject_covers(struct nx_str filter, struct nx_str other) {
+    struct nx_str want;
+    struct nx_str have;
+    while (nx_str_split(&filter, '.', &want)) {
+        if (!nx_str_split(&other, '.', &have)) {
+            return false;
+        }
+        if (nx_str_is(want, ">")) {
+            return true;
+        }
+        if (nx_str_is(have, ">") || (!nx_str_is(want, "*") && !nx_str_equal(want, have))) {
+            return false;
+        }
+    }
+    return !nx_str_split(&other, '.', &have);
+}
+
 bool nx_subject_overlaps(struct nx_str a, struct nx_str b) {
     struct nx_str left;
     struct nx_str right;
@@ -76,6 +93,11 @@ bool nx_subject_overlaps(struct nx_str a, struct nx_str b) {
             return false;
         }
     }
+}
+
+bool nx_stream_name_is_jetstream(struct nx_str name) {
+    return nx_str_starts_with(name, NX_STR("JS_")) || nx_str_starts_with(name, NX_STR("JSM_")) ||
+           nx_str_starts_with(name, NX_STR("JSC_"));
 }
 
 bool nx_stream_name_is_valid(struct nx_str name) {

@@ -17,7 +17,12 @@ bool nx_subject_is_filter(struct nx_str filter);
 bool nx_subject_has_wildcard(struct nx_str filter);
 /** True when a valid filter covers a valid subject. */
 bool nx_subject_matches(struct nx_str filter, struct nx_str subject);
+/** True when every subject that the valid filter `other` covers is covered by the valid filter, too. */
+bool nx_subject_covers(struct nx_str filter, struct nx_str other);
 /** True when some subject is covered by both valid filters. */
 bool nx_subject_overlaps(struct nx_str a, struct nx_str b);
+/** True for the streams of JetStream: JS_…, JSM_…, JSC_…, which are defined while the log is open. What
+ * stands in them came from outside: no header in it is ours. */
+bool nx_stream_name_is_jetstream(struct nx_str name);
 /** True when it can name a stream: 1 to NX_STREAM_NAME_SIZE_MAX bytes of [A-Za-z0-9_-]. */
 bool nx_stream_name_is_valid(struct nx_str name);

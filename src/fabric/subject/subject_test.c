@@ -106,8 +106,21 @@ static void test_a_stream_name_is_letters_digits_dash_and_underscore(void **stat
     assert_false(nx_stream_name_is_valid(nx_str_of(text, NX_STREAM_NAME_SIZE_MAX + 1)));
 }
 
+static void test_a_filter_covers_another_when_it_takes_all_that_the_other_takes(void **state) {
+    (void)state;
+    assert_true(nx_subject_covers(NX_STR("a.>"), NX_STR("a.*.c")));
+    assert_true(nx_subject_covers(NX_STR("a.*"), NX_STR("a.*")));
+    assert_true(nx_subject_covers(NX_STR("a.*"), NX_STR("a.b")));
+    assert_true(nx_subject_covers(NX_STR(">"), NX_STR(">")));
+    assert_false(nx_subject_covers(NX_STR("a.*"), NX_STR("a.>")));
+    assert_false(nx_subject_covers(NX_STR("a.b"), NX_STR("a.*")));
+    assert_false(nx_subject_covers(NX_STR("a.*"), NX_STR("a.b.c")));
+    assert_false(nx_subject_covers(NX_STR("a.b.>"), NX_STR("a.b")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_filter_covers_another_when_it_takes_all_that_the_other_takes),
         cmocka_unit_test(test_a_subject_has_no_empty_tokens_spaces_or_wildcards),
         cmocka_unit_test(test_a_subject_is_refused_from_one_byte_above_its_limit),
         cmocka_unit_test(test_the_rest_stands_only_at_the_end_of_a_filter),

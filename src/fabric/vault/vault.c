@@ -6,6 +6,7 @@
 #include "codec/headers.h"
 #include "codec/hex.h"
 #include "codec/time_format.h"
+#include "fabric/subject/subject.h"
 
 enum {
     PREFIX_SIZE = sizeof NX_PERSON_HEADER - 1 + 2 + NX_KEY_ID_TEXT_SIZE + 2, /* "Nexus-Person: <id>\r\n" */
@@ -106,7 +107,7 @@ static enum nx_status place(struct nx_append *append, struct nx_append_entry *en
         return nx_fail_kind(err, NX_KIND_HEADERS_TOO_LARGE, "a record's headers take at most %d bytes",
                             NX_HEADERS_SIZE_MAX);
     }
-    if (entry->subject.len + headers.len + payload.len > NX_RECORD_SIZE_MAX) {
+    if (headers.len + payload.len > NX_RECORD_SIZE_MAX) {
         return nx_fail_kind(err, NX_KIND_TOO_LARGE,
                             "a record takes at most %d bytes, and this one is longer sealed",
                             NX_RECORD_SIZE_MAX);
@@ -270,7 +271,7 @@ static void open_record(struct nx_vault *vault, struct nx_arena *arena, struct n
 
 void nx_vault_open_all(struct nx_vault *vault, struct nx_read *read) {
     for (size_t i = 0; i < read->record_count; i++) {
-        if (nx_record_is_sealed(&read->records[i])) {
+        if (nx_record_is_sealed(&read->records[i]) && !nx_stream_name_is_jetstream(read->records[i].stream)) {
             open_record(vault, &read->arena, &read->records[i]);
         }
     }

@@ -18,7 +18,7 @@ enum {
     NX_FUNCTION_NAME_SIZE_MAX = 64, /* bytes; [a-z0-9]([a-z0-9-]*[a-z0-9])? */
 };
 
-enum nx_trigger_kind { NX_TRIGGER_HTTP, NX_TRIGGER_EVENT };
+enum nx_trigger_kind { NX_TRIGGER_HTTP, NX_TRIGGER_EVENT, NX_TRIGGER_NATS };
 
 /* Request headers that hold somebody's credentials: they stay out of the log unless a trigger keeps them. */
 enum nx_credential { NX_AUTHORIZATION, NX_COOKIE, NX_PROXY_AUTHORIZATION, NX_CREDENTIAL_COUNT };
@@ -28,9 +28,9 @@ static inline const char *nx_credential_name(enum nx_credential credential) {
     return names[credential];
 }
 
-/* What a request on a trigger's path is answered. */
+/* What a request on a trigger's path, or to its NATS subject, is answered. */
 enum nx_respond {
-    NX_RESPOND_PUBLISHED, /* 202, when its event is on disk */
+    NX_RESPOND_PUBLISHED, /* 202, or a PubAck, when its event is on disk */
     NX_RESPOND_EARLY,     /* the function's answer, as soon as there is one */
     NX_RESPOND_RESULT,    /* the function's answer, when the record of its call is on disk */
 };
@@ -48,15 +48,17 @@ struct nx_cors {
 
 struct nx_trigger {
     enum nx_trigger_kind kind;
-    struct nx_str method; /* HTTP: upper case */
-    struct nx_str path;   /* HTTP: absolute */
+    struct nx_str method;  /* HTTP: upper case */
+    struct nx_str path;    /* HTTP: absolute */
+    struct nx_str subject; /* NATS: a filter */
+    struct nx_str queue;   /* NATS: the group of which the function is one member; empty: none */
     /* The CloudEvents type that fires it. For an HTTP path under /events/ the type which that path stores;
-     * for other paths "http.<function>". */
+     * for other paths "http.<function>"; for NATS "nats.<function>". */
     struct nx_str event_type;
     const struct nx_event_filter *filter; /* of these events only; NULL: all */
-    enum nx_respond respond;              /* HTTP */
+    enum nx_respond respond;              /* HTTP, NATS */
     const struct nx_cors *cors;           /* HTTP: NULL: pages of other sites may not */
-    int64_t wait_ns;                      /* HTTP: how long a request waits for the function's answer */
+    int64_t wait_ns;                      /* HTTP, NATS: how long a request waits for the function's answer */
     unsigned kept_credentials; /* HTTP: bits 1 << enum nx_credential: headers that go into the event too */
 };
 

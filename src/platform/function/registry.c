@@ -63,6 +63,8 @@ static enum nx_status copy_function(struct nx_registry *registry, const struct n
     for (size_t i = 0; i < copy->trigger_count; i++) {
         is_copied &= copy_str(arena, &copy->triggers[i].method);
         is_copied &= copy_str(arena, &copy->triggers[i].path);
+        is_copied &= copy_str(arena, &copy->triggers[i].subject);
+        is_copied &= copy_str(arena, &copy->triggers[i].queue);
         is_copied &= copy_str(arena, &copy->triggers[i].event_type);
         if (copy->triggers[i].cors != NULL) {
             copy->triggers[i].cors = copy_cors(arena, copy->triggers[i].cors);

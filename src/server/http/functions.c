@@ -1,6 +1,7 @@
 /* src/server/http/functions.c: what functions there are, how they stand, and what they did, done again. */
 #include "codec/percent.h"
 #include "platform/function/functions.h"
+#include "platform/function/trigger.h"
 #include "server/http/invocation_json.h"
 #include "server/http/page.h"
 #include "server/http/query.h"
@@ -21,35 +22,12 @@ static bool has_functions(struct nx_http_services *services, struct nx_http_exch
 
 /* GET /functions */
 
-static void write_triggers(struct nx_json_writer *writer, const struct nx_function *function) {
-    nx_json_key(writer, NX_STR("on"));
-    nx_json_array_begin(writer);
-    for (size_t i = 0; i < function->trigger_count; i++) {
-        const struct nx_trigger *trigger = &function->triggers[i];
-        nx_json_object_begin(writer);
-        if (trigger->kind == NX_TRIGGER_HTTP) {
-            nx_json_member_str(writer, "method", trigger->method);
-            nx_json_member_str(writer, "path", trigger->path);
-            if (trigger->respond != NX_RESPOND_PUBLISHED) {
-                nx_json_member_c(writer, "respond", nx_respond_name(trigger->respond));
-            }
-        }
-        nx_json_member_str(writer, "type", trigger->event_type);
-        if (trigger->filter != NULL) {
-            nx_json_key(writer, NX_STR("filter"));
-            nx_event_filter_write(writer, trigger->filter);
-        }
-        nx_json_object_end(writer);
-    }
-    nx_json_array_end(writer);
-}
-
 static void write_function(struct nx_json_writer *writer, const struct nx_function_state *state) {
     const struct nx_function *function = state->function;
     char digest[NX_DIGEST_TEXT_SIZE + 1];
     nx_json_object_begin(writer);
     nx_json_member_str(writer, "name", function->name);
-    write_triggers(writer, function);
+    nx_triggers_write(writer, function);
     nx_json_member_c(writer, "condition", nx_function_condition_name(state->condition));
     nx_json_member_str(writer, "module", nx_digest_format(&state->module_digest, digest));
     nx_json_member_str(writer, "code", function->code_path);

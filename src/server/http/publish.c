@@ -12,12 +12,12 @@
 #include "codec/percent.h"
 #include "codec/time_format.h"
 #include "codec/traceparent.h"
+#include "server/event.h"
 #include "server/http/idempotency.h"
 #include "server/http/tracing.h"
 
 enum {
     PROBLEM_SIZE_MAX = 16 * 1024, /* bytes of problem details */
-    PERSON_TEXT_SIZE_MAX = NX_RECORD_SIZE_MAX,
 };
 
 void nx_http_respond_published(struct nx_http_exchange *exchange, struct nx_str id, bool is_duplicate) {
@@ -61,72 +61,11 @@ void nx_http_published(struct nx_http_exchange *exchange, struct nx_message *mes
     nx_message_release(message);
 }
 
-/* Where nexus.yaml has a rule for the event's type, and the event something at that place. */
-static enum nx_status find_person_by_rule(const struct nx_http_services *services,
-                                          const struct nx_cloudevent *event, struct nx_str subject,
-                                          struct nx_buf *text, struct nx_str *person_out,
-                                          struct nx_error *err) {
-    const struct nx_str path =
-        services->registry == NULL ? NX_STR_EMPTY : nx_registry_person_path(services->registry, subject);
-    if (path.len == 0 || !nx_cloudevent_lookup(text, event, path) || text->len == 0) {
-        return NX_OK;
-    }
-    NX_TRY(nx_buf_check(text, err));
-    *person_out = nx_buf_str(text);
-    const enum nx_status status = nx_person_check(*person_out, err);
-    return status == NX_OK ? NX_OK : nx_wrap(err, status, "'%.*s', which names a person", NX_STR_ARG(path));
-}
-
-/* The person whom the event is about; empty: nobody. Borrowed from the event or `text`. */
-static enum nx_status find_person(const struct nx_http_services *services, const struct nx_cloudevent *event,
-                                  struct nx_str subject, struct nx_buf *text, struct nx_str *person_out,
-                                  struct nx_error *err) {
-    *person_out = NX_STR_EMPTY;
-    for (size_t i = 0; i < event->extension_count; i++) {
-        if (nx_str_equal(event->extensions[i].name, NX_PERSON_ATTRIBUTE)) {
-            const enum nx_status status = nx_person_check(event->extensions[i].value, err);
-            *person_out = event->extensions[i].value;
-            return status == NX_OK ? NX_OK : nx_wrap(err, status, "attribute 'personkey'");
-        }
-    }
-    return find_person_by_rule(services, event, subject, text, person_out, err);
-}
-
-static enum nx_status add_event(struct nx_http_services *services, struct nx_append *append,
-                                const struct nx_cloudevent *event, bool id_is_clients, struct nx_error *err) {
-    struct nx_str person;
-    NX_AUTO(nx_buf) person_text;
-    nx_buf_init(&person_text, PERSON_TEXT_SIZE_MAX);
-    NX_TRY(nx_cloudevent_check(event, err));
-    NX_TRY(nx_cloudevent_to_headers(event, &services->scratch, err));
-    struct nx_buf *text = &services->scratch2;
-    nx_cloudevent_subject(text, event->type);
-    const size_t subject_size = text->len;
-    if (id_is_clients) {
-        nx_cloudevent_dedup_key(text, event->source, event->id);
-    }
-    NX_TRY(nx_buf_check(text, err));
-    const struct nx_str both = nx_buf_str(text);
-    const struct nx_str subject = nx_str_slice(both, 0, subject_size);
-    NX_TRY(find_person(services, event, subject, &person_text, &person, err));
-    const struct nx_append_entry entry = {
-        .stream = NX_STR("EVENTS"),
-        .subject = subject,
-        .headers = nx_buf_str(&services->scratch),
-        .payload = event->data,
-        .dedup_key = nx_str_slice(both, subject_size, both.len),
-        .person = person,
-    };
-    return nx_append_add(append, &entry, err);
-}
-
 enum nx_status nx_http_add_event(struct nx_http_services *services, struct nx_append *append,
                                  const struct nx_cloudevent *event, bool id_is_clients,
                                  struct nx_error *err) {
-    const enum nx_status status = add_event(services, append, event, id_is_clients, err);
-    nx_buf_reset(&services->scratch);
-    nx_buf_reset(&services->scratch2);
-    return status;
+    const struct nx_event_scratch scratch = { &services->scratch, &services->scratch2 };
+    return nx_event_add(append, event, id_is_clients, services->registry, scratch, err);
 }
 
 static enum nx_status make_append(struct nx_http_exchange *exchange, const struct nx_http_request *request,
@@ -182,14 +121,9 @@ enum nx_status nx_http_take_person(struct nx_cloudevent *event, const struct nx_
 
 void nx_http_complete_plain(struct nx_http_services *services, struct nx_cloudevent *event,
                             char id_out[NX_ULID_TEXT_SIZE + 1], char time_out[NX_TIME_TEXT_SIZE + 1]) {
-    uint8_t random[NX_ULID_RANDOM_SIZE];
-    const int64_t now_ns = services->shared.now.wall_ns;
-    nx_random_fill(&services->random, random, sizeof random);
-    const struct nx_ulid ulid = nx_ulid_next(&services->ulids, now_ns, random);
-    event->id = nx_ulid_format(&ulid, id_out);
-    event->time = nx_time_format(now_ns, NX_TIME_MILLISECONDS, time_out);
     event->source = services->source;
-    event->has_data = event->data.len > 0;
+    nx_event_complete(event, &services->random, &services->ulids, services->shared.now.wall_ns, id_out,
+                      time_out);
 }
 
 enum nx_status nx_http_check_data(const struct nx_http_request *request, struct nx_str content_type,

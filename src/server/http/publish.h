@@ -15,8 +15,6 @@ enum {
     NX_HTTP_EVENT_ARENA_SIZE_MAX = 4 * 1024 * 1024, /* bytes for what of a request's events must be decoded */
 };
 
-#define NX_PERSON_ATTRIBUTE NX_STR("personkey") /* of an event: whom it is about */
-
 /** A plain message can name a person too, in a header ce-personkey: were it ignored, what the message holds
  * would stand in the log. The name is borrowed from the request or `arena`. Errors: as
  * nx_cloudevent_header_value() */

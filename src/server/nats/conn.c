@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "codec/base64.h"
 #include "fabric/subject/subject.h"
+#include "server/nats/jetstream.h"
 #include "server/nats/quote.h"
 #include "server/nats/system.h"
 
@@ -24,7 +25,9 @@ static struct nx_nats_subscription *subscription_of(struct nx_router_entry *entr
 /* Output */
 
 void nx_nats_conn_wants_flush(struct nx_nats_conn *conn) {
-    conn->hub->transport.wants_flush(conn->transport);
+    if (!conn->is_own) {
+        conn->hub->transport.wants_flush(conn->transport);
+    }
 }
 
 void nx_nats_conn_say(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
@@ -102,7 +105,8 @@ static void write_message(struct nx_nats_conn *conn, const struct nx_nats_op *me
     const size_t size = message->headers.len + message->payload.len;
     nx_nats_append(&conn->output, message);
     if (nx_buf_failed(&conn->output) ||
-        conn->output.len + conn->hub->transport.unwritten(conn->transport) > conn->hub->pending_size_max) {
+        (!conn->is_own &&
+         conn->output.len + conn->hub->transport.unwritten(conn->transport) > conn->hub->pending_size_max)) {
         cut_slow(conn);
         return;
     }
@@ -275,37 +279,70 @@ static void route(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct nx_nats_hub *hub = conn->hub;
     struct passage passage = { conn, op->subject };
     size_t delivered_count = 0;
+    bool is_for_log = false;
     if (nx_router_match(conn->account->router, op->subject, accepts, &passage, &hub->routes, NULL) != NX_OK) {
         nx_nats_conn_end(conn, "Slow Consumer"); /* no memory: what this one sends cannot be carried */
         return;
     }
     for (size_t i = 0; i < hub->routes.count; i++) {
         if (accepts(&passage, hub->routes.entries[i])) {
-            deliver(subscription_of(hub->routes.entries[i]), op);
+            struct nx_nats_subscription *subscription = subscription_of(hub->routes.entries[i]);
+            is_for_log = is_for_log || subscription->conn->is_own;
+            deliver(subscription, op);
             delivered_count++;
         }
     }
     if (hub->system != NULL && nx_nats_system_take(hub->system, conn, op)) {
         delivered_count++;
     }
+    if (hub->jetstream != NULL && nx_nats_jetstream_take(hub->jetstream, conn->account->name, op, hub->now)) {
+        delivered_count++;
+        is_for_log = true;
+    }
+    conn->must_wait = conn->must_wait || (is_for_log && nx_nats_jetstream_is_full(hub->jetstream));
     if (delivered_count == 0 && op->reply.len > 0 && conn->client.no_responders) {
         say_no_responders(conn, op);
     }
 }
 
-void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account_name,
-                         const struct nx_nats_op *message) {
+bool nx_nats_conn_must_wait(struct nx_nats_conn *conn) {
+    const bool must_wait = conn->must_wait;
+    conn->must_wait = false;
+    return must_wait;
+}
+
+/* Who listens, into the hub's routes. */
+static bool find_listeners(struct nx_nats_hub *hub, struct nx_str account_name, struct nx_str subject,
+                           struct passage *passage) {
     const struct nx_nats_account *account = nx_map_get(&hub->accounts, account_name);
-    struct passage passage = { NULL, message->subject };
-    if (account == NULL || !nx_subject_is_valid(message->subject) ||
-        nx_router_match(account->router, message->subject, accepts, &passage, &hub->routes, NULL) != NX_OK) {
-        return;
+    *passage = (struct passage){ NULL, subject };
+    return account != NULL && nx_subject_is_valid(subject) &&
+           nx_router_match(account->router, subject, accepts, passage, &hub->routes, NULL) == NX_OK;
+}
+
+size_t nx_nats_hub_deliver(struct nx_nats_hub *hub, struct nx_str account, struct nx_str route,
+                           const struct nx_nats_op *message) {
+    struct passage passage;
+    size_t count = 0;
+    if (!find_listeners(hub, account, route, &passage)) {
+        return 0;
     }
     for (size_t i = 0; i < hub->routes.count; i++) {
         if (accepts(&passage, hub->routes.entries[i])) {
             deliver(subscription_of(hub->routes.entries[i]), message);
+            count++;
         }
     }
+    return count;
+}
+
+void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account, const struct nx_nats_op *message) {
+    (void)nx_nats_hub_deliver(hub, account, message->subject, message);
+}
+
+bool nx_nats_hub_listens(struct nx_nats_hub *hub, struct nx_str account, struct nx_str subject) {
+    struct passage passage;
+    return find_listeners(hub, account, subject, &passage) && hub->routes.count > 0;
 }
 
 static void handle_publish(struct nx_nats_conn *conn, const struct nx_nats_op *op) {
@@ -440,7 +477,7 @@ struct nx_buf *nx_nats_conn_output(struct nx_nats_conn *conn) {
 void nx_nats_conn_wrote(struct nx_nats_conn *conn) {
     if (conn->output.len == 0 && conn->output.capacity > NX_NATS_OUTPUT_SIZE_KEPT_MAX) {
         nx_buf_fini(&conn->output);
-        nx_buf_init(&conn->output, conn->hub->pending_size_max);
+        nx_buf_init(&conn->output, conn->is_own ? NX_NATS_OWN_PENDING_SIZE_MAX : conn->hub->pending_size_max);
     }
 }
 
@@ -517,6 +554,24 @@ enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struc
     return NX_OK;
 }
 
+enum nx_status nx_nats_conn_open_own(struct nx_nats_hub *hub, struct nx_nats_conn **conn_out,
+                                     struct nx_error *err) {
+    struct nx_nats_conn *conn = NULL;
+    NX_TRY(nx_nats_conn_open(hub, NULL, NX_STR_EMPTY, &conn, err));
+    nx_list_remove(&hub->conns, &conn->node);
+    hub->client_count--;
+    conn->is_own = true;
+    conn->client = (struct nx_nats_client){ .headers = true };
+    nx_buf_fini(&conn->output);
+    nx_buf_init(&conn->output, NX_NATS_OWN_PENDING_SIZE_MAX);
+    if (!nx_nats_conn_become_own(conn)) {
+        nx_nats_conn_close(conn);
+        return nx_fail_memory(err);
+    }
+    *conn_out = conn;
+    return NX_OK;
+}
+
 void nx_nats_conn_greet(struct nx_nats_conn *conn) {
     if (nx_nats_access_wants_nonce(conn->hub->access)) {
         choose_nonce(conn);
@@ -553,7 +608,10 @@ void nx_nats_conn_close(struct nx_nats_conn *conn) {
     if (conn == NULL) {
         return;
     }
-    nx_nats_closed_keep(conn);
+    if (!conn->is_own) {
+        nx_nats_closed_keep(conn);
+        nx_list_remove(&conn->hub->conns, &conn->node);
+    }
     nx_nats_conn_end_subscriptions(conn);
     if (conn->hub->system != NULL) {
         nx_nats_system_disconnected(conn->hub->system, conn);
@@ -567,7 +625,6 @@ void nx_nats_conn_close(struct nx_nats_conn *conn) {
     nx_buf_fini(&conn->output);
     nx_buf_fini(&conn->certificate);
     free(conn->certificate_names);
-    nx_list_remove(&conn->hub->conns, &conn->node);
     free(conn);
 }
 

@@ -33,9 +33,11 @@
 enum {
     NX_NATS_OUTPUT_SIZE_MAX = 64 * 1024 * 1024, /* bytes that wait for a client: NATS's own default */
     NX_NATS_OUTPUT_SIZE_KEPT_MAX = 4 * 1024,    /* bytes of output memory that a quiet connection keeps */
-    NX_NATS_SUBSCRIPTIONS_MAX = 1000000,        /* of one connection: the default */
-    NX_NATS_PINGS_MAX = 2,                      /* unanswered: the default */
-    NX_NATS_CERTIFICATE_SIZE_MAX = 64 * 1024,   /* bytes of names */
+    NX_NATS_OWN_PENDING_SIZE_MAX =
+        1024 * 1024 * 1024,                   /* of the server's own client, in one turn of the loop */
+    NX_NATS_SUBSCRIPTIONS_MAX = 1000000,      /* of one connection: the default */
+    NX_NATS_PINGS_MAX = 2,                    /* unanswered: the default */
+    NX_NATS_CERTIFICATE_SIZE_MAX = 64 * 1024, /* bytes of names */
 };
 
 struct nx_nats_conn;
@@ -78,8 +80,9 @@ struct nx_nats_hub {
     unsigned pings_max;
     int64_t auth_timeout_ns;
     struct nx_nats_counters *counters;
-    struct nx_now now;             /* set by the transport before it calls anything here */
-    struct nx_nats_system *system; /* borrowed; NULL: there is none */
+    struct nx_now now;                   /* set by the transport before it calls anything here */
+    struct nx_nats_system *system;       /* borrowed; NULL: there is none */
+    struct nx_nats_jetstream *jetstream; /* borrowed; NULL: not served */
     /* conn.c's own: */
     struct nx_nats_access *access;
     struct nx_map accounts; /* those of which there are connections */
@@ -100,6 +103,11 @@ void nx_nats_hub_fini(struct nx_nats_hub *hub);
 void nx_nats_hub_set_access(struct nx_nats_hub *hub, struct nx_nats_access *access);
 /** Carry a message of the server's own to whoever listens in this account; all is borrowed for the call. */
 void nx_nats_hub_publish(struct nx_nats_hub *hub, struct nx_str account, const struct nx_nats_op *message);
+/** The same to whoever listens to `route`, whatever the message's own subject is. Returns to how many. */
+size_t nx_nats_hub_deliver(struct nx_nats_hub *hub, struct nx_str account, struct nx_str route,
+                           const struct nx_nats_op *message);
+/** Whether anybody in this account listens. */
+bool nx_nats_hub_listens(struct nx_nats_hub *hub, struct nx_str account, struct nx_str subject);
 /** Ping those that were quiet for too long, end those that did not answer or not say who they are. Call it
  * about once a second. */
 void nx_nats_hub_tick(struct nx_nats_hub *hub);
@@ -111,6 +119,11 @@ void nx_nats_hub_announce_stop(struct nx_nats_hub *hub);
  * `transport` is the transport's own. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
 NX_MUST_CHECK enum nx_status nx_nats_conn_open(struct nx_nats_hub *hub, void *transport, struct nx_str peer,
                                                struct nx_nats_conn **conn_out, struct nx_error *err);
+/** A client of the server's own, of the account of those who name none, which may do everything, is never
+ * pinged and not counted. Its owner feeds it operations, and reads what it is sent from its output, soon:
+ * until then nobody is cut off for what waits there. Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_nats_conn_open_own(struct nx_nats_hub *hub, struct nx_nats_conn **conn_out,
+                                                   struct nx_error *err);
 /** Say INFO. */
 void nx_nats_conn_greet(struct nx_nats_conn *conn);
 /** From now on the client has time to say who it is. */
@@ -130,6 +143,9 @@ struct nx_buf *nx_nats_conn_output(struct nx_nats_conn *conn);
 void nx_nats_conn_wrote(struct nx_nats_conn *conn);
 /** The answer to transport.compare: whether the client gave what `hash`, borrowed for the call, is of. */
 void nx_nats_conn_compared(struct nx_nats_conn *conn, struct nx_str hash, bool matches);
+/** It publishes to streams, of which too much is under way: it should not be read until that is over. Tells
+ * it once. */
+bool nx_nats_conn_must_wait(struct nx_nats_conn *conn);
 /** It waits for that answer. */
 bool nx_nats_conn_is_comparing(const struct nx_nats_conn *conn);
 uint64_t nx_nats_conn_id(const struct nx_nats_conn *conn);

@@ -38,6 +38,7 @@ struct nx_nats_conn {
     const struct nx_nats_user *user; /* of the hub's access; NULL: not known yet */
     struct nx_nats_account *account; /* NULL: not known yet */
     bool is_anonymous;               /* it said nothing of who it is */
+    bool is_own;                     /* the server's own client: not of the hub's connections */
     struct nx_json_doc *login;       /* its CONNECT, while its password is compared; else NULL */
     struct nx_nats_connect connect;  /* what stands in `login` */
     struct nx_map subscriptions;     /* by sid */
@@ -63,6 +64,7 @@ struct nx_nats_conn {
     struct nx_str about_version;
     const char *ended_because; /* static storage; NULL: it has not ended, or the client did it */
     bool done;
+    bool must_wait; /* it fills what is under way to the log */
     char nonce[NX_NATS_NONCE_TEXT_SIZE + 1];
     uint16_t port;
     char peer[NX_NATS_PEER_SIZE_MAX];
@@ -98,3 +100,5 @@ void nx_nats_conn_renew(struct nx_nats_conn *conn, const struct nx_nats_access *
 void nx_nats_conn_refuse(struct nx_nats_conn *conn, const char *error);
 void nx_nats_conn_forget_login(struct nx_nats_conn *conn);
 void nx_nats_conn_leave_account(struct nx_nats_conn *conn);
+/** Be a user of the default account, who may do everything. False: no memory. */
+NX_MUST_CHECK bool nx_nats_conn_become_own(struct nx_nats_conn *conn);

@@ -90,7 +90,7 @@ void nx_nats_info_append(struct nx_buf *out, const struct nx_nats_info *info) {
     nx_json_member_u64(&writer, "port", info->port);
     nx_json_member_bool(&writer, "headers", true);
     nx_json_member_u64(&writer, "max_payload", info->payload_size_max);
-    nx_json_member_bool(&writer, "jetstream", false);
+    nx_json_member_bool(&writer, "jetstream", info->jetstream);
     nx_json_member_u64(&writer, "client_id", info->client_id);
     nx_json_member_str(&writer, "client_ip", info->client_ip);
     append_flag(&writer, "auth_required", info->auth_required);

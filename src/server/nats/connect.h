@@ -55,6 +55,7 @@ struct nx_nats_info {
     uint64_t client_id;
     struct nx_str client_ip;
     struct nx_str nonce; /* for who signs by an nkey; empty: nobody does */
+    bool jetstream;      /* its API is served */
     bool auth_required;
     bool tls_required;
     bool tls_verify;    /* clients need a certificate */

@@ -22,6 +22,7 @@ enum phase {
 struct nx_nats_link {
     struct nx_list_node node;
     struct nx_list_node dirty_node;
+    struct nx_list_node waiting_node;
     struct nx_nats_links *links;
     struct nx_socket *socket;
     struct nx_nats_conn *conn;
@@ -235,6 +236,10 @@ static void feed(struct nx_nats_link *link, struct nx_str bytes) {
     if (nx_nats_conn_is_comparing(link->conn)) {
         nx_socket_pause(link->socket);
     }
+    if (nx_nats_conn_must_wait(link->conn) && link->waiting_node.next == NULL) {
+        nx_socket_pause(link->socket);
+        nx_list_append(&link->links->waiting, &link->waiting_node);
+    }
     if (nx_nats_conn_is_done(link->conn)) {
         mark_dirty(link);
     }
@@ -308,6 +313,7 @@ static void link_ended(void *data, const struct nx_error *err) {
 
 static void link_free(struct nx_nats_link *link) {
     nx_list_remove(&link->links->dirty, &link->dirty_node);
+    nx_list_remove(&link->links->waiting, &link->waiting_node);
     nx_nats_conn_close(link->conn);
     nx_tls_close(link->tls);
     free(link);
@@ -359,6 +365,7 @@ void nx_nats_link_accept(struct nx_nats_links *links, struct nx_socket *socket) 
 void nx_nats_links_init(struct nx_nats_links *links) {
     nx_list_init(&links->all);
     nx_list_init(&links->dirty);
+    nx_list_init(&links->waiting);
     nx_buf_init(&links->plain, PLAIN_SIZE_MAX);
     nx_nats_known_init(&links->known, &links->hub->random);
 }
@@ -374,6 +381,15 @@ void nx_nats_links_fini(struct nx_nats_links *links) {
 void nx_nats_links_flush(struct nx_nats_links *links) {
     for (struct nx_list_node *node; (node = nx_list_take_first(&links->dirty)) != NULL;) {
         link_flush(nx_container_of(node, struct nx_nats_link, dirty_node));
+    }
+}
+
+void nx_nats_links_resume(struct nx_nats_links *links) {
+    for (struct nx_list_node *node; (node = nx_list_take_first(&links->waiting)) != NULL;) {
+        struct nx_nats_link *link = nx_container_of(node, struct nx_nats_link, waiting_node);
+        if (!link->closing) {
+            nx_socket_resume(link->socket);
+        }
     }
 }
 

@@ -45,6 +45,7 @@ struct nx_nats_links {
     /* link.c's own: */
     struct nx_list all;
     struct nx_list dirty;              /* those that have something to write, or to close */
+    struct nx_list waiting;            /* those that are not read, as too much is under way to the log */
     struct nx_counter count;           /* for other threads */
     struct nx_counter broken;          /* handshakes that failed */
     struct nx_nats_comparer *comparer; /* from the first password on that has a hash */
@@ -62,6 +63,8 @@ void nx_nats_links_fini(struct nx_nats_links *links);
 void nx_nats_link_accept(struct nx_nats_links *links, struct nx_socket *socket);
 /** Write what the connections have to say. At the end of every turn. */
 void nx_nats_links_flush(struct nx_nats_links *links);
+/** The log has caught up: read those that wait for it. */
+void nx_nats_links_resume(struct nx_nats_links *links);
 /** Cut those who do not read. About once a second. */
 void nx_nats_links_tick(struct nx_nats_links *links);
 /** Write what waits, and close all; or so many of them. */

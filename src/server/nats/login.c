@@ -61,6 +61,12 @@ static bool become(struct nx_nats_conn *conn, const struct nx_nats_user *user) {
     return true;
 }
 
+bool nx_nats_conn_become_own(struct nx_nats_conn *conn) {
+    static struct nx_nats_user own;
+    own.account = nx_nats_account_default;
+    return become(conn, &own);
+}
+
 void nx_nats_conn_refuse(struct nx_nats_conn *conn, const char *error) {
     nx_counter_add(&conn->hub->counters->refused, 1);
     nx_nats_conn_end(conn, error);

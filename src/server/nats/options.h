@@ -70,6 +70,7 @@ struct nx_nats_options {
     struct nx_str server_name; /* empty: the server's own choice */
     struct nx_str host;        /* an address; one that others reach only with credentials or TLS's `verify` */
     uint16_t port;             /* 0: any free one */
+    bool jetstream;            /* serve it; the server must have a log */
     struct nx_str http_host;   /* of monitoring, loopback; empty: none */
     uint16_t http_port;        /* 0: any free one */
     /* Who. With none of these anybody may connect. */

@@ -9,6 +9,9 @@
 #include "codec/hex.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "server/nats/calls.h"
+#include "server/nats/events.h"
+#include "server/nats/jetstream.h"
 #include "server/nats/link.h"
 #include "server/nats/monitor.h"
 #include "server/nats/secure.h"
@@ -18,6 +21,7 @@ enum {
     CONNECTIONS_MAX_DEFAULT = 65536,
     MAILBOX_COUNT_MAX = 16,
     TICK_MS = 1000,
+    JETSTREAM_RETRY_MS = 5,
     LAME_DUCK_TICK_MS = 100,
     SERVER_ID_SIZE = 16, /* random bytes */
     NAME_SIZE_MAX = 128,
@@ -38,9 +42,14 @@ struct nx_nats_server {
     struct nx_nats_counters counters;
     struct nx_loop *loop;
     struct nx_listener *listener;
-    struct nx_nats_monitor *monitor; /* NULL: not served */
+    struct nx_nats_monitor *monitor;     /* NULL: not served */
+    struct nx_nats_events *events;       /* NULL: there is no log, or no project */
+    struct nx_nats_calls *calls;         /* likewise */
+    struct nx_nats_jetstream *jetstream; /* NULL: there is no log, or nothing for it */
     struct nx_nats_links links;
     struct nx_timer tick;
+    struct nx_timer wake;      /* JetStream has something to do then */
+    int64_t wake_ns;           /* monotonic; INT64_MAX: it does not run */
     struct nx_timer lame_duck; /* ends its grace, then the connections */
     int64_t lame_duck_ns;
     int64_t lame_duck_grace_ns;
@@ -57,17 +66,20 @@ struct nx_nats_server {
 };
 
 /* What the loop is told. */
-enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_LAME_DUCK, PASSWORD_COMPARED };
+enum order_kind { ORDER_STOP, ORDER_ACCESS, ORDER_REGISTRY, ORDER_LAME_DUCK, PASSWORD_COMPARED };
 
 struct order {
     struct nx_message message;
     struct nx_nats_access *access; /* ORDER_ACCESS: the next ones */
     struct nx_tls_context *tls;
     bool tls_verify;
+    struct nx_registry *registry; /* ORDER_REGISTRY */
 };
 
 static void stop_when_empty(struct nx_nats_server *server) {
-    if (server->stopping && nx_list_is_empty(&server->links.all)) {
+    const bool is_idle =
+        server->jetstream == NULL || nx_nats_jetstream_is_idle(server->jetstream); /* else it is waited for */
+    if (server->stopping && is_idle && nx_list_is_empty(&server->links.all)) {
         nx_loop_stop(server->loop);
     }
 }
@@ -105,17 +117,55 @@ static void accepted(void *data, struct nx_socket *socket) {
 
 /* The loop */
 
+static void wake_jetstream(void *data) {
+    struct nx_nats_server *server = data;
+    server->wake_ns = INT64_MAX;
+    server->hub.now = nx_loop_now(server->loop);
+    nx_nats_jetstream_wake(server->jetstream, server->hub.now); /* the rest is done when the turn ends */
+}
+
+/* What the log is to write, and those who wait for it. `has_more`: it must be done again soon. */
+static void flush_jetstream(struct nx_nats_server *server, bool has_more) {
+    const struct nx_now now = nx_loop_now(server->loop);
+    server->hub.now = now;
+    const bool is_done = nx_nats_jetstream_flush(server->jetstream, now) && !has_more;
+    int64_t due_ns = nx_nats_jetstream_due(server->jetstream);
+    if (!is_done && due_ns > now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS) {
+        due_ns = now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS;
+    }
+    if (due_ns < server->wake_ns && !server->stopping) {
+        const int64_t delay_ns = due_ns - now.monotonic_ns;
+        server->wake_ns = due_ns;
+        nx_timer_start(server->loop, &server->wake,
+                       delay_ns <= 0 ? 0 : delay_ns / NX_NS_PER_MS + (delay_ns < NX_NS_PER_S ? 1 : 0));
+    }
+    if (!nx_nats_jetstream_is_full(server->jetstream)) {
+        nx_nats_links_resume(&server->links);
+    }
+}
+
 static void turned(void *data) {
     struct nx_nats_server *server = data;
+    const bool has_more = server->calls != NULL && nx_nats_calls_run(server->calls);
+    if (server->jetstream != NULL) {
+        flush_jetstream(server, has_more);
+    }
     nx_nats_links_flush(&server->links);
     nx_nats_monitor_flush(server->monitor);
 }
 
 static void stop(struct nx_nats_server *server) {
+    if (server->stopping) {
+        return;
+    }
     server->stopping = true;
+    if (server->calls != NULL) {
+        nx_nats_calls_stop(server->calls);
+    }
     nx_listener_close(NX_TAKE(server->listener));
     nx_nats_monitor_stop(server->monitor);
     nx_timer_stop(server->loop, &server->tick);
+    nx_timer_stop(server->loop, &server->wake);
     nx_timer_stop(server->loop, &server->lame_duck);
     nx_nats_system_ending(server->hub.system, ".SHUTDOWN");
     if (!server->is_lame_duck) {
@@ -163,6 +213,11 @@ static void receive(void *data, struct nx_message_queue *inbox) {
     struct nx_message *message;
     server->hub.now = nx_loop_now(server->loop);
     while ((message = nx_message_queue_pop(inbox)) != NULL) {
+        if (server->jetstream != NULL && nx_nats_jetstream_is_answer(message)) {
+            nx_nats_jetstream_receive(server->jetstream, message, server->hub.now);
+            stop_when_empty(server);
+            continue;
+        }
         struct order *order = nx_container_of(message, struct order, message); /* but PASSWORD_COMPARED */
         switch ((enum order_kind)message->kind) {
         case ORDER_STOP:
@@ -176,12 +231,106 @@ static void receive(void *data, struct nx_message_queue *inbox) {
             nx_nats_links_take_comparison(&server->links,
                                           nx_container_of(message, struct nx_nats_comparison, message));
             break;
+        case ORDER_REGISTRY:
+            nx_nats_calls_set_registry(server->calls, order->registry);
+            nx_nats_events_set_registry(server->events, NX_TAKE(order->registry));
+            break;
         case ORDER_LAME_DUCK:
             become_lame_duck(server);
             break;
         }
         nx_message_release(message);
     }
+}
+
+static enum nx_status add_event_metrics(const struct nx_nats_server *server, struct nx_metrics *metrics,
+                                        struct nx_error *err) {
+    const struct nx_nats_events_counters *counters = nx_nats_events_counters(server->events);
+    const struct nx_metric_options options = {
+        .name = "nexus_nats_events_total",
+        .help = "Events that NATS clients published, by what came of them.",
+        .kind = NX_METRIC_COUNTER,
+        .labels = { "status" }
+    };
+    struct nx_metric *metric = NULL;
+    NX_TRY(nx_metrics_add(metrics, &options, &metric, err));
+    nx_metric_borrow_counter(metric, &NX_STR("published"), &counters->published);
+    nx_metric_borrow_counter(metric, &NX_STR("duplicate"), &counters->duplicate);
+    nx_metric_borrow_counter(metric, &NX_STR("refused"), &counters->refused);
+    return NX_OK;
+}
+
+/* JetStream's own messages. */
+static void publish(void *data, struct nx_str account, const struct nx_nats_op *message) {
+    struct nx_nats_server *server = data;
+    nx_nats_hub_publish(&server->hub, account, message);
+}
+
+static size_t deliver(void *data, struct nx_str account, struct nx_str route,
+                      const struct nx_nats_op *message) {
+    struct nx_nats_server *server = data;
+    return nx_nats_hub_deliver(&server->hub, account, route, message);
+}
+
+static bool listens(void *data, struct nx_str account, struct nx_str subject) {
+    struct nx_nats_server *server = data;
+    return nx_nats_hub_listens(&server->hub, account, subject);
+}
+
+static enum nx_status open_events(struct nx_nats_server *server, const struct nx_nats_server_options *options,
+                                  struct nx_error *err) {
+    if (options->project.len == 0 || options->appends == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(nx_nats_events_new(options->project, options->random, options->log, &server->events, err));
+    if (options->registry != NULL) {
+        nx_nats_events_set_registry(server->events, nx_registry_ref(options->registry));
+    }
+    return options->metrics == NULL ? NX_OK : add_event_metrics(server, options->metrics, err);
+}
+
+static enum nx_status open_jetstream(struct nx_nats_server *server,
+                                     const struct nx_nats_server_options *options, struct nx_error *err) {
+    const struct nx_nats_jetstream_options jetstream = {
+        .appends = options->appends,
+        .reads = options->reads,
+        .answers = nx_loop_mailbox(server->loop),
+        .log = options->log,
+        .events = server->events,
+        .has_api = options->nats->jetstream,
+        .seed = nx_random_u64(&options->random),
+        .publish = publish,
+        .deliver = deliver,
+        .listens = listens,
+        .data = server,
+    };
+    if (options->appends == NULL || (!jetstream.has_api && jetstream.events == NULL)) {
+        return NX_OK;
+    }
+    NX_TRY(nx_nats_jetstream_new(&jetstream, &server->jetstream, err));
+    server->hub.jetstream = server->jetstream;
+    server->hub.info.jetstream = jetstream.has_api;
+    return NX_OK;
+}
+
+static enum nx_status open_calls(struct nx_nats_server *server, const struct nx_nats_server_options *options,
+                                 struct nx_error *err) {
+    const struct nx_nats_calls_options calls = {
+        .hub = &server->hub,
+        .jetstream = server->jetstream,
+        .events = server->events,
+        .functions = options->functions,
+        .reads = options->reads,
+        .appends = options->appends,
+    };
+    if (server->events == NULL) {
+        return NX_OK;
+    }
+    NX_TRY(nx_nats_calls_new(&calls, &server->calls, err));
+    if (options->registry != NULL) {
+        nx_nats_calls_set_registry(server->calls, options->registry);
+    }
+    return NX_OK;
 }
 
 static enum nx_status listen_on(struct nx_nats_server *server, uint16_t port, struct nx_error *err) {
@@ -337,6 +486,8 @@ static void init(struct nx_nats_server *server, const struct nx_nats_server_opti
     server->lame_duck_ns = time_or(nats->lame_duck_ns, lame_duck_ns);
     server->lame_duck_grace_ns = time_or(nats->lame_duck_grace_ns, lame_duck_grace_ns);
     server->tick = (struct nx_timer){ .end = tick, .data = server };
+    server->wake = (struct nx_timer){ .end = wake_jetstream, .data = server };
+    server->wake_ns = INT64_MAX;
     init_hub(server, nats);
     init_links(server, nats);
 }
@@ -375,6 +526,9 @@ enum nx_status nx_nats_server_open(const struct nx_nats_server_options *options,
     server->hub.info.port = server->port;
     NX_TRY(open_monitor(server, options->nats, err));
     NX_TRY(add_metrics(server, options->metrics, err));
+    NX_TRY(open_events(server, options, err));
+    NX_TRY(open_jetstream(server, options, err)); /* the last before the loop, which alone can take answers */
+    NX_TRY(open_calls(server, options, err));
     NX_TRY(nx_loop_start(server->loop, "nx-nats", err));
     *server_out = NX_TAKE(server);
     return NX_OK;
@@ -396,6 +550,7 @@ static void order_release(struct nx_message *message) {
     struct order *order = nx_container_of(message, struct order, message);
     nx_nats_access_free(order->access);
     nx_tls_context_unref(order->tls);
+    nx_registry_unref(order->registry);
     free(order);
 }
 
@@ -434,6 +589,20 @@ enum nx_status nx_nats_server_reload(struct nx_nats_server *server, const struct
     return give_order(server, order, err);
 }
 
+enum nx_status nx_nats_server_set_registry(struct nx_nats_server *server, struct nx_registry *registry,
+                                           struct nx_error *err) {
+    if (server->events == NULL) {
+        return NX_OK;
+    }
+    struct order *order = order_new(ORDER_REGISTRY);
+    if (order == NULL) {
+        return nx_fail_memory(err);
+    }
+    order->registry = nx_registry_ref(registry);
+    nx_mailbox_send_reply(nx_loop_mailbox(server->loop), &order->message); /* as the HTTP loops get it */
+    return NX_OK;
+}
+
 bool nx_nats_server_lame_duck(struct nx_nats_server *server) {
     return give_order(server, order_new(ORDER_LAME_DUCK), NULL) == NX_OK;
 }
@@ -448,6 +617,12 @@ static bool ask_to_stop(struct nx_nats_server *server) {
     return true;
 }
 
+void nx_nats_server_stop(struct nx_nats_server *server) {
+    if (server != NULL && server->loop != NULL && server->port != 0) {
+        (void)ask_to_stop(server); /* without memory nx_nats_server_close() tries again */
+    }
+}
+
 void nx_nats_server_close(struct nx_nats_server *server) {
     if (server == NULL) {
         return;
@@ -460,8 +635,11 @@ void nx_nats_server_close(struct nx_nats_server *server) {
         nx_loop_close(server->loop);        /* its sockets' `closed` frees the links */
     }
     nx_nats_links_set_context(&server->links, NULL);
+    nx_nats_calls_free(server->calls);
     nx_nats_monitor_free(server->monitor);
     nx_nats_system_free(server->hub.system);
     nx_nats_hub_fini(&server->hub);
+    nx_nats_jetstream_free(server->jetstream);
+    nx_nats_events_free(server->events);
     free(server);
 }

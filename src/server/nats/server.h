@@ -13,13 +13,22 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "io/mailbox.h"
 #include "io/random.h"
 #include "server/nats/options.h"
 #include "telemetry/metric.h"
 
+struct nx_registry;
+
 struct nx_nats_server_options {
     struct nx_metrics *metrics; /* ours are added to it; borrowed for the server's life; NULL: none */
     struct nx_random random;
+    struct nx_mailbox *appends; /* the log's, for events and JetStream; NULL: none is served */
+    struct nx_mailbox *reads;
+    struct nx_str project;        /* whose events clients publish; copied; empty: there are no events */
+    struct nx_registry *registry; /* of the project; taken by reference; NULL: none */
+    struct nx_mailbox *functions; /* dispatch's; NULL: no functions run here */
+    const struct nx_log *log;
     const struct nx_nats_options *nats; /* what a person says; borrowed for the call */
 };
 
@@ -39,6 +48,10 @@ NX_MUST_CHECK enum nx_status nx_nats_server_open(const struct nx_nats_server_opt
 NX_MUST_CHECK enum nx_status nx_nats_server_reload(struct nx_nats_server *server,
                                                    const struct nx_nats_options *options,
                                                    struct nx_error *err);
+/** From now on the project's functions are these, and its rules for whom events are about.
+ * Errors: NX_RESOURCE_EXHAUSTED (out of memory) */
+NX_MUST_CHECK enum nx_status nx_nats_server_set_registry(struct nx_nats_server *server,
+                                                         struct nx_registry *registry, struct nx_error *err);
 /** Accept no more, tell the clients to go elsewhere, and after the grace close their connections one after
  * the other until the lame duck's time is over; nx_nats_server_is_left() says when. False when that cannot
  * even be asked. */
@@ -49,7 +62,10 @@ bool nx_nats_server_is_left(const struct nx_nats_server *server);
 uint16_t nx_nats_server_port(const struct nx_nats_server *server);
 /** The port of monitoring; 0: it is not served. */
 uint16_t nx_nats_server_http_port(const struct nx_nats_server *server);
-/** Accept no more, tell the clients, write what waits for them, and close. Blocks. NULL allowed. */
+/** Accept no more, tell the clients and whoever waits for a function, and write what waits for them. Returns
+ * at once; functions may still be asked until they have stopped. NULL allowed. */
+void nx_nats_server_stop(struct nx_nats_server *server);
+/** nx_nats_server_stop(), and close when all is done. Blocks. NULL allowed. */
 void nx_nats_server_close(struct nx_nats_server *server);
 
 NX_DEFINE_AUTO(nx_nats_server, nx_nats_server_close)

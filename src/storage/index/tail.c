@@ -423,6 +423,22 @@ uint64_t nx_tail_count_newer(const struct nx_tail *tail, uint32_t stream, struct
     return count;
 }
 
+bool nx_tail_older_of_subject(const struct nx_tail *tail, uint32_t stream, struct nx_str subject,
+                              uint32_t *cursor, struct nx_stored *stored_out) {
+    uint32_t entry = *cursor == 0 ? table_get(&tail->subjects, subject_hash(tail, stream, subject))
+                                  : tail->subjects.entries[*cursor - 1].previous;
+    for (; entry != NONE; entry = tail->subjects.entries[entry].previous) {
+        *cursor = entry + 1;
+        const enum nx_stored_found found =
+            read_at(tail, 0, 0, tail->subjects.entries[entry].offset, stored_out);
+        if (found == NX_STORED_FOUND && stored_out->stream == stream &&
+            nx_str_equal(stored_out->subject, subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool nx_tail_find(const struct nx_tail *tail, enum nx_key_kind kind, struct nx_str key, uint32_t *cursor,
                   struct nx_stored *stored_out) {
     uint32_t entry = *cursor == 0 ? table_get(&tail->keys, nx_key_hash(kind, key, tail->seed))

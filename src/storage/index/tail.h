@@ -80,6 +80,10 @@ uint64_t nx_tail_last_of_subject(const struct nx_tail *tail, uint32_t stream, st
  * to 1. */
 uint64_t nx_tail_count_newer(const struct nx_tail *tail, uint32_t stream, struct nx_str subject,
                              uint64_t sequence, uint64_t limit);
+/** The records of this subject, newest first: start with *cursor = 0. Without a history only the newest.
+ * False at the end; those that are damaged are passed over. */
+bool nx_tail_older_of_subject(const struct nx_tail *tail, uint32_t stream, struct nx_str subject,
+                              uint32_t *cursor, struct nx_stored *stored_out);
 /** Records with this id or reference, newest first: start with *cursor = 0. False at the end. */
 bool nx_tail_find(const struct nx_tail *tail, enum nx_key_kind kind, struct nx_str key, uint32_t *cursor,
                   struct nx_stored *stored_out);

@@ -687,6 +687,24 @@ uint64_t nx_run_count_newer(const struct nx_run *run, uint32_t number, struct nx
     return place < entry->count ? entry->count - 1 - place : 1;
 }
 
+bool nx_run_older_of_subject(const struct nx_run *run, struct nx_run_cache *cache, uint32_t number,
+                             struct nx_str subject, uint64_t *below, struct nx_stored *stored_out) {
+    const struct nx_run_subject *entry = find_subject(run, number, subject);
+    const uint64_t last = entry == NULL ? 0 : entry->last_sequence;
+    for (uint64_t at = *below > last ? last : *below - 1; at > 0 && at >= entry->first_sequence;) {
+        const enum nx_stored_found found = nx_run_at_or_before(run, cache, number, at, stored_out);
+        if (found == NX_STORED_NONE || stored_out->sequence < entry->first_sequence) {
+            return false;
+        }
+        *below = stored_out->sequence;
+        if (found == NX_STORED_FOUND && nx_str_equal(stored_out->subject, subject)) {
+            return true;
+        }
+        at = stored_out->sequence - 1;
+    }
+    return false;
+}
+
 size_t nx_run_subject_count(const struct nx_run *run, uint32_t number) {
     const struct nx_run_stream *stream = find_stream(run, number);
     return stream == NULL ? 0 : stream->subject_count;

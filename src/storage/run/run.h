@@ -93,6 +93,10 @@ uint64_t nx_run_last_of_subject(const struct nx_run *run, uint32_t stream, struc
  * `place` (of no meaning when it is in no run or in an older one). */
 uint64_t nx_run_count_newer(const struct nx_run *run, uint32_t stream, struct nx_str subject,
                             uint64_t sequence, uint32_t place);
+/** The newest record of this subject below the sequence `*below`, which is set to its own: start with
+ * UINT64_MAX. False at the end; those that are damaged are passed over. */
+bool nx_run_older_of_subject(const struct nx_run *run, struct nx_run_cache *cache, uint32_t stream,
+                             struct nx_str subject, uint64_t *below, struct nx_stored *stored_out);
 size_t nx_run_subject_count(const struct nx_run *run, uint32_t stream);
 /** The stream's subjects in the order of their bytes, borrowed; false past the last. */
 bool nx_run_subject_at(const struct nx_run *run, uint32_t stream, size_t index, struct nx_str *subject_out);
