@@ -353,7 +353,7 @@ static bool take_start(struct nx_nats_jetstream *jetstream, struct nx_nats_js_jo
         return nx_nats_js_answer_text(jetstream, job, NX_JS_CONSUMER_CREATE, read->error.message);
     }
     if (read->kind == NX_READ_LASTS) {
-        job->lasts = malloc((read->deleted_count + 1) * sizeof *job->lasts);
+        job->lasts = calloc(read->deleted_count + 1, sizeof *job->lasts);
         if (job->lasts == NULL) {
             return nx_nats_js_answer_kind(jetstream, job, NX_JS_INSUFFICIENT_RESOURCES);
         }
