@@ -78,6 +78,7 @@ def test_filters_choose_and_policies_say_where_it_begins(start):
         ("from", {"deliver_policy": "by_start_sequence", "opt_start_seq": 8}, [8, 9]),
     ]:
         assert create(js, name, **config)["num_pending"] == len(expected), name
+        assert js.api(f"CONSUMER.INFO.A.{name}")["num_pending"] == len(expected), name
         assert sequences(pull(js, name, str(len(expected)), len(expected))) == expected, name
     create(js, "new", deliver_policy="new")
     js.publish("a.1", "new")
