@@ -402,7 +402,7 @@ bool nx_nats_js_begin_consumer_info(struct nx_nats_jetstream *jetstream, struct 
     if (nx_read_new(NX_READ_COUNT, &read, NULL) == NX_OK) {
         read->stream = nx_arena_copy(&read->arena, nx_str_from_c(entry->stream));
         read->subject = nx_arena_copy(&read->arena, nx_buf_str(&consumer->filters));
-        read->from_sequence = consumer->ledger.delivered_stream + 1;
+        read->from_sequence = consumer->next_sequence;
     }
     job->number = consumer->ledger.delivered_stream;
     return nx_nats_js_ask_read(jetstream, job, read);
