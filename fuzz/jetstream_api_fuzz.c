@@ -1,6 +1,8 @@
 /* fuzz/jetstream_api_fuzz.c: what clients of JetStream ask for, publish and acknowledge, in any order, on the
  * real log over a simulated disk, with restarts and power cuts in between.
  *
+ * What a stream of files shows before a stop is what it shows after it.
+ *
  * Input: lines. "+<ms>" lets time pass, "!" cuts the power, "=" stops and starts; any other line is a message
  * "<subject>|<header lines, separated by ;>|<payload>". Every request that the API knows has exactly one
  * answer, and each is JSON; a message has at most one; nothing is left behind; and what was acknowledged
@@ -14,7 +16,7 @@
 #include "io/sim.h"
 #include "server/nats/jetstream_internal.h"
 
-enum { LINES_MAX = 200, LINE_SIZE_MAX = 2048, ROUNDS = 200 };
+enum { LINES_MAX = 200, LINE_SIZE_MAX = 2048, ROUNDS = 200, HEARD_SIZE_MAX = 1024 * 1024 };
 
 struct world {
     struct nx_sim *sim;
@@ -27,6 +29,7 @@ struct world {
     struct nx_now now;
     unsigned replies[LINES_MAX]; /* to each line */
     bool is_request[LINES_MAX];
+    struct nx_buf heard; /* the last answer to "info" */
 };
 
 static struct nx_now read_clock(void *data) {
@@ -49,6 +52,10 @@ static void publish(void *data, struct nx_str account, const struct nx_nats_op *
     struct world *world = data;
     const size_t line = line_of(message->subject);
     nx_assert(nx_str_is(account, "$G"));
+    if (nx_str_is(message->subject, "info")) {
+        nx_buf_reset(&world->heard);
+        nx_buf_append(&world->heard, message->payload);
+    }
     if (line < LINES_MAX) {
         world->replies[line]++;
         nx_assert(!world->is_request[line] || message->headers.len > 0 || nx_json_is_valid(message->payload));
@@ -113,6 +120,24 @@ static void start(struct world *world) {
     run(world);
 }
 
+/* The state of a stream as it is shown, without its consumers, some of which are kept in memory. */
+static void look(struct world *world, const char *subject, struct nx_buf *out) {
+    const struct nx_nats_op message = { .subject = nx_str_from_c(subject),
+                                        .reply = NX_STR("info"),
+                                        .payload =
+                                            NX_STR("{\"deleted_details\":true,\"subjects_filter\":\">\"}") };
+    nx_buf_reset(&world->heard);
+    (void)nx_nats_jetstream_take(world->jetstream, NX_STR("$G"), &message, read_clock(world));
+    run(world);
+    const size_t end = nx_str_find(nx_buf_str(&world->heard), NX_STR(",\"consumer_count\":"));
+    nx_buf_append(out, nx_str_slice(nx_buf_str(&world->heard), 0, end == SIZE_MAX ? world->heard.len : end));
+}
+
+static void look_at_all(struct world *world, struct nx_buf *out) {
+    look(world, "$JS.API.STREAM.INFO.A", out);
+    look(world, "$JS.API.STREAM.INFO.N", out);
+}
+
 static void stop(struct world *world, bool cuts_power) {
     run(world);
     if (cuts_power) {
@@ -172,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct nx_str input = nx_str_of(data, size);
     struct nx_str line;
     world.streams[0] = (struct nx_stream_config){ .name = NX_STR("JETSTREAM"), .per_subject_max = 1 };
+    nx_buf_init(&world.heard, HEARD_SIZE_MAX);
     nx_assert(nx_sim_open(&options, &world.sim, NULL) == NX_OK);
     nx_assert(nx_mailbox_open(65536, &world.answers, NULL) == NX_OK);
     start(&world);
@@ -182,8 +208,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (nx_str_starts_with(line, NX_STR("+"))) {
             pass_time(&world, nx_str_slice(line, 1, line.len));
         } else if (nx_str_is(line, "!") || nx_str_is(line, "=")) {
+            NX_AUTO(nx_buf) before;
+            NX_AUTO(nx_buf) after;
+            nx_buf_init(&before, HEARD_SIZE_MAX);
+            nx_buf_init(&after, HEARD_SIZE_MAX);
+            run(&world);
+            look_at_all(&world, &before);
             stop(&world, nx_str_is(line, "!"));
             start(&world);
+            look_at_all(&world, &after);
+            if (!nx_str_equal(nx_buf_str(&before), nx_buf_str(&after))) {
+                (void)fprintf(stderr, "line %zu: before %.*s\nafter %.*s\n", i, (int)before.len, before.ptr,
+                              (int)after.len, after.ptr);
+                nx_assert_never("a stop has changed what is shown");
+            }
         } else {
             say(&world, line, i);
         }
@@ -193,6 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         nx_assert(!world.is_request[i] || world.replies[i] == 1);
     }
     stop(&world, false);
+    nx_buf_fini(&world.heard);
     nx_mailbox_close(world.answers);
     nx_sim_close(world.sim);
     return 0;

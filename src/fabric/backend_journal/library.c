@@ -295,10 +295,9 @@ static void note_news(struct nx_library *library, struct nx_library_stream *stre
 }
 
 /* Whether more than the newest record of a subject may be asked for: always of a client's stream, for its
- * definition comes later, and may change. */
+ * definition comes later, and what a record pushes out is looked up when that is there. */
 static bool keeps_history(const struct nx_library_stream *stream) {
-    return stream->config.per_subject_max > 1 ||
-           (stream->config.per_subject_max == 0 && nx_str_starts_with(stream->name, NX_STR("JS_")));
+    return stream->config.per_subject_max > 1 || nx_str_starts_with(stream->name, NX_STR("JS_"));
 }
 
 enum nx_status nx_library_see_record(struct nx_library *library, const struct nx_segment *segment,

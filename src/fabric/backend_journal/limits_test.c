@@ -171,6 +171,24 @@ static void test_the_last_of_a_subject_is_the_last_that_is_left(void **state) {
     harness_fini(&harness);
 }
 
+static void test_one_of_a_subject_takes_the_others_place(void **state) {
+    static const struct nx_define one = { .per_subject_max = 1 };
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    define(&harness, &one);
+    put(&harness, "k");
+    put(&harness, "other");
+    put(&harness, "k");
+    assert_shown(&harness, "2-3 2: 2 3");
+    put(&harness, "k");
+    assert_shown(&harness, "2-4 2: 2 4");
+    restart(&harness, &one);
+    put(&harness, "other");
+    assert_shown(&harness, "4-5 2: 4 5");
+    harness_fini(&harness);
+}
+
 static void test_new_ones_are_refused_as_nats_refuses_them(void **state) {
     static const struct nx_define three = { .count_max = 3, .refuses_new = true };
     static const struct nx_define bytes = { .size_max = 3 * 38 + 1,
@@ -305,6 +323,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_too_old_leaves_to_the_record),
         cmocka_unit_test(test_what_was_deleted_stays_so_and_brings_nothing_back),
         cmocka_unit_test(test_the_last_of_a_subject_is_the_last_that_is_left),
+        cmocka_unit_test(test_one_of_a_subject_takes_the_others_place),
         cmocka_unit_test(test_new_ones_are_refused_as_nats_refuses_them),
         cmocka_unit_test(test_a_mark_says_the_sequence_before_the_record_beside_it),
         cmocka_unit_test(test_a_condition_holds_for_what_has_expired),
