@@ -319,6 +319,25 @@ static enum nx_status give_details(struct nx_library *library, struct nx_library
     return read->with_subjects ? give_subjects(seen, read) : NX_OK;
 }
 
+/* When the last one came, also where that has left the disk. */
+static int64_t last_time_of(const struct nx_library *library, const struct nx_library_stream *stream) {
+    struct nx_stored stored = { 0 };
+    const enum nx_stored_found found =
+        nx_library_at_or_before(library, stream, stream->last_sequence, &stored);
+    if (found == NX_STORED_FOUND && stored.sequence == stream->last_sequence) {
+        return stored.time_ns;
+    }
+    for (size_t i = library->run_count; i-- > 0;) {
+        uint64_t sequence;
+        int64_t time_ns;
+        if (nx_run_reach(library->runs[i], stream->number, &sequence, &time_ns) &&
+            sequence == stream->last_sequence) {
+            return time_ns;
+        }
+    }
+    return stored.time_ns;
+}
+
 void nx_library_fill_exact(struct nx_library *library, struct nx_library_stream *stream,
                            struct nx_stream_info *info) {
     size_t looks = SIZE_MAX;
@@ -333,9 +352,7 @@ void nx_library_fill_exact(struct nx_library *library, struct nx_library_stream 
     } else {
         info->first_sequence = stream->first_sequence;
     }
-    if (nx_library_at_or_before(library, stream, stream->last_sequence, &stored) == NX_STORED_FOUND) {
-        info->last_time_ns = stored.time_ns;
-    }
+    info->last_time_ns = last_time_of(library, stream);
 }
 
 /* How many of the subject are shown, and the size of the oldest of them. */
