@@ -638,10 +638,11 @@ static void stage(struct nx_journal *journal, struct nx_append *append, struct n
     if (status == NX_OK) {
         status = find_streams(journal, append, streams, &err);
     }
-    if (status == NX_OK) {
+    const bool is_new = status == NX_OK && !is_decided(streams, append, now);
+    if (is_new) {
         status = nx_journal_check_conditions(journal, append, &must_wait, &err);
     }
-    if (status == NX_OK && !must_wait) {
+    if (is_new && status == NX_OK && !must_wait) {
         status = nx_journal_check_amount(journal, streams, append, &must_wait, &err);
     }
     if (status == NX_OK && must_wait) {

@@ -258,6 +258,26 @@ static void test_a_mark_says_the_sequence_before_the_record_beside_it(void **sta
     harness_fini(&harness);
 }
 
+static void test_a_duplicate_is_one_though_there_is_no_room_for_it(void **state) {
+    static const struct nx_define one = { .count_max = 1, .refuses_new = true };
+    struct harness harness;
+    (void)state;
+    harness_init(&harness);
+    define(&harness, &one);
+    for (int i = 0; i < 2; i++) {
+        struct nx_append *append = harness_append_new(&harness, 1, 1);
+        const struct nx_append_condition condition = { .stream = NX_STR("JS_1") }; /* holds the first time */
+        harness_add(append, "JS_1", "a", NULL, "x", "id");
+        assert_int_equal(nx_append_add_condition(append, &condition, NULL), NX_OK);
+        append->last_decides = true;
+        NX_AUTO(nx_append) *answer = harness_send(&harness, append);
+        assert_int_equal(answer->status, NX_OK);
+        assert_int_equal(answer->entries[0].duplicate, i == 1);
+        assert_int_equal(answer->entries[0].sequence, 1);
+    }
+    harness_fini(&harness);
+}
+
 static void test_a_condition_holds_for_what_has_expired(void **state) {
     static const struct nx_define one = { .count_max = 1 };
     struct harness harness;
@@ -326,6 +346,7 @@ int main(void) {
         cmocka_unit_test(test_one_of_a_subject_takes_the_others_place),
         cmocka_unit_test(test_new_ones_are_refused_as_nats_refuses_them),
         cmocka_unit_test(test_a_mark_says_the_sequence_before_the_record_beside_it),
+        cmocka_unit_test(test_a_duplicate_is_one_though_there_is_no_room_for_it),
         cmocka_unit_test(test_a_condition_holds_for_what_has_expired),
         cmocka_unit_test(test_marks_and_limits_hold_over_sealing),
     };

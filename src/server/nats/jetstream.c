@@ -87,7 +87,7 @@ static void job_done(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job 
 
 static bool may_begin(const struct nx_nats_jetstream *jetstream, const struct nx_nats_js_job *job) {
     const struct nx_list_node *first = nx_list_first(&jetstream->publishes);
-    if (!jetstream->is_loaded) {
+    if (!jetstream->is_loaded && !jetstream->has_failed) {
         return false; /* soon: what stands in the log is being read */
     }
     if (first != NULL &&
@@ -176,8 +176,8 @@ static bool take_request(struct nx_nats_jetstream *jetstream, struct nx_str acco
     }
     const bool has_room = job->name.ptr != NULL && job->subject.ptr != NULL && job->payload.ptr != NULL &&
                           jetstream->request_count < NX_NATS_JS_REQUESTS_MAX;
-    if (!has_room) {
-        refuse_request(jetstream, job, NX_JS_INSUFFICIENT_RESOURCES);
+    if (!has_room || jetstream->has_failed) {
+        refuse_request(jetstream, job, has_room ? NX_JS_CLUSTER_NOT_AVAIL : NX_JS_INSUFFICIENT_RESOURCES);
         nx_nats_js_job_free(job);
         return true;
     }
@@ -393,6 +393,7 @@ static void load(struct nx_nats_jetstream *jetstream, struct nx_read *read) {
         take_record(jetstream, &read->records[i]);
     }
     if (read->status != NX_OK) {
+        jetstream->has_failed = true;
         nx_log_error(jetstream->options.log, "the streams of JetStream cannot be read",
                      NX_F_C("error", read->error.message));
     } else if (read->at_end) {
@@ -400,6 +401,7 @@ static void load(struct nx_nats_jetstream *jetstream, struct nx_read *read) {
         drop_memory(jetstream);
         note_loaded(jetstream);
     } else if (ask_catalogue(jetstream, read->next_sequence, &err) != NX_OK) {
+        jetstream->has_failed = true;
         nx_log_error(jetstream->options.log, "the streams of JetStream cannot be read",
                      NX_F_C("error", err.message));
     }
@@ -421,6 +423,7 @@ enum nx_status nx_nats_jetstream_new(const struct nx_nats_jetstream_options *opt
     nx_js_catalogue_init(&jetstream->catalogue, options->seed);
     jetstream->events = (struct nx_js_entry){ .config = { .name = NX_STR("EVENTS"), .max_msg_size = -1 },
                                               .stream = "EVENTS" };
+    jetstream->is_read = jetstream->is_loaded = !options->has_api; /* there is nothing to read then */
     const enum nx_status status = options->has_api ? ask_catalogue(jetstream, 1, err) : NX_OK;
     if (status != NX_OK) {
         nx_nats_jetstream_free(jetstream);
@@ -461,6 +464,14 @@ void nx_nats_jetstream_free(struct nx_nats_jetstream *jetstream) {
     free(jetstream);
 }
 
+void nx_nats_jetstream_finish(struct nx_nats_jetstream *jetstream, struct nx_now now) {
+    jetstream->now = now;
+    for (struct nx_list_node *at = nx_list_first(&jetstream->consumers); at != NULL;
+         at = nx_list_next(&jetstream->consumers, at)) {
+        nx_nats_js_consumer_stop(nx_container_of(at, struct nx_nats_js_consumer, all_node));
+    }
+}
+
 int64_t nx_nats_jetstream_due(const struct nx_nats_jetstream *jetstream) {
     return jetstream->due_ns;
 }
@@ -496,7 +507,7 @@ bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream, struct nx_now 
 }
 
 bool nx_nats_jetstream_is_full(const struct nx_nats_jetstream *jetstream) {
-    return jetstream->is_full;
+    return jetstream->is_full || (!jetstream->is_loaded && !jetstream->has_failed);
 }
 
 bool nx_nats_jetstream_is_idle(const struct nx_nats_jetstream *jetstream) {

@@ -51,7 +51,10 @@ bool nx_nats_jetstream_take(struct nx_nats_jetstream *jetstream, struct nx_str a
 /** At the end of a turn: give out messages, send the log what it is to write. False: something is left for
  * the next call, which must not be far off. */
 NX_MUST_CHECK bool nx_nats_jetstream_flush(struct nx_nats_jetstream *jetstream, struct nx_now now);
-/** True while so much is under way that whoever publishes to streams should not be read. */
+/** The server stops: those who wait for messages are told, and what consumers have not written yet is. */
+void nx_nats_jetstream_finish(struct nx_nats_jetstream *jetstream, struct nx_now now);
+/** True while so much is under way that whoever publishes to streams should not be read, and until it is
+ * known what streams there are. */
 bool nx_nats_jetstream_is_full(const struct nx_nats_jetstream *jetstream);
 /** When nx_nats_jetstream_wake() is wanted, monotonic; INT64_MAX: not. */
 int64_t nx_nats_jetstream_due(const struct nx_nats_jetstream *jetstream);

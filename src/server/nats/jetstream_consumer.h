@@ -113,6 +113,8 @@ NX_MUST_CHECK bool nx_nats_js_consumer_configure(struct nx_nats_js_consumer *con
                                                  const struct nx_js_consumer *config);
 /** It is gone: those who wait are told with this status, or not (NULL). */
 void nx_nats_js_consumer_end(struct nx_nats_js_consumer *consumer, const char *status);
+/** The server stops: those who wait are told, and the state is written. */
+void nx_nats_js_consumer_stop(struct nx_nats_js_consumer *consumer);
 /** Do what can be done: give messages, tell those whose time is up. */
 void nx_nats_js_consumer_run(struct nx_nats_js_consumer *consumer);
 /** A read of its came back, which is taken; or a write. */

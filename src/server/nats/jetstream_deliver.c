@@ -512,6 +512,14 @@ void nx_nats_js_consumer_run(struct nx_nats_js_consumer *consumer) {
     (void)end_when_idle(consumer);
 }
 
+void nx_nats_js_consumer_stop(struct nx_nats_js_consumer *consumer) {
+    for (struct nx_list_node *node; (node = nx_list_first(&consumer->pulls)) != NULL;) {
+        end_pull_with(consumer, pull_of(node), "409 Server Shutdown");
+    }
+    consumer->write_at_ns = 0;
+    nx_nats_js_consumer_write(consumer);
+}
+
 void nx_nats_js_stored(struct nx_nats_js_stream *stream, struct nx_str subject, uint64_t sequence) {
     struct nx_list_node *next;
     if (stream->last_sequence == UINT64_MAX || sequence > stream->last_sequence) {

@@ -86,6 +86,7 @@ struct nx_nats_jetstream {
     bool is_read;     /* all of JETSTREAM was */
     bool is_loaded;   /* and all that stands in it is defined */
     bool are_consumers_asked;
+    bool has_failed; /* what streams there are cannot be read */
     bool is_changing;
     struct nx_now now;
 };

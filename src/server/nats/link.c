@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "server/nats/jetstream.h"
 
 enum {
     HANDSHAKE_BYTE = 0x16, /* the first one of TLS */
@@ -231,14 +232,20 @@ static void begin(struct nx_nats_link *link) {
 
 /* Reading */
 
+static void wait_for_log(struct nx_nats_link *link) {
+    if (link->waiting_node.next == NULL) {
+        nx_socket_pause(link->socket);
+        nx_list_append(&link->links->waiting, &link->waiting_node);
+    }
+}
+
 static void feed(struct nx_nats_link *link, struct nx_str bytes) {
     nx_nats_conn_feed(link->conn, bytes);
     if (nx_nats_conn_is_comparing(link->conn)) {
         nx_socket_pause(link->socket);
     }
-    if (nx_nats_conn_must_wait(link->conn) && link->waiting_node.next == NULL) {
-        nx_socket_pause(link->socket);
-        nx_list_append(&link->links->waiting, &link->waiting_node);
+    if (nx_nats_conn_must_wait(link->conn)) {
+        wait_for_log(link);
     }
     if (nx_nats_conn_is_done(link->conn)) {
         mark_dirty(link);
@@ -351,6 +358,9 @@ void nx_nats_link_accept(struct nx_nats_links *links, struct nx_socket *socket) 
     nx_list_append(&links->all, &link->node);
     nx_counter_add(&links->count, 1);
     nx_socket_start(socket, &link_handler, link);
+    if (links->hub->jetstream != NULL && nx_nats_jetstream_is_full(links->hub->jetstream)) {
+        wait_for_log(link);
+    }
     if (links->all.count > links->count_max) {
         link->phase = PHASE_OPEN; /* told plainly, as NATS does */
         nx_nats_conn_greet(link->conn);
@@ -387,7 +397,7 @@ void nx_nats_links_flush(struct nx_nats_links *links) {
 void nx_nats_links_resume(struct nx_nats_links *links) {
     for (struct nx_list_node *node; (node = nx_list_take_first(&links->waiting)) != NULL;) {
         struct nx_nats_link *link = nx_container_of(node, struct nx_nats_link, waiting_node);
-        if (!link->closing) {
+        if (!link->closing && !nx_nats_conn_is_comparing(link->conn)) {
             nx_socket_resume(link->socket);
         }
     }
@@ -437,7 +447,7 @@ void nx_nats_links_take_comparison(struct nx_nats_links *links, const struct nx_
         struct nx_nats_link *link = nx_container_of(at, struct nx_nats_link, node);
         if (nx_nats_conn_id(link->conn) == comparison->conn_id) {
             nx_nats_conn_compared(link->conn, comparison->hash, comparison->matches);
-            if (!link->closing && !nx_nats_conn_is_comparing(link->conn)) {
+            if (!link->closing && !nx_nats_conn_is_comparing(link->conn) && link->waiting_node.next == NULL) {
                 nx_socket_resume(link->socket);
             }
             mark_dirty(link);

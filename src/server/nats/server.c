@@ -133,7 +133,7 @@ static void flush_jetstream(struct nx_nats_server *server, bool has_more) {
     if (!is_done && due_ns > now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS) {
         due_ns = now.monotonic_ns + JETSTREAM_RETRY_MS * (int64_t)NX_NS_PER_MS;
     }
-    if (due_ns < server->wake_ns && !server->stopping) {
+    if (due_ns < server->wake_ns && (!server->stopping || !is_done)) {
         const int64_t delay_ns = due_ns - now.monotonic_ns;
         server->wake_ns = due_ns;
         nx_timer_start(server->loop, &server->wake,
@@ -168,6 +168,9 @@ static void stop(struct nx_nats_server *server) {
     nx_timer_stop(server->loop, &server->wake);
     nx_timer_stop(server->loop, &server->lame_duck);
     nx_nats_system_ending(server->hub.system, ".SHUTDOWN");
+    if (server->jetstream != NULL) {
+        nx_nats_jetstream_finish(server->jetstream, server->hub.now);
+    }
     if (!server->is_lame_duck) {
         nx_nats_hub_announce_stop(&server->hub);
     }
