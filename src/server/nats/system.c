@@ -274,7 +274,9 @@ void nx_nats_system_tick(struct nx_nats_system *system) {
 
 /* Requests */
 
-/* The words behind $SYS.REQ. */
+static const struct nx_str prefix = { "$SYS.REQ.", 9 };
+
+/* The words behind it. */
 struct words {
     struct nx_str kind; /* SERVER, ACCOUNT, USER */
     struct nx_str whom;
@@ -282,13 +284,9 @@ struct words {
 };
 
 static bool read_words(struct nx_str subject, struct words *words_out) {
-    static const struct nx_str prefix = { "$SYS.REQ.", 9 };
     struct nx_str rest = nx_str_slice(subject, prefix.len, subject.len);
     *words_out = (struct words){ .kind = NX_STR_EMPTY };
-    if (!nx_str_starts_with(subject, prefix) || !nx_str_split(&rest, '.', &words_out->kind)) {
-        return false;
-    }
-    if (!nx_str_split(&rest, '.', &words_out->whom)) {
+    if (!nx_str_split(&rest, '.', &words_out->kind) || !nx_str_split(&rest, '.', &words_out->whom)) {
         return false;
     }
     words_out->what = rest;
@@ -347,8 +345,7 @@ static bool is_meant(const struct nx_nats_request *request) {
            nx_json_count(nx_json_get(request->options, NX_STR("tags"))) == 0;
 }
 
-bool nx_nats_system_take(struct nx_nats_system *system, struct nx_nats_conn *conn,
-                         const struct nx_nats_op *op) {
+static bool take(struct nx_nats_system *system, struct nx_nats_conn *conn, const struct nx_nats_op *op) {
     struct words words;
     struct nx_error err = { 0 };
     struct nx_nats_request request = {
@@ -356,7 +353,7 @@ bool nx_nats_system_take(struct nx_nats_system *system, struct nx_nats_conn *con
     };
     const bool from_system = nx_str_equal(conn->account->name, system->account);
     NX_AUTO(nx_json_doc) *doc = NULL;
-    if (op->reply.len == 0 || !read_words(op->subject, &words)) {
+    if (!read_words(op->subject, &words)) {
         return false;
     }
     const struct nx_nats_answer *answer =
@@ -377,6 +374,12 @@ bool nx_nats_system_take(struct nx_nats_system *system, struct nx_nats_conn *con
         answer->respond(&request);
     }
     return true;
+}
+
+bool nx_nats_system_take(struct nx_nats_system *system, struct nx_nats_conn *conn,
+                         const struct nx_nats_op *op) {
+    /* Asked of every message. */
+    return op->reply.len > 0 && nx_str_starts_with(op->subject, prefix) && take(system, conn, op);
 }
 
 /* Start and end */
