@@ -25,6 +25,10 @@ class NatsServer:
             time.sleep(0.01)
         self.port = int(json.loads(ports.read_text())["nats"][0].rsplit(":", 1)[1])
 
+    @property
+    def url(self):
+        return f"nats://127.0.0.1:{self.port}"
+
     def kill(self):
         self.process.kill()
         self.process.wait()

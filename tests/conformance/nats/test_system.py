@@ -69,7 +69,7 @@ async def gather(server):
         return take
 
     async def connect(user, password):
-        return await nats.connect(f"nats://127.0.0.1:{server.port}", user=user, password=password, name=user,
+        return await nats.connect(server.url, user=user, password=password, name=user,
                                   allow_reconnect=False)
 
     clients["sys"] = await connect("sys", "s")

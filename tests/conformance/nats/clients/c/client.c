@@ -1,8 +1,10 @@
 /* tests/conformance/nats/clients/c/client.c: the official C client of NATS uses each feature of core NATS
  * that is claimed, against the server at URL, and says "ok <feature>" for each. It asks for the server's
- * restart by the line "restart". The first thing that is not as it should be ends it with status 1.
+ * restart by the line "restart". Two more servers ask for a token, and for a certificate that names the user.
+ * The first thing that is not as it should be ends it with status 1.
  *
- *     client URL CA-FILE PASSWORD-OF-ann-AND-bob NKEY-SEED NKEY
+ *     client-c URL CA-FILE PASSWORD-OF-USERS NKEY-SEED NKEY TOKEN-URL TOKEN
+ *              CERTIFICATE-URL CERTIFICATE-FILE KEY-FILE
  *
  * Handlers run on the library's threads; what they tell is kept in atomics, and the main thread looks at it.
  */
@@ -23,6 +25,7 @@ enum {
 };
 
 static const char *url, *ca_file, *password, *seed, *nkey;
+static const char *token_url, *token, *certificate_url, *certificate_file, *key_file;
 static const char *feature = "start";
 
 static void want(bool holds, const char *what) {
@@ -48,13 +51,18 @@ static void wait_for(atomic_int *count, int least, const char *what) {
 
 /* Connections */
 
-static natsOptions *options_of(const char *user) {
+static natsOptions *options_at(const char *where) {
     natsOptions *options = NULL;
     must(natsOptions_Create(&options), "options");
-    must(natsOptions_SetURL(options, url), "URL");
+    must(natsOptions_SetURL(options, where), "URL");
     must(natsOptions_SetSecure(options, true), "TLS");
     must(natsOptions_LoadCATrustedCertificates(options, ca_file), "authorities");
     must(natsOptions_SetTimeout(options, LIMIT_MS), "time-out");
+    return options;
+}
+
+static natsOptions *options_of(const char *user) {
+    natsOptions *options = options_at(url);
     if (user != NULL) {
         must(natsOptions_SetUserInfo(options, user, password), "user");
     }
@@ -343,6 +351,64 @@ static void permissions(natsConnection *client) {
     natsConnection_Destroy(bob);
 }
 
+/* What others publish on the same subject does not come. */
+static void accounts(natsConnection *client) {
+    natsConnection *eve = connect_as("eve");
+    natsSubscription *private = subscribe(eve, "private");
+    flush(eve);
+    publish(client, "private", "ann's");
+    flush(client);
+    publish(eve, "private", "own");
+    expect(private, "own");
+    expect_nothing(eve, private);
+    natsSubscription_Destroy(private);
+    natsConnection_Destroy(eve);
+}
+
+/* Who may only answer does so, and can publish nothing else. */
+static void answers(natsConnection *client) {
+    static atomic_int told;
+    natsOptions *options = options_of("sue");
+    natsSubscription *limited = NULL;
+    natsMsg *reply = NULL;
+    must(natsOptions_SetErrorHandler(options, count_violation, &told), "handler");
+    natsConnection *sue = connect_with(options);
+    must(natsConnection_Subscribe(&limited, sue, "limited", answer, NULL), "subscribe");
+    flush(sue);
+    must(natsConnection_RequestString(&reply, client, "limited", "x", LIMIT_MS), "request");
+    want(has_data(reply, "re: x"), "reply");
+    publish(sue, "other", "");
+    flush(sue);
+    expect_violation(sue, &told, 1, "\"other\"");
+    natsMsg_Destroy(reply);
+    natsSubscription_Destroy(limited);
+    natsConnection_Destroy(sue);
+}
+
+static void use_token(natsConnection *client) {
+    natsConnection *refused = NULL;
+    natsOptions *options = options_at(token_url);
+    (void)client;
+    must(natsOptions_SetToken(options, token), "token");
+    natsConnection *holder = connect_with(options);
+    flush(holder);
+    natsConnection_Destroy(holder);
+    options = options_at(token_url);
+    must(natsOptions_SetToken(options, "wrong"), "token");
+    want(try_connect(options, &refused) == NATS_CONNECTION_AUTH_FAILED, "a wrong token");
+}
+
+static void certificate(natsConnection *client) {
+    natsConnection *refused = NULL;
+    natsOptions *options = options_at(certificate_url);
+    (void)client;
+    must(natsOptions_LoadCertificatesChain(options, certificate_file, key_file), "certificate");
+    natsConnection *named = connect_with(options);
+    flush(named);
+    natsConnection_Destroy(named);
+    want(try_connect(options_at(certificate_url), &refused) != NATS_OK, "nobody's certificate was taken");
+}
+
 static natsStatus sign(char **problem, unsigned char **signature, int *size, const char *nonce, void *data) {
     (void)problem;
     (void)data;
@@ -415,17 +481,26 @@ int main(int count, char **arguments) {
         { "drain", drain },
         { "users", users },
         { "permissions", permissions },
+        { "answers", answers },
+        { "accounts", accounts },
+        { "token", use_token },
         { "nkey", use_nkey },
         { "TLS", use_tls },
+        { "certificate", certificate },
         { "reconnect", reconnect },
     };
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    want(count == 6, "usage: client URL CA-FILE PASSWORD SEED NKEY");
+    want(count == 11, "wrong arguments");
     url = arguments[1];
     ca_file = arguments[2];
     password = arguments[3];
     seed = arguments[4];
     nkey = arguments[5];
+    token_url = arguments[6];
+    token = arguments[7];
+    certificate_url = arguments[8];
+    certificate_file = arguments[9];
+    key_file = arguments[10];
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
         feature = features[i].name;
         natsConnection *client = connect_as("ann");

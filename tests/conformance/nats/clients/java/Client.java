@@ -14,10 +14,15 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.KeyFactory;
 import java.security.KeyStore;
+import java.security.PrivateKey;
+import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
+import java.security.spec.PKCS8EncodedKeySpec;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,21 +33,27 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
 /**
  * The official Java client of NATS uses each feature of core NATS that is claimed, against the server at URL, and says "ok
- * FEATURE" for each. It asks for the server's restart by the line "restart".
+ * FEATURE" for each. It asks for the server's restart by the line "restart", and by "lame duck" for its becoming one. Two
+ * more servers ask for a token, and for a certificate that names the user.
  *
- *     java Client URL CA-FILE PASSWORD-OF-ann-AND-bob NKEY-SEED
+ *     java Client URL CA-FILE PASSWORD-OF-USERS NKEY-SEED NKEY TOKEN-URL TOKEN CERTIFICATE-URL CERTIFICATE-FILE KEY-FILE
  */
 public final class Client {
-    private static final Duration LIMIT = Duration.ofSeconds(20); // of whatever must happen
-    private static final Duration REFUSAL = Duration.ofSeconds(5); // the client waits for so long, though it has been told
+    private static final Duration LIMIT = Duration.ofSeconds(60); // of whatever must happen
+    private static final Duration REFUSAL = Duration.ofSeconds(10); // the client waits for so long, though it has been told
 
     private final String url;
+    private final String tokenUrl;
+    private final String token;
+    private final String certificateUrl;
     private final SSLContext authorities;
+    private final SSLContext withCertificate;
     private final String password;
     private final NKey key;
 
@@ -50,10 +61,14 @@ public final class Client {
         void use(Connection client) throws Exception;
     }
 
-    private Client(String url, Path caFile, String password, String seed) throws Exception {
-        this.url = url;
-        this.password = password;
-        key = NKey.fromSeed(seed.toCharArray());
+    private Client(String[] arguments) throws Exception {
+        url = arguments[0];
+        Path caFile = Path.of(arguments[1]);
+        password = arguments[2];
+        key = NKey.fromSeed(arguments[3].toCharArray());
+        tokenUrl = arguments[5];
+        token = arguments[6];
+        certificateUrl = arguments[7];
         KeyStore known = KeyStore.getInstance(KeyStore.getDefaultType());
         known.load(null);
         try (InputStream file = Files.newInputStream(caFile)) {
@@ -63,10 +78,31 @@ public final class Client {
         trust.init(known);
         authorities = SSLContext.getInstance("TLS");
         authorities.init(null, trust.getTrustManagers(), null);
+        KeyManagerFactory own = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+        own.init(identity(Path.of(arguments[8]), Path.of(arguments[9])), new char[0]);
+        withCertificate = SSLContext.getInstance("TLS");
+        withCertificate.init(own.getKeyManagers(), trust.getTrustManagers(), null);
+    }
+
+    private static KeyStore identity(Path certificateFile, Path keyFile) throws Exception {
+        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+        store.load(null);
+        String pem = Files.readString(keyFile).replaceAll("-----[A-Z ]+-----|\\s", "");
+        PrivateKey privateKey = KeyFactory.getInstance("EC")
+            .generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(pem)));
+        try (InputStream file = Files.newInputStream(certificateFile)) {
+            Certificate certificate = CertificateFactory.getInstance("X.509").generateCertificate(file);
+            store.setKeyEntry("own", privateKey, new char[0], new Certificate[] {certificate});
+        }
+        return store;
     }
 
     private Options.Builder anybody() {
-        return new Options.Builder().server(url).sslContext(authorities).connectionTimeout(LIMIT).noReconnect()
+        return anybodyAt(url);
+    }
+
+    private Options.Builder anybodyAt(String where) {
+        return new Options.Builder().server(where).sslContext(authorities).connectionTimeout(LIMIT).noReconnect()
             .errorListener(new ErrorListener() { });
     }
 
@@ -267,6 +303,71 @@ public final class Client {
         }
     }
 
+    /** Who may only answer does so, and can publish nothing else. */
+    private void answers(Connection client) throws Exception {
+        BlockingQueue<String> told = new LinkedBlockingQueue<>();
+        ErrorListener listener = new ErrorListener() {
+            @Override
+            public void errorOccurred(Connection connection, String error) {
+                told.add(error);
+            }
+        };
+        try (Connection sue = Nats.connect(user("sue").errorListener(listener).build())) {
+            sue.createDispatcher(message -> sue.publish(message.getReplyTo(), bytes("answer"))).subscribe("limited");
+            sue.flush(LIMIT);
+            Message reply = client.request("limited", null, LIMIT);
+            want(reply != null && Arrays.equals(reply.getData(), bytes("answer")), "reply: " + reply);
+            sue.publish("other", null);
+            expectTold(told, "\"other\"");
+        }
+    }
+
+    /** What others publish on the same subject does not come. */
+    private void accounts(Connection client) throws Exception {
+        try (Connection eve = connectAs("eve")) {
+            Subscription own = eve.subscribe("private");
+            eve.flush(LIMIT);
+            client.publish("private", bytes("ann's"));
+            client.flush(LIMIT);
+            eve.publish("private", bytes("own"));
+            expect(own, "own");
+            expectNothing(eve, own);
+        }
+    }
+
+    private static void visit(Options.Builder options) throws Exception {
+        try (Connection client = Nats.connect(options.build())) {
+            client.flush(LIMIT);
+        }
+    }
+
+    private void useToken(Connection client) throws Exception {
+        visit(anybodyAt(tokenUrl).token(token.toCharArray()));
+        wantRefused(anybodyAt(tokenUrl).token("wrong".toCharArray()), AuthenticationException.class, "a wrong token");
+    }
+
+    private void handshakeFirst(Connection client) throws Exception {
+        visit(anybodyAt(tokenUrl).token(token.toCharArray()).tlsFirst());
+    }
+
+    private void certificate(Connection client) throws Exception {
+        visit(anybodyAt(certificateUrl).sslContext(withCertificate));
+        wantRefused(anybodyAt(certificateUrl), java.io.IOException.class, "nobody's certificate");
+    }
+
+    private void lameDuck(Connection client) throws Exception {
+        CountDownLatch told = new CountDownLatch(1);
+        Options options = user("ann").connectionListener((connection, event) -> {
+            if (event == ConnectionListener.Events.LAME_DUCK) {
+                told.countDown();
+            }
+        }).build();
+        try (Connection staying = Nats.connect(options)) {
+            System.out.println("lame duck");
+            want(told.await(LIMIT.toSeconds(), TimeUnit.SECONDS), "not told");
+        }
+    }
+
     private void nkey(Connection client) throws Exception {
         try (Connection signer = Nats.connect(anybody().authHandler(new Signer(key, key)).build())) {
             signer.flush(LIMIT);
@@ -325,7 +426,7 @@ public final class Client {
     }
 
     public static void main(String[] arguments) throws Exception {
-        Client self = new Client(arguments[0], Path.of(arguments[1]), arguments[2], arguments[3]);
+        Client self = new Client(arguments);
         Map<String, Feature> features = new LinkedHashMap<>();
         features.put("publish and subscribe", self::publishSubscribe);
         features.put("unsubscribe", self::unsubscribe);
@@ -338,9 +439,15 @@ public final class Client {
         features.put("drain", self::drain);
         features.put("users", self::users);
         features.put("permissions", self::permissions);
+        features.put("answers", self::answers);
+        features.put("accounts", self::accounts);
+        features.put("token", self::useToken);
         features.put("nkey", self::nkey);
         features.put("TLS", self::tls);
+        features.put("handshake first", self::handshakeFirst);
+        features.put("certificate", self::certificate);
         features.put("reconnect", self::reconnect);
+        features.put("lame duck", self::lameDuck);
         for (Map.Entry<String, Feature> feature : features.entrySet()) {
             try (Connection client = self.connectAs("ann")) {
                 feature.getValue().use(client);

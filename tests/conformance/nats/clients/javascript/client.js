@@ -1,17 +1,25 @@
 // The official JavaScript client of NATS uses each feature of core NATS that is claimed, against the server at URL, and
-// says "ok <feature>" for each. It asks for the server's restart by the line "restart".
+// says "ok <feature>" for each. It asks for the server's restart by the line "restart", and by "lame duck" for its becoming
+// one. Two more servers ask for a token, and for a certificate that names the user.
 //
-//     node client.js URL CA-FILE PASSWORD-OF-ann-AND-bob NKEY-SEED
+//     node client.js URL CA-FILE PASSWORD-OF-USERS NKEY-SEED NKEY TOKEN-URL TOKEN CERTIFICATE-URL CERTIFICATE-FILE KEY-FILE
 "use strict";
 
 const assert = require("node:assert/strict");
 const nats = require("@nats-io/transport-node");
 
 const LIMIT_MS = 20000; // of whatever must happen
-const [url, caFile, password, seed] = process.argv.slice(2);
+const [url, caFile, password, seed, , tokenUrl, token, certificateUrl, certFile, keyFile] = process.argv.slice(2);
 
 function connect(options) {
   return nats.connect({ servers: url, tls: { caFile }, timeout: LIMIT_MS, ...options });
+}
+
+// To another server, and back.
+async function visit(servers, options, tls = {}) {
+  const client = await connect({ servers, ...options, tls: { caFile, ...tls } });
+  await client.flush();
+  await client.close();
 }
 
 function connectAs(user, options) {
@@ -184,6 +192,51 @@ async function permissions(client) {
   await bob.close();
 }
 
+// Who may only answer does so, and can publish nothing else.
+async function answers(client) {
+  const sue = await connectAs("sue");
+  const statuses = statusesOf(sue);
+  sue.subscribe("limited", { callback: (_, message) => message.respond("answer") });
+  await sue.flush();
+  assert.equal((await client.request("limited", "", { timeout: LIMIT_MS })).string(), "answer");
+  sue.publish("other");
+  await status(statuses, "error", ({ error }) => error instanceof nats.PermissionViolationError && error.subject === "other");
+  await sue.close();
+}
+
+// What others publish on the same subject does not come.
+async function accounts(client) {
+  const eve = await connectAs("eve");
+  const own = eve.subscribe("private");
+  await eve.flush();
+  client.publish("private", "ann's");
+  await client.flush();
+  eve.publish("private", "own");
+  await expect(own, "own");
+  await expectNothing(eve, own);
+  await eve.close();
+}
+
+async function useToken() {
+  await visit(tokenUrl, { token });
+  await assert.rejects(visit(tokenUrl, { token: "wrong" }), nats.AuthorizationError);
+}
+
+async function handshakeFirst() {
+  await visit(tokenUrl, { token }, { handshakeFirst: true });
+}
+
+async function certificate() {
+  await visit(certificateUrl, {}, { certFile, keyFile });
+  await assert.rejects(visit(certificateUrl));
+}
+
+async function lameDuck(client) {
+  const statuses = statusesOf(client);
+  console.log("lame duck");
+  await status(statuses, "ldm");
+}
+
 async function nkey() {
   const encoder = new TextEncoder();
   const signer = await connect({ authenticator: nats.nkeyAuthenticator(encoder.encode(seed)) });
@@ -214,7 +267,8 @@ async function main() {
   for (const [name, use] of Object.entries({
     "publish and subscribe": publishSubscribe, unsubscribe, "no echo": noEcho, "queue group": queueGroup,
     "request and reply": requestReply, "no responders": noResponders, headers, "max payload": maxPayload, drain, users,
-    permissions, nkey, TLS: tls, reconnect,
+    permissions, answers, accounts, token: useToken, nkey, TLS: tls, "handshake first": handshakeFirst, certificate, reconnect,
+    "lame duck": lameDuck,
   })) {
     const client = await connectAs("ann");
     try {

@@ -1,7 +1,8 @@
-// The official Go client of NATS uses each feature of core NATS that is claimed, against the server at NATS_URL, and says
-// "ok <feature>" for each. It asks for the server's restart by the line "restart".
+// The official Go client of NATS uses each feature of core NATS that is claimed, against the server at URL, and says
+// "ok <feature>" for each. It asks for the server's restart by the line "restart", and by "lame duck" for its becoming one.
+// Two more servers ask for a token, and for a certificate that names the user.
 //
-//	client-go URL CA-FILE PASSWORD-OF-ann-AND-bob NKEY-SEED
+//	client-go URL CA-FILE PASSWORD-OF-USERS NKEY-SEED NKEY TOKEN-URL TOKEN CERTIFICATE-URL CERTIFICATE-FILE KEY-FILE
 package main
 
 import (
@@ -18,7 +19,7 @@ import (
 
 const limit = 20 * time.Second // of whatever must happen
 
-var url, caFile, password, seed string
+var url, caFile, password, seed, tokenURL, token, certificateURL, certificateFile, keyFile string
 
 func connect(options ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect(url, append([]nats.Option{nats.RootCAs(caFile), nats.Timeout(limit)}, options...)...)
@@ -240,6 +241,84 @@ func permissions(client *nats.Conn) error {
 	return errors.Join(err, err1, want(bob.IsConnected(), "the connection ended"))
 }
 
+// What others publish on the same subject does not come.
+func accounts(client *nats.Conn) error {
+	eve, err := connect(asUser("eve"))
+	if err != nil {
+		return err
+	}
+	defer eve.Close()
+	private, err := eve.SubscribeSync("private")
+	err = errors.Join(err, eve.Flush(), client.Publish("private", []byte("ann's")), client.Flush(),
+		eve.Publish("private", []byte("own")))
+	_, err1 := expect(private, "own")
+	return errors.Join(err, err1, expectNothing(eve, private))
+}
+
+// Who may only answer does so, and can publish nothing else.
+func answers(client *nats.Conn) error {
+	told := make(chan error, 10)
+	sue, err := connect(asUser("sue"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
+	if err != nil {
+		return err
+	}
+	defer sue.Close()
+	_, err = sue.Subscribe("limited", func(message *nats.Msg) { _ = message.Respond([]byte("answer")) })
+	err = errors.Join(err, sue.Flush())
+	reply, err1 := client.Request("limited", nil, limit)
+	if err = errors.Join(err, err1); err != nil {
+		return err
+	}
+	err = errors.Join(want(string(reply.Data) == "answer", "%q", reply.Data), sue.Publish("other", nil))
+	select {
+	case violation := <-told:
+		return errors.Join(err, want(errors.Is(violation, nats.ErrPermissionViolation), "%v in place of a violation", violation))
+	case <-time.After(limit):
+		return errors.Join(err, errors.New("not told"))
+	}
+}
+
+func otherServer(url string, options ...nats.Option) error {
+	client, err := nats.Connect(url, append(options, nats.RootCAs(caFile), nats.Timeout(limit))...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Flush()
+}
+
+func useToken(*nats.Conn) error {
+	err := otherServer(tokenURL, nats.Token("wrong"))
+	return errors.Join(otherServer(tokenURL, nats.Token(token)),
+		want(errors.Is(err, nats.ErrAuthorization), "a wrong token: %v", err))
+}
+
+func handshakeFirst(*nats.Conn) error {
+	return otherServer(tokenURL, nats.Token(token), nats.TLSHandshakeFirst())
+}
+
+func certificate(*nats.Conn) error {
+	err := otherServer(certificateURL)
+	return errors.Join(otherServer(certificateURL, nats.ClientCert(certificateFile, keyFile)),
+		want(err != nil, "nobody's certificate was taken"))
+}
+
+func lameDuck(*nats.Conn) error {
+	told := make(chan bool, 10)
+	client, err := connect(asUser("ann"), nats.LameDuckModeHandler(func(*nats.Conn) { told <- true }))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	fmt.Println("lame duck")
+	select {
+	case <-told:
+		return nil
+	case <-time.After(limit):
+		return errors.New("not told")
+	}
+}
+
 func nkey(client *nats.Conn) error {
 	pair, err := nkeys.FromSeed([]byte(seed))
 	if err != nil {
@@ -288,6 +367,8 @@ func reconnect(*nats.Conn) error {
 
 func main() {
 	url, caFile, password, seed = os.Args[1], os.Args[2], os.Args[3], os.Args[4]
+	tokenURL, token = os.Args[6], os.Args[7]
+	certificateURL, certificateFile, keyFile = os.Args[8], os.Args[9], os.Args[10]
 	for _, feature := range []struct {
 		name string
 		use  func(*nats.Conn) error
@@ -295,7 +376,9 @@ func main() {
 		{"publish and subscribe", publishSubscribe}, {"unsubscribe", unsubscribe}, {"no echo", noEcho},
 		{"queue group", queueGroup}, {"request and reply", requestReply}, {"no responders", noResponders},
 		{"headers", headers}, {"max payload", maxPayload}, {"drain", drain}, {"users", users},
-		{"permissions", permissions}, {"nkey", nkey}, {"TLS", tls}, {"reconnect", reconnect},
+		{"permissions", permissions}, {"answers", answers}, {"accounts", accounts}, {"token", useToken}, {"nkey", nkey},
+		{"TLS", tls}, {"handshake first", handshakeFirst}, {"certificate", certificate}, {"reconnect", reconnect},
+		{"lame duck", lameDuck},
 	} {
 		client, err := connect(asUser("ann"))
 		if err == nil {

@@ -1,7 +1,8 @@
 //! The official Rust client of NATS uses each feature of core NATS that is claimed, against the server at URL, and says
-//! "ok <feature>" for each. It asks for the server's restart by the line "restart".
+//! "ok <feature>" for each. It asks for the server's restart by the line "restart", and by "lame duck" for its becoming one.
+//! Two more servers ask for a token, and for a certificate that names the user.
 //!
-//!     client-rust URL CA-FILE PASSWORD-OF-ann-AND-bob NKEY-SEED
+//!     client-rust URL CA-FILE PASSWORD-OF-USERS NKEY-SEED NKEY TOKEN-URL TOKEN CERTIFICATE-URL CERTIFICATE-FILE KEY-FILE
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(20); // of whatever must happen
+const AGAIN: Duration = Duration::from_millis(100);
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Done = Result<(), Problem>;
@@ -25,6 +27,11 @@ struct World {
     ca_file: String,
     password: String,
     seed: String,
+    token_url: String,
+    token: String,
+    certificate_url: String,
+    certificate_file: String,
+    key_file: String,
 }
 
 impl World {
@@ -242,6 +249,71 @@ async fn permissions(world: &World, client: &Client) -> Done {
     want(bob.connection_state() == async_nats::connection::State::Connected, "the connection ended")
 }
 
+/// Who may only answer does so, and can publish nothing else.
+async fn answers(world: &World, client: &Client) -> Done {
+    let (options, mut events) = told(world.user("sue"));
+    let sue = world.connect(options).await?;
+    let mut limited = sue.subscribe("limited").await?;
+    sue.flush().await?;
+    let mut inbox = client.subscribe("answer").await?;
+    let request = async {
+        loop {
+            client.publish_with_reply("limited", "answer", "".into()).await?; // until she is subscribed
+            if let Ok(request) = timeout(AGAIN, limited.next()).await {
+                return Ok::<_, Problem>(request.ok_or("the subscription has ended")?);
+            }
+        }
+    };
+    let request = timeout(LIMIT, request).await??;
+    sue.publish(request.reply.ok_or("no request")?, "answer".into()).await?;
+    expect(&mut inbox, "answer").await?;
+    sue.publish("other", "".into()).await?;
+    wait_for(&mut events, |event| {
+        matches!(event, Event::ServerError(ServerError::Other(text)) if text.contains("\"other\""))
+    })
+    .await
+}
+
+/// What others publish on the same subject does not come.
+async fn accounts(world: &World, client: &Client) -> Done {
+    let eve = world.connect_as("eve").await?;
+    let mut own = eve.subscribe("private").await?;
+    sync(&eve).await?;
+    client.publish("private", "ann's".into()).await?;
+    sync(client).await?;
+    eve.publish("private", "own".into()).await?;
+    expect(&mut own, "own").await?;
+    expect_nothing(&eve, &mut own).await
+}
+
+/// To another server, and back.
+async fn visit(url: &str, options: ConnectOptions) -> Done {
+    sync(&options.connect(url).await?).await
+}
+
+async fn token(world: &World, _: &Client) -> Done {
+    visit(&world.token_url, world.anybody().token(world.token.clone())).await?;
+    let wrong = world.anybody().token("wrong".into()).connect(&world.token_url).await;
+    want(matches!(wrong, Err(error) if error.kind() == ConnectErrorKind::AuthorizationViolation), "a wrong token")
+}
+
+async fn handshake_first(world: &World, _: &Client) -> Done {
+    visit(&world.token_url, world.anybody().token(world.token.clone()).tls_first()).await
+}
+
+async fn certificate(world: &World, _: &Client) -> Done {
+    let (file, key) = (world.certificate_file.clone().into(), world.key_file.clone().into());
+    visit(&world.certificate_url, world.anybody().add_client_certificate(file, key)).await?;
+    want(visit(&world.certificate_url, world.anybody()).await.is_err(), "nobody's certificate was taken")
+}
+
+async fn lame_duck(world: &World, _: &Client) -> Done {
+    let (options, mut events) = told(world.user("ann"));
+    let _client = world.connect(options).await?;
+    println!("lame duck");
+    wait_for(&mut events, |event| matches!(event, Event::LameDuckMode)).await
+}
+
 async fn nkey(world: &World, _: &Client) -> Done {
     sync(&world.connect(world.anybody().nkey(world.seed.clone())).await?).await?;
     let stranger = nkeys::KeyPair::new_user().seed()?;
@@ -280,13 +352,19 @@ macro_rules! features {
 #[tokio::main]
 async fn main() -> Done {
     let mut arguments = std::env::args().skip(1);
-    let mut argument = || arguments.next().ok_or("usage: client-rust URL CA-FILE PASSWORD SEED");
-    let world = World { url: argument()?, ca_file: argument()?, password: argument()?, seed: argument()? };
+    let mut argument = || arguments.next().ok_or("an argument is missing");
+    let (url, ca_file, password, seed, _) = (argument()?, argument()?, argument()?, argument()?, argument()?);
+    let (token_url, token_text) = (argument()?, argument()?);
+    let (certificate_url, certificate_file, key_file) = (argument()?, argument()?, argument()?);
+    let world = World {
+        url, ca_file, password, seed, token_url, token: token_text, certificate_url, certificate_file, key_file,
+    };
     for (name, feature) in features! {
         "publish and subscribe": publish_subscribe, "unsubscribe": unsubscribe, "no echo": no_echo,
         "queue group": queue_group, "request and reply": request_reply, "no responders": no_responders,
         "headers": headers, "max payload": max_payload, "drain": drain, "users": users,
-        "permissions": permissions, "nkey": nkey, "TLS": tls, "reconnect": reconnect,
+        "permissions": permissions, "answers": answers, "accounts": accounts, "token": token, "nkey": nkey, "TLS": tls,
+        "handshake first": handshake_first, "certificate": certificate, "reconnect": reconnect, "lame duck": lame_duck,
     } {
         let client = world.connect_as("ann").await?;
         if let Err(problem) = feature(&world, &client).await {
