@@ -112,6 +112,7 @@ static void start(struct world *world) {
     const struct nx_nats_jetstream_options jetstream = { .appends = nx_fabric_appends(world->fabric),
                                                          .reads = nx_fabric_reads(world->fabric),
                                                          .answers = world->answers,
+                                                         .has_api = true,
                                                          .publish = publish,
                                                          .deliver = deliver,
                                                          .listens = listens,
