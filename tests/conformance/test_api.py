@@ -86,7 +86,7 @@ def test_every_answer_is_one_that_the_description_names(server, tmp_path):
     done = subprocess.run(
         ["/usr/bin/python3", "-m", "schemathesis.cli", "run", "strict.json", "--url", server.url, "--checks", ",".join(CHECKS),
          "--max-examples", EXAMPLES, "--seed", SEED, "--phases", "examples,coverage,fuzzing", "--no-shrink",
-         "--request-timeout", "40", "--suppress-health-check", "all", "--continue-on-failure", "--no-color"],
+         "--request-timeout", "300", "--suppress-health-check", "all", "--continue-on-failure", "--no-color"],
         cwd=tmp_path, capture_output=True, text=True, timeout=3000, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "deps" / "python"), "PYTHONDONTWRITEBYTECODE": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
