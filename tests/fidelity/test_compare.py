@@ -137,7 +137,7 @@ def test_one_call_shows_what_the_other_code_says(recorded):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--since", "1h", "--on", "change-0.wasm"], "which function is that code of?"),
+    (["--since", "1h", "--on", "change-1.wasm"], "which function is that code of?"),
     (["EVENTS:1", "--policy", "fail"], "--policy says how to compare"),
     (["EVENTS:1", "--on", "x.wasm", "--live"], "--on has no effects"),
     (["EVENTS:1", "--on", "x.wasm", "--policy", "real"], "--policy is stub, fail, read-only or live, not 'real'"),
