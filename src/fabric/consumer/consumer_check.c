@@ -208,15 +208,19 @@ static bool check_start(const struct nx_js_consumer *consumer, struct nx_js_erro
                : fail_start(err, policy, "filter subject", false);
 }
 
+/* A part of the acknowledgements told to whoever listens, which is not built. */
 static bool check_sampling(struct nx_str text, struct nx_js_error *err) {
-    uint64_t percent;
+    uint64_t percent = 0;
     const struct nx_str number =
         nx_str_ends_with(text, NX_STR("%")) ? nx_str_slice(text, 0, text.len - 1) : text;
-    return text.len == 0 || (nx_str_to_u64(number, &percent) && percent <= INT32_MAX)
+    if (text.len > 0 && (!nx_str_to_u64(number, &percent) || percent > INT32_MAX)) {
+        return nx_js_fail_with(err, NX_JS_CONSUMER_INVALID_SAMPLING,
+                               "strconv.Atoi: parsing \"%.*s\": invalid syntax",
+                               NX_STR_ARG(nx_str_slice(number, 0, 64)));
+    }
+    return percent == 0
                ? true
-               : nx_js_fail_with(err, NX_JS_CONSUMER_INVALID_SAMPLING,
-                                 "strconv.Atoi: parsing \"%.*s\": invalid syntax",
-                                 NX_STR_ARG(nx_str_slice(number, 0, 64)));
+               : nx_js_fail_with(err, NX_JS_CONSUMER_INVALID_SAMPLING, "not supported by this server");
 }
 
 static bool check_rest(const struct nx_js_consumer *consumer, struct nx_js_error *err) {

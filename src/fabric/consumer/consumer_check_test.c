@@ -125,6 +125,8 @@ static void test_what_makes_no_sense_is_told_as_nats_tells_it(void **state) {
           "consumer delivery policy is deliver last per subject, but optional filter subject is not set" },
         { "{\"sample_freq\":\"x%\"}", 10095,
           "failed to parse consumer sampling configuration: strconv.Atoi: parsing \"x\": invalid syntax" },
+        { "{\"sample_freq\":\"50%\"}", 10095,
+          "failed to parse consumer sampling configuration: not supported by this server" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -22,7 +22,7 @@ static void write_server(struct nx_nats_system *system, struct nx_json_writer *j
     nx_json_member_str(json, "host", info->host);
     nx_json_member_str(json, "id", info->server_id);
     nx_json_member_str(json, "ver", info->version);
-    nx_json_member_bool(json, "jetstream", false);
+    nx_json_member_bool(json, "jetstream", info->jetstream);
     nx_json_member_u64(json, "flags", 0);
     nx_json_member_u64(json, "seq", ++system->sequence);
     nx_nats_page_member_time(json, "time", system->hub->now.wall_ns);

@@ -182,7 +182,7 @@ static void write_account(const struct nx_nats_request *request, struct nx_json_
     nx_nats_page_member_time(json, "update_time", request->system->pages.started_ns);
     nx_json_member_bool(json, "expired", false);
     nx_json_member_bool(json, "complete", true);
-    nx_json_member_bool(json, "jetstream_enabled", false);
+    nx_json_member_bool(json, "jetstream_enabled", request->system->hub->info.jetstream);
     nx_json_member_u64(json, "leafnode_connections", 0);
     nx_json_member_u64(json, "client_connections", stats.conn_count);
     nx_json_member_u64(json, "subscriptions", stats.subscription_count);
