@@ -150,12 +150,13 @@ static void read_kept_header(struct nx_config_reader *reader, const struct nx_ya
         nx_config_problem_from(reader, &err);
         return;
     }
+    const enum nx_credential credential = nx_credential_find(text);
+    if (credential != NX_CREDENTIAL_COUNT) {
+        trigger->kept_credentials |= 1U << credential;
+        return;
+    }
     for (unsigned i = 0; i < NX_CREDENTIAL_COUNT; i++) {
         names[i] = nx_credential_name((enum nx_credential)i);
-        if (nx_str_equal_ignore_case(text, nx_str_from_c(names[i]))) {
-            trigger->kept_credentials |= 1U << i;
-            return;
-        }
     }
     const char *nearest = nx_word_nearest(text, names, NX_CREDENTIAL_COUNT);
     if (nearest != NULL) {
@@ -192,25 +193,27 @@ static void read_respond(struct nx_config_reader *reader, const struct nx_yaml_n
     }
 }
 
+/* Of triggers whose callers may wait for what the function makes of it. */
+#define ANSWER_FIELDS                                                                             \
+    { .key = "respond", .kind = NX_FIELD_CUSTOM, .read = read_respond }, {                        \
+        .key = "wait", .kind = NX_FIELD_DURATION, .offset = offsetof(struct nx_trigger, wait_ns), \
+        .min = 1e6, .max = 3600e9, .range = "between 1ms and 1h",                                 \
+    }
+static const int64_t wait_default_ns = 30LL * NX_NS_PER_S;
+
 static void read_http_trigger(struct nx_config_reader *reader, const struct nx_yaml_node *node,
                               void *target) {
     static const struct nx_config_field fields[] = {
         { .key = "method", .kind = NX_FIELD_CUSTOM, .read = read_method },
         { .key = "path", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_path },
-        { .key = "respond", .kind = NX_FIELD_CUSTOM, .read = read_respond },
-        { .key = "wait",
-          .kind = NX_FIELD_DURATION,
-          .offset = offsetof(struct nx_trigger, wait_ns),
-          .min = 1e6,
-          .max = 3600e9,
-          .range = "between 1ms and 1h" },
+        ANSWER_FIELDS,
         { .key = "keep_headers", .kind = NX_FIELD_CUSTOM, .read = read_kept_headers },
     };
     struct nx_trigger *trigger = target;
 
     trigger->kind = NX_TRIGGER_HTTP;
     trigger->method = NX_STR("POST");
-    trigger->wait_ns = 30LL * NX_NS_PER_S;
+    trigger->wait_ns = wait_default_ns;
     if (!nx_config_read_mapping(reader, node, "http", fields, sizeof fields / sizeof fields[0], trigger) ||
         trigger->path.len == 0) {
         return;
@@ -301,18 +304,12 @@ static void read_nats_trigger(struct nx_config_reader *reader, const struct nx_y
     static const struct nx_config_field fields[] = {
         { .key = "subject", .kind = NX_FIELD_CUSTOM, .required = true, .read = read_subject },
         { .key = "queue", .kind = NX_FIELD_CUSTOM, .read = read_queue },
-        { .key = "respond", .kind = NX_FIELD_CUSTOM, .read = read_respond },
-        { .key = "wait",
-          .kind = NX_FIELD_DURATION,
-          .offset = offsetof(struct nx_trigger, wait_ns),
-          .min = 1e6,
-          .max = 3600e9,
-          .range = "between 1ms and 1h" },
+        ANSWER_FIELDS,
     };
     struct nx_trigger *trigger = target;
 
     trigger->kind = NX_TRIGGER_NATS;
-    trigger->wait_ns = 30LL * NX_NS_PER_S;
+    trigger->wait_ns = wait_default_ns;
     (void)nx_config_read_mapping(reader, node, "nats", fields, sizeof fields / sizeof fields[0], trigger);
 }
 

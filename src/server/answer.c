@@ -106,17 +106,6 @@ static const struct nx_record *last_of(const struct nx_read *read, struct nx_str
     return found;
 }
 
-/* What is asked for next, or all that there is. */
-static enum nx_status go_on_with_object(struct nx_answer_wait *wait, bool *is_known_out) {
-    *is_known_out = wait->get.is_done;
-    if (wait->get.is_done) {
-        const struct nx_str stored = nx_buf_str(&wait->bytes);
-        wait->output = nx_str_slice(stored, wait->salt_size, stored.len);
-        wait->end = NX_AWAIT_SUCCEEDED;
-    }
-    return NX_OK;
-}
-
 static enum nx_status take_success(struct nx_answer_wait *wait, const struct nx_invocation *invocation,
                                    bool *is_known_out, struct nx_error *err) {
     uint64_t status = 0;
@@ -167,7 +156,10 @@ static enum nx_status take_read(struct nx_answer_wait *wait, const struct nx_rea
                                 struct nx_error *err) {
     if (wait->is_large) {
         NX_TRY(nx_object_get_take(&wait->get, read, err));
-        return go_on_with_object(wait, is_known_out);
+        *is_known_out = wait->get.is_done;
+        wait->output = nx_str_slice(nx_buf_str(&wait->bytes), wait->salt_size, SIZE_MAX);
+        wait->end = NX_AWAIT_SUCCEEDED;
+        return NX_OK;
     }
     const struct nx_record *record =
         read->status != NX_OK ? NULL : last_of(read, nx_str_from_c(wait->function));

@@ -1,5 +1,7 @@
 #include "server/event.h"
 
+#include "codec/base64.h"
+
 enum { PERSON_TEXT_SIZE_MAX = NX_RECORD_SIZE_MAX };
 
 /* Where nexus.yaml has a rule for the event's type, and the event something at that place. */
@@ -78,4 +80,21 @@ void nx_event_complete(struct nx_cloudevent *event, const struct nx_random *rand
     event->id = nx_ulid_format(&ulid, id_out);
     event->time = nx_time_format(now_ns, NX_TIME_MILLISECONDS, time_out);
     event->has_data = event->data.len > 0;
+}
+
+void nx_event_write_body(struct nx_json_writer *writer, struct nx_str body, bool is_json) {
+    if (body.len == 0) {
+        nx_json_key(writer, NX_STR("body"));
+        nx_json_null(writer);
+    } else if (is_json) {
+        nx_json_key(writer, NX_STR("body"));
+        nx_json_raw(writer, body);
+    } else if (nx_str_is_utf8(body)) {
+        nx_json_member_str(writer, "body", body);
+    } else {
+        NX_AUTO(nx_buf) text;
+        nx_buf_init(&text, NX_EVENT_DATA_SIZE_MAX);
+        nx_base64_encode(&text, NX_BASE64_STANDARD, body);
+        nx_json_member_str(writer, "body_base64", nx_buf_str(&text));
+    }
 }

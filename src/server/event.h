@@ -8,11 +8,14 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/cloudevents.h"
+#include "codec/json.h"
 #include "codec/time_format.h"
 #include "codec/ulid.h"
 #include "fabric/fabric.h"
 #include "io/random.h"
 #include "platform/function/registry.h"
+
+enum { NX_EVENT_DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX }; /* bytes of data that describe a request */
 
 #define NX_PERSON_ATTRIBUTE NX_STR("personkey") /* of an event: whom it is about */
 
@@ -30,6 +33,9 @@ NX_MUST_CHECK enum nx_status nx_event_add(struct nx_append *append, const struct
                                           bool id_is_clients, const struct nx_registry *registry,
                                           struct nx_event_scratch scratch, struct nx_error *err);
 
+/** Write what a request to a function brings as the member "body": null, the JSON that it is, text; or
+ * "body_base64". */
+void nx_event_write_body(struct nx_json_writer *writer, struct nx_str body, bool is_json);
 /** Give a plain message an id of ours and the time of its arrival; the texts are in `id_out` and `time_out`.
  */
 void nx_event_complete(struct nx_cloudevent *event, const struct nx_random *random,

@@ -27,6 +27,15 @@ static inline const char *nx_credential_name(enum nx_credential credential) {
     static const char *const names[] = { "authorization", "cookie", "proxy-authorization" };
     return names[credential];
 }
+/** Which one the header of this name, in any case, is; NX_CREDENTIAL_COUNT: none. */
+static inline enum nx_credential nx_credential_find(struct nx_str name) {
+    unsigned i = 0;
+    while (i < NX_CREDENTIAL_COUNT &&
+           !nx_str_equal_ignore_case(name, nx_str_from_c(nx_credential_name((enum nx_credential)i)))) {
+        i++;
+    }
+    return (enum nx_credential)i;
+}
 
 /* What a request on a trigger's path, or to its NATS subject, is answered. */
 enum nx_respond {

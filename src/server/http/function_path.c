@@ -1,24 +1,18 @@
 /* src/server/http/function_path.c: a request on a function's own path becomes an event of the type
  * http.<function>, whose data describes the request. What is answered is 202, or what the function makes of
  * it (wait.c). */
-#include "codec/base64.h"
 #include "codec/cloudevents.h"
 #include "codec/json.h"
 #include "codec/percent.h"
+#include "server/event.h"
 #include "server/http/publish.h"
 #include "server/http/wait.h"
 #include "server/http/tracing.h"
 
-enum { DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX };
-
 /* Credentials of a person are not for the log, unless nexus.yaml says so. */
 static bool is_dropped(struct nx_str header, const struct nx_trigger *trigger) {
-    for (unsigned i = 0; i < NX_CREDENTIAL_COUNT; i++) {
-        if (nx_str_equal_ignore_case(header, nx_str_from_c(nx_credential_name((enum nx_credential)i)))) {
-            return (trigger->kept_credentials & 1U << i) == 0;
-        }
-    }
-    return false;
+    const enum nx_credential credential = nx_credential_find(header);
+    return credential != NX_CREDENTIAL_COUNT && (trigger->kept_credentials & 1U << credential) == 0;
 }
 
 static bool is_first_of_name(const struct nx_http_request *request, size_t index) {
@@ -98,20 +92,8 @@ NX_MUST_CHECK static enum nx_status write_request(struct nx_buf *out, const stru
     nx_json_key(&writer, NX_STR("headers"));
     write_headers(&writer, request, trigger);
     const struct nx_str content_type = nx_http_request_header(request, NX_STR("content-type"));
-    if (request->body.len == 0) {
-        nx_json_key(&writer, NX_STR("body"));
-        nx_json_null(&writer);
-    } else if (content_type.len > 0 && nx_cloudevent_is_json_type(content_type)) {
-        nx_json_key(&writer, NX_STR("body"));
-        nx_json_raw(&writer, request->body);
-    } else if (nx_str_is_utf8(request->body)) {
-        nx_json_member_str(&writer, "body", request->body);
-    } else {
-        NX_AUTO(nx_buf) text;
-        nx_buf_init(&text, DATA_SIZE_MAX);
-        nx_base64_encode(&text, NX_BASE64_STANDARD, request->body);
-        nx_json_member_str(&writer, "body_base64", nx_buf_str(&text));
-    }
+    nx_event_write_body(&writer, request->body,
+                        content_type.len > 0 && nx_cloudevent_is_json_type(content_type));
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
     return nx_buf_check(out, err);
@@ -129,7 +111,7 @@ void nx_http_publish_request(struct nx_http_services *services, struct nx_http_e
     NX_AUTO(nx_arena) arena;
     NX_AUTO(nx_buf) data;
     nx_arena_init(&arena, NX_HTTP_EVENT_ARENA_SIZE_MAX);
-    nx_buf_init(&data, DATA_SIZE_MAX);
+    nx_buf_init(&data, NX_EVENT_DATA_SIZE_MAX);
     if (request->body.len > 0 && nx_http_check_data(request, content_type, &err) != NX_OK) {
         nx_http_respond_error(exchange, &err, NX_STR_EMPTY);
         return;

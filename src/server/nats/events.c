@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "codec/base64.h"
 #include "codec/headers.h"
 #include "codec/json.h"
 #include "codec/percent.h"
@@ -16,7 +15,6 @@
 
 enum {
     SOURCE_SIZE_MAX = 512,
-    DATA_SIZE_MAX = 2 * NX_RECORD_SIZE_MAX,
     HEADERS_MAX = 256,                   /* lines of one message that are looked at */
     ARENA_SIZE_MAX = 4 * 1024 * 1024,    /* for what must be decoded */
     TEXT_SIZE_MAX = NX_HEADERS_SIZE_MAX, /* of subject and de-duplication key */
@@ -235,15 +233,6 @@ enum nx_status nx_nats_events_append(struct nx_nats_events *events, const struct
 
 /* Messages to functions */
 
-static bool is_credential(struct nx_str name) {
-    for (unsigned i = 0; i < NX_CREDENTIAL_COUNT; i++) {
-        if (nx_str_equal_ignore_case(name, nx_str_from_c(nx_credential_name((enum nx_credential)i)))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* As they stand, the first of a name; without what is somebody's credentials. */
 static void write_headers(struct nx_json_writer *writer, const struct nx_header *headers, size_t count) {
     nx_json_key(writer, NX_STR("headers"));
@@ -253,30 +242,12 @@ static void write_headers(struct nx_json_writer *writer, const struct nx_header 
         for (size_t k = 0; k < i; k++) {
             is_first = is_first && !nx_str_equal(headers[k].name, headers[i].name);
         }
-        if (is_first && !is_credential(headers[i].name)) {
+        if (is_first && nx_credential_find(headers[i].name) == NX_CREDENTIAL_COUNT) {
             nx_json_key(writer, headers[i].name);
             nx_json_string(writer, headers[i].value);
         }
     }
     nx_json_object_end(writer);
-}
-
-static void write_body(struct nx_json_writer *writer, struct nx_str payload, struct nx_str content_type) {
-    const bool may_be_json = content_type.len == 0 || nx_cloudevent_is_json_type(content_type);
-    if (payload.len == 0) {
-        nx_json_key(writer, NX_STR("body"));
-        nx_json_null(writer);
-    } else if (may_be_json && nx_json_is_valid(payload)) {
-        nx_json_key(writer, NX_STR("body"));
-        nx_json_raw(writer, payload);
-    } else if (nx_str_is_utf8(payload)) {
-        nx_json_member_str(writer, "body", payload);
-    } else {
-        NX_AUTO(nx_buf) text;
-        nx_buf_init(&text, DATA_SIZE_MAX);
-        nx_base64_encode(&text, NX_BASE64_STANDARD, payload);
-        nx_json_member_str(writer, "body_base64", nx_buf_str(&text));
-    }
 }
 
 static enum nx_status write_call(struct nx_buf *data, const struct nx_nats_op *op, struct nx_str lines,
@@ -289,7 +260,9 @@ static enum nx_status write_call(struct nx_buf *data, const struct nx_nats_op *o
     nx_json_object_begin(&writer);
     nx_json_member_str(&writer, "subject", op->subject);
     write_headers(&writer, headers, count);
-    write_body(&writer, op->payload, nx_headers_value(lines, "content-type"));
+    const struct nx_str content_type = nx_headers_value(lines, "content-type");
+    const bool may_be_json = content_type.len == 0 || nx_cloudevent_is_json_type(content_type);
+    nx_event_write_body(&writer, op->payload, may_be_json && nx_json_is_valid(op->payload));
     nx_json_object_end(&writer);
     nx_json_writer_end(&writer);
     return nx_buf_check(data, err);
@@ -305,7 +278,7 @@ enum nx_status nx_nats_events_call_append(struct nx_nats_events *events, const s
     struct nx_nats_headers block = { .lines = NX_STR_EMPTY };
     const struct nx_event_scratch scratch = { &events->headers, &events->text };
     nx_arena_init(&arena, ARENA_SIZE_MAX);
-    nx_buf_init(&data, DATA_SIZE_MAX);
+    nx_buf_init(&data, NX_EVENT_DATA_SIZE_MAX);
     if (op->headers.len > 0 && !nx_nats_headers_split(op->headers, &block)) {
         return nx_fail(err, NX_INVALID_ARGUMENT, "the headers cannot be read");
     }

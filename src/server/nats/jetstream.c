@@ -51,20 +51,6 @@ void nx_nats_js_reply(struct nx_nats_jetstream *jetstream, const struct nx_nats_
     }
 }
 
-bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
-                    struct nx_mailbox *mailbox, struct nx_message *message) {
-    message->reply_to = jetstream->options.answers;
-    message->context = job;
-    if (mailbox == jetstream->options.appends) {
-        nx_message_queue_push(&jetstream->outbox, message);
-    } else if (!nx_mailbox_send(mailbox, message)) {
-        nx_message_release(message);
-        return false;
-    }
-    jetstream->under_way++;
-    return true;
-}
-
 void nx_nats_js_ask_surely(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
                            struct nx_mailbox *mailbox, struct nx_message *message) {
     message->reply_to = jetstream->options.answers;
@@ -75,6 +61,22 @@ void nx_nats_js_ask_surely(struct nx_nats_jetstream *jetstream, struct nx_nats_j
     } else {
         nx_mailbox_send_reply(mailbox, message);
     }
+}
+
+bool nx_nats_js_ask(struct nx_nats_jetstream *jetstream, struct nx_nats_js_job *job,
+                    struct nx_mailbox *mailbox, struct nx_message *message) {
+    if (mailbox == jetstream->options.appends) {
+        nx_nats_js_ask_surely(jetstream, job, mailbox, message); /* appends wait in the outbox */
+        return true;
+    }
+    message->reply_to = jetstream->options.answers;
+    message->context = job;
+    if (!nx_mailbox_send(mailbox, message)) {
+        nx_message_release(message);
+        return false;
+    }
+    jetstream->under_way++;
+    return true;
 }
 
 /* Requests */
